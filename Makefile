@@ -1,0 +1,63 @@
+SHELL := /bin/bash -eu -o pipefail
+
+PKG      := github.com/prometheus/common/version
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null | sed 's/^v//' | grep . || echo unknown)
+REVISION ?= $(shell git rev-parse --quiet --verify HEAD 2>/dev/null || echo unknown)
+BRANCH   ?= $(shell git symbolic-ref --quiet --short HEAD 2>/dev/null || echo detached)
+# The commit's time and not ours: the same commit builds the same binary.
+DATE     ?= $(shell TZ=UTC0 git log -1 --date=format-local:%Y%m%d-%H:%M:%S --format=%cd 2>/dev/null | grep . || echo unknown)
+BUILDER  ?= $(shell id -un)@$(shell uname -n)
+
+LDFLAGS = -s -w -X $(PKG).Version=$(VERSION) -X $(PKG).Revision=$(REVISION) \
+	-X $(PKG).Branch=$(BRANCH) -X $(PKG).BuildUser=$(BUILDER) -X $(PKG).BuildDate=$(DATE)
+
+# with-a NAME: the packages whose tests have a function that begins with NAME.
+with-a = $(shell grep -rlE --include='*_test.go' '^func $(1)[A-Z]' . | xargs -r -n1 dirname | sort -u)
+
+.PHONY: build
+build: ## build bin/pgbailiff, static and reproducible
+	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o bin/pgbailiff .
+
+.PHONY: test
+test: ## vet, and run every test under the race detector
+	.ci/require test
+	go vet ./...
+	go test -race -count=1 -timeout=15m ./...
+
+.PHONY: test-matrix
+test-matrix: ## run the tests that touch PostgreSQL on every supported major
+	.ci/require test
+	.ci/test-matrix
+
+.PHONY: bench
+bench: ## run the benchmarks
+	go test -run '^$$' -bench . -benchmem $(or $(call with-a,Benchmark),$(error there are no benchmarks))
+
+FUZZTIME ?= 10s
+
+.PHONY: fuzz
+fuzz: ## run each fuzz target for FUZZTIME
+	for package in $(call with-a,Fuzz); do \
+		for target in $$(grep -hoE '^func Fuzz[A-Za-z0-9_]+' $$package/*_test.go | cut -c6-); do \
+			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$package; \
+		done; \
+	done
+
+.PHONY: lint
+lint: ## check the code, with the linters that .ci/lint/go.mod pins
+	go tool -modfile=.ci/lint/go.mod golangci-lint run ./...
+
+.PHONY: demo
+demo: ## the whole loop on this machine; DEMO=once plays it and ends
+	.ci/require demo
+	$(MAKE) --no-print-directory build
+	go build -o bin/demo ./demo
+	exec bin/demo --binary bin/pgbailiff $(if $(filter once,$(DEMO)),--once)
+
+.PHONY: clean
+clean: ## remove what build has made
+	rm -rf bin
+
+.PHONY: help
+help: ## list these targets
+	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14

@@ -1,0 +1,134 @@
+package session_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/pgbailiff/pgbailiff/internal/session"
+)
+
+func sighted(s session.Session) session.Sighting {
+	return session.Sighting{Present: true, Session: s}
+}
+
+// The signal is sent one minute after what was seen.
+var sent = stateChange.Add(time.Minute)
+
+func answer(v session.Verdict, after session.Sighting) session.Signalled {
+	return session.Signalled{Verdict: v, QueryStart: queryStart, Before: sent, At: sent.Add(micro), After: after}
+}
+
+// What a session can be right after the signal that was meant for the query
+// that began at queryStart.
+func aftermath() map[string]session.Sighting {
+	at := func(state session.State, query, change time.Time) session.Sighting {
+		s := inState(state)
+		s.QueryStart, s.StateChange = query, change
+		return sighted(s)
+	}
+	return map[string]session.Sighting{
+		"still at it":                       at(session.StateActive, queryStart, stateChange),
+		"no session any more":               {},
+		"idle since before the signal":      at(session.StateIdle, queryStart, sent.Add(-micro)),
+		"idle since the signal":             at(session.StateIdle, queryStart, sent),
+		"idle since after the signal":       at(session.StateIdle, queryStart, sent.Add(micro)),
+		"idle in transaction since before":  at(session.StateIdleInXact, queryStart, sent.Add(-micro)),
+		"aborted since after the signal":    at(session.StateIdleAborted, queryStart, sent.Add(micro)),
+		"the next query":                    at(session.StateActive, sent.Add(-micro), sent.Add(-micro)),
+		"the next query, ended again":       at(session.StateIdle, sent.Add(-2*micro), sent.Add(-micro)),
+		"the next query, a little later":    at(session.StateActive, sent.Add(200*micro), sent.Add(200*micro)),
+		"a fastpath call since before":      at(session.StateFastpath, queryStart, sent.Add(-micro)),
+		"a fastpath call since the signal":  at(session.StateFastpath, queryStart, sent.Add(micro)),
+		"another session on the reused pid": sighted(session.Session{ID: session.ID{PID: 42, BackendStart: sent}, State: session.StateActive, QueryStart: sent}),
+	}
+}
+
+func TestAFenceStandsForASightingThatIsPresent(t *testing.T) {
+	f := session.Fence{PID: 42, BackendStart: backendStart, QueryStart: queryStart}
+	for name, after := range aftermath() {
+		if got, want := f.Stands(after), name == "still at it"; got != want {
+			t.Errorf("%s: Stands = %t", name, got)
+		}
+	}
+	if f.Stands(session.Sighting{Present: false, Session: inState(session.StateActive)}) {
+		t.Error("stands for a session that is not there")
+	}
+}
+
+func TestASuccessorThatMayHaveBeenMetIsNeverASuccess(t *testing.T) {
+	f := session.Fence{PID: 42, BackendStart: backendStart, QueryStart: queryStart}
+	metByCancel := map[string]session.Encounter{
+		"the next query":                    session.MetSuccessor,
+		"the next query, ended again":       session.MetSuccessor,
+		"the next query, a little later":    session.PerhapsSuccessor,
+		"a fastpath call since before":      session.MetSuccessor, // its query_start is the named query's
+		"a fastpath call since the signal":  session.MetSuccessor,
+		"another session on the reused pid": session.MetSuccessor,
+	}
+	for name, after := range aftermath() {
+		t.Run(name, func(t *testing.T) {
+			r := answer(session.VerdictSignalled, after)
+			if got := f.Met(session.Cancel, r); got != metByCancel[name] {
+				t.Errorf("cancel: met %d", got)
+			}
+			// A terminate meets whatever the session does: present, but no
+			// longer at it, it is somebody else's work that was lost.
+			want := session.MetTarget
+			if after.Present && name != "still at it" {
+				want = session.MetSuccessor
+			}
+			if got := f.Met(session.Terminate, r); got != want {
+				t.Errorf("terminate: met %d", got)
+			}
+			for _, v := range []session.Verdict{"", session.VerdictGone, session.VerdictMoved, session.VerdictNotVisible, session.VerdictProtected, session.VerdictSyncRep} {
+				if f.Met(session.Cancel, answer(v, after)) != session.MetTarget || f.Met(session.Terminate, answer(v, after)) != session.MetTarget {
+					t.Errorf("verdict %q: nothing was signalled, and it met a successor", v)
+				}
+			}
+		})
+	}
+}
+
+func TestACancelOfATransactionMeetsNoSuccessorWithinIt(t *testing.T) {
+	f := session.Fence{PID: 42, BackendStart: backendStart, XactStart: xactStart}
+	next := inState(session.StateActive)
+	next.QueryStart = sent
+	if f.Met(session.Cancel, answer(session.VerdictSignalled, sighted(next))) != session.MetTarget {
+		t.Error("the transaction goes on, and its next statement is a successor")
+	}
+	next.XactStart = sent
+	if f.Met(session.Cancel, answer(session.VerdictSignalled, sighted(next))) != session.MetSuccessor {
+		t.Error("the next transaction is no successor")
+	}
+}
+
+func TestACancelThatCameTooLateMetNothing(t *testing.T) {
+	endedBefore := map[string]bool{
+		"idle since before the signal":     true,
+		"idle in transaction since before": true,
+	}
+	for name, after := range aftermath() {
+		t.Run(name, func(t *testing.T) {
+			if got := answer(session.VerdictSignalled, after).EndedBefore(); got != endedBefore[name] {
+				t.Errorf("EndedBefore = %t", got)
+			}
+			if answer(session.VerdictGone, after).EndedBefore() {
+				t.Error("nothing was signalled, and it ended before the signal")
+			}
+		})
+	}
+}
+
+// A transaction that went on to another statement before the signal: that
+// statement is what the alert names too, and ending it is a success.
+func TestACancelOfATransactionMayMeetALaterStatementOfIt(t *testing.T) {
+	f := session.Fence{PID: 42, BackendStart: backendStart, XactStart: xactStart}
+	later := queryStart.Add(time.Second)
+	aborted := inState(session.StateIdleAborted)
+	aborted.QueryStart, aborted.XactStart, aborted.StateChange = later, time.Time{}, sent.Add(micro)
+	r := answer(session.VerdictSignalled, sighted(aborted))
+	r.QueryStart = later
+	if got := f.Met(session.Cancel, r); got != session.MetTarget {
+		t.Errorf("met %d", got)
+	}
+}
