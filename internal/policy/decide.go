@@ -1,0 +1,159 @@
+package policy
+
+import (
+	"fmt"
+
+	"github.com/pgbailiff/pgbailiff/internal/session"
+)
+
+// Reason says why. It is the text of the metric label, the log line, the
+// ledger and the HTTP answer.
+type Reason string
+
+// The reasons of a refusal. ReasonRule with an action other than none is the
+// reason of an action, like ReasonSeverity.
+const (
+	ReasonModeOff              Reason = "mode_off"
+	ReasonNoPID                Reason = "no_pid"
+	ReasonBadLabel             Reason = "bad_label"
+	ReasonUnknownServer        Reason = "unknown_server"
+	ReasonNoIdentity           Reason = "no_identity"
+	ReasonNotVisible           Reason = "not_visible"
+	ReasonProtectedBackend     Reason = "protected_backend"
+	ReasonProtectedUser        Reason = "protected_user"
+	ReasonProtectedBackup      Reason = "protected_backup"
+	ReasonProtectedMaintenance Reason = "protected_maintenance"
+	ReasonSyncRep              Reason = "sync_rep"
+	ReasonRule                 Reason = "rule"
+	ReasonNoAction             Reason = "no_action"
+	ReasonCannotCancel         Reason = "cannot_cancel"
+	ReasonOverBudget           Reason = "over_budget"
+	ReasonSuspended            Reason = "suspended"
+	ReasonPermissionDenied     Reason = "permission_denied"
+
+	// ReasonSeverity: no rule matched, the alert's severity decided.
+	ReasonSeverity Reason = "severity"
+)
+
+// RefusalReasons lists every reason that a refusal can have.
+func RefusalReasons() []Reason {
+	return []Reason{
+		ReasonModeOff, ReasonNoPID, ReasonBadLabel, ReasonUnknownServer, ReasonNoIdentity,
+		ReasonNotVisible, ReasonProtectedBackend, ReasonProtectedUser, ReasonProtectedBackup,
+		ReasonProtectedMaintenance, ReasonSyncRep, ReasonRule, ReasonNoAction,
+		ReasonCannotCancel, ReasonOverBudget, ReasonSuspended, ReasonPermissionDenied,
+	}
+}
+
+// Decision is what may be done to a session, and why.
+type Decision struct {
+	// Action is what the policy orders. In a refusal it is what would have been
+	// ordered, or none.
+	Action Action
+	// First is the signal to begin with. Empty: refused.
+	First session.Verb
+	// Then is the signal to go on with, should the session still be there after
+	// a grace. Empty: none.
+	Then session.Verb
+	// Reason is never empty in a Decision that Decide returns.
+	Reason Reason
+	// Rule is the name of the rule that matched, or empty.
+	Rule string
+	// Detail is a sentence for the person who asks why, without statement text.
+	Detail string
+}
+
+// Refused reports whether nothing may be done. The zero Decision is refused.
+func (d Decision) Refused() bool { return d.First == "" }
+
+// Decide says what an alert with these labels may do to the session as it is
+// now. doc.go has the ladder.
+func (p *Policy) Decide(alert map[string]string, s session.Session) Decision {
+	if d, no := Untouchable(s); no {
+		return d
+	}
+	if s.WaitEvent == "SyncRep" {
+		return refuse(ReasonSyncRep, "its commit waits for a synchronous standby")
+	}
+
+	r, matched := p.match(facts(alert, s))
+	d := Decision{Action: None, Rule: r.name}
+	if matched {
+		d.Action, d.Reason = r.action, ReasonRule
+	} else if a, ok := p.severities[alert[p.severityLabel]]; ok {
+		d.Action, d.Reason = a, ReasonSeverity
+	}
+
+	text := parseStatement(s)
+	switch {
+	case s.Superuser && !r.names("usename", s.Usename):
+		return d.refuse(ReasonProtectedUser, "a superuser's session")
+	case isBackup(s) && !r.names("application_name", s.ApplicationName):
+		return d.refuse(ReasonProtectedBackup, "a backup, or a session that started one")
+	case text.maintenance && !r.names("command", text.keywords...):
+		return d.refuse(ReasonProtectedMaintenance, text.why)
+	case matched && d.Action == None:
+		return d.refuse(ReasonRule, "the rule says none")
+	case d.Action == None:
+		return d.refuse(ReasonNoAction, fmt.Sprintf("no rule matches, and %s=%q orders nothing", p.severityLabel, alert[p.severityLabel]))
+	}
+	return d.withVerbs(s)
+}
+
+// Untouchable is the part of the decision that holds for a backend whatever it
+// is doing: rungs 1 and 2 of the ladder. The second result is true when it
+// refuses.
+func Untouchable(s session.Session) (Decision, bool) {
+	switch {
+	case !s.Visible():
+		return refuse(ReasonNotVisible, "our role may not see the session; grant it pg_monitor"), true
+	case s.LeaderPID != 0 && s.LeaderPID != s.PID:
+		return refuse(ReasonProtectedBackend, fmt.Sprintf("a parallel worker; its leader is pid %d", s.LeaderPID)), true
+	case s.BackendType != session.BackendTypeClient:
+		return refuse(ReasonProtectedBackend, "not a client's session but: "+s.BackendType), true
+	case s.Own:
+		return refuse(ReasonProtectedBackend, "pgbailiff's own session"), true
+	case s.State == session.StateDisabled:
+		return refuse(ReasonNotVisible, "track_activities is off in the session: nobody can see what it does"), true
+	}
+	return Decision{}, false
+}
+
+// withVerbs chooses the signals that the action takes in the session's state.
+func (d Decision) withVerbs(s session.Session) Decision {
+	deaf, why := deafToCancel(s)
+	switch {
+	case d.Action == Terminate:
+		d.First = session.Terminate
+	case d.Action == Cancel && deaf:
+		return d.refuse(ReasonCannotCancel, why)
+	case d.Action == Cancel:
+		d.First = session.Cancel
+	case d.Action == CancelThenTerminate && deaf:
+		d.First = session.Terminate
+	case d.Action == CancelThenTerminate:
+		d.First, d.Then = session.Cancel, session.Terminate
+	}
+	return d
+}
+
+// deafToCancel reports whether pg_cancel_backend would return true and do
+// nothing: there is no statement to cancel, or the backend waits for its own
+// client, where PostgreSQL does not look at a cancel.
+func deafToCancel(s session.Session) (bool, string) {
+	switch {
+	case s.State != session.StateActive && s.State != session.StateFastpath:
+		return true, fmt.Sprintf("the session is %s: there is no statement to cancel", s.State)
+	case s.WaitEventType == "Client" && (s.WaitEvent == "ClientRead" || s.WaitEvent == "ClientWrite"):
+		return true, "the session waits for its own client, where a cancel does nothing"
+	}
+	return false, ""
+}
+
+func refuse(r Reason, detail string) Decision {
+	return Decision{Action: None, Reason: r, Detail: detail}
+}
+
+func (d Decision) refuse(r Reason, detail string) Decision {
+	return Decision{Action: d.Action, Rule: d.Rule, Reason: r, Detail: detail}
+}

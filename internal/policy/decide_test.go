@@ -1,0 +1,242 @@
+package policy_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/pgbailiff/pgbailiff/internal/policy"
+	"github.com/pgbailiff/pgbailiff/internal/session"
+)
+
+// client is a session that nothing protects.
+func client(changes ...func(*session.Session)) session.Session {
+	start := time.Date(2026, 11, 22, 11, 0, 0, 0, time.UTC)
+	s := session.Session{
+		ID:      session.ID{Server: "orders", PID: 42, BackendStart: start},
+		Datname: "shop", Usename: "app", ApplicationName: "checkout", ClientAddr: "10.0.0.7",
+		BackendType: session.BackendTypeClient, State: session.StateActive,
+		QueryStart: start.Add(time.Minute), XactStart: start.Add(time.Minute), StateChange: start.Add(time.Minute),
+		Query: "SELECT * FROM orders",
+	}
+	for _, change := range changes {
+		change(&s)
+	}
+	return s
+}
+
+func query(text string) func(*session.Session) {
+	return func(s *session.Session) { s.Query = text }
+}
+
+func state(to session.State) func(*session.Session) {
+	return func(s *session.Session) { s.State = to }
+}
+
+func named(application string) func(*session.Session) {
+	return func(s *session.Session) { s.ApplicationName = application }
+}
+
+func superuser(s *session.Session) { s.Usename, s.Superuser = "postgres", true }
+
+func waiting(kind, event string) func(*session.Session) {
+	return func(s *session.Session) { s.WaitEventType, s.WaitEvent = kind, event }
+}
+
+// rule makes a rule that is called "the rule".
+func rule(action policy.Action, matchers ...string) policy.RuleConfig {
+	return policy.RuleConfig{Name: "the rule", Matchers: matchers, Action: action}
+}
+
+// compile makes a policy with the default severities and these rules.
+func compile(t *testing.T, rules ...policy.RuleConfig) *policy.Policy {
+	t.Helper()
+	p, err := policy.New(policy.Config{
+		SeverityLabel: "severity",
+		Severities: map[string]policy.Action{
+			"warning": policy.Cancel, "critical": policy.Terminate,
+			"page": policy.CancelThenTerminate, "info": policy.None,
+		},
+		Rules: rules,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func severity(s string) map[string]string { return map[string]string{"severity": s} }
+
+func TestEveryRungOfTheLadderHasItsReason(t *testing.T) {
+	const rulesName = "the rule"
+	for name, tt := range map[string]struct {
+		rules   []policy.RuleConfig
+		alert   map[string]string
+		session session.Session
+		want    policy.Decision
+	}{
+		"1: the row is hidden from our role": {
+			alert: severity("critical"), session: client(func(s *session.Session) { s.BackendType = "" }),
+			want: policy.Decision{Action: policy.None, Reason: policy.ReasonNotVisible},
+		},
+		"1: its start is hidden from our role": {
+			alert: severity("critical"), session: client(func(s *session.Session) { s.BackendStart = time.Time{} }),
+			want: policy.Decision{Action: policy.None, Reason: policy.ReasonNotVisible},
+		},
+		"1: track_activities is off": {
+			alert: severity("critical"), session: client(state(session.StateDisabled)),
+			want: policy.Decision{Action: policy.None, Reason: policy.ReasonNotVisible},
+		},
+		"2: a walsender": {
+			alert: severity("critical"), session: client(func(s *session.Session) { s.BackendType = "walsender" }),
+			want: policy.Decision{Action: policy.None, Reason: policy.ReasonProtectedBackend},
+		},
+		"2: our own session": {
+			alert: severity("critical"), session: client(func(s *session.Session) { s.Own = true }),
+			want: policy.Decision{Action: policy.None, Reason: policy.ReasonProtectedBackend},
+		},
+		"3: a commit that waits for the standby": {
+			alert: severity("critical"), session: client(waiting("IPC", "SyncRep")),
+			want: policy.Decision{Action: policy.None, Reason: policy.ReasonSyncRep},
+		},
+		"4: a superuser": {
+			alert: severity("critical"), session: client(superuser),
+			want: policy.Decision{Action: policy.Terminate, Reason: policy.ReasonProtectedUser},
+		},
+		"5: a backup": {
+			alert: severity("critical"), session: client(named("pg_dump")),
+			want: policy.Decision{Action: policy.Terminate, Reason: policy.ReasonProtectedBackup},
+		},
+		"6: maintenance": {
+			alert: severity("warning"), session: client(query("VACUUM orders")),
+			want: policy.Decision{Action: policy.Cancel, Reason: policy.ReasonProtectedMaintenance},
+		},
+		"7: the rule says none": {
+			rules: []policy.RuleConfig{rule(policy.None, `usename="app"`)},
+			alert: severity("critical"), session: client(),
+			want: policy.Decision{Action: policy.None, Reason: policy.ReasonRule, Rule: rulesName},
+		},
+		"7: the severity says none": {
+			alert: severity("info"), session: client(),
+			want: policy.Decision{Action: policy.None, Reason: policy.ReasonNoAction},
+		},
+		"7: nobody has heard of the severity": {
+			alert: severity("Critical"), session: client(),
+			want: policy.Decision{Action: policy.None, Reason: policy.ReasonNoAction},
+		},
+		"7: no severity": {
+			session: client(),
+			want:    policy.Decision{Action: policy.None, Reason: policy.ReasonNoAction},
+		},
+		"8: a cancel while idle in transaction": {
+			alert: severity("warning"), session: client(state(session.StateIdleInXact)),
+			want: policy.Decision{Action: policy.Cancel, Reason: policy.ReasonCannotCancel},
+		},
+		"8: a rule's cancel while aborted": {
+			rules: []policy.RuleConfig{rule(policy.Cancel, `usename="app"`)},
+			alert: severity("critical"), session: client(state(session.StateIdleAborted)),
+			want: policy.Decision{Action: policy.Cancel, Reason: policy.ReasonCannotCancel, Rule: rulesName},
+		},
+		"a cancel by severity": {
+			alert: severity("warning"), session: client(),
+			want: policy.Decision{Action: policy.Cancel, First: session.Cancel, Reason: policy.ReasonSeverity},
+		},
+		"a terminate by severity": {
+			alert: severity("critical"), session: client(),
+			want: policy.Decision{Action: policy.Terminate, First: session.Terminate, Reason: policy.ReasonSeverity},
+		},
+		"both by severity": {
+			alert: severity("page"), session: client(),
+			want: policy.Decision{
+				Action: policy.CancelThenTerminate, First: session.Cancel, Then: session.Terminate, Reason: policy.ReasonSeverity,
+			},
+		},
+		"a terminate by rule": {
+			rules: []policy.RuleConfig{rule(policy.Terminate, `usename="app"`)},
+			alert: severity("warning"), session: client(),
+			want: policy.Decision{Action: policy.Terminate, First: session.Terminate, Reason: policy.ReasonRule, Rule: rulesName},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := compile(t, tt.rules...).Decide(tt.alert, tt.session)
+			if diff := cmp.Diff(tt.want, got, cmpopts.IgnoreFields(policy.Decision{}, "Detail")); diff != "" {
+				t.Errorf("decision (-want +got):\n%s", diff)
+			}
+			if got.Refused() != (got.First == "") {
+				t.Errorf("Refused = %t, First = %q", got.Refused(), got.First)
+			}
+			if got.Refused() && (got.Detail == "" || strings.Contains(got.Detail, tt.session.Query)) {
+				t.Errorf("the refusal says %q", got.Detail)
+			}
+		})
+	}
+}
+
+// Of all that is wrong with a session the highest rung is told. Each row takes
+// away what the rung before it stumbled over.
+func TestTheRungsAreClimbedDownInOrder(t *testing.T) {
+	s := client(superuser, named("pg_dump"), query("VACUUM"), state(session.StateActive), waiting("IPC", "SyncRep"))
+	s.LeaderPID, s.BackendStart = 7, time.Time{}
+	none := rule(policy.None, `severity="none"`)
+	alert := severity("none")
+	for _, step := range []struct {
+		reason policy.Reason
+		next   func()
+	}{
+		{policy.ReasonNotVisible, func() { s.BackendStart = s.QueryStart }},
+		{policy.ReasonProtectedBackend, func() { s.LeaderPID, s.BackendType = 0, "autovacuum worker" }},
+		{policy.ReasonProtectedBackend, func() { s.BackendType, s.Own = session.BackendTypeClient, true }},
+		{policy.ReasonProtectedBackend, func() { s.Own = false }},
+		{policy.ReasonSyncRep, func() { s.WaitEventType, s.WaitEvent = "Client", "ClientRead" }},
+		{policy.ReasonProtectedUser, func() { s.Superuser = false }},
+		{policy.ReasonProtectedBackup, func() { s.ApplicationName = "" }},
+		{policy.ReasonProtectedMaintenance, func() { s.Query = "COPY t FROM STDIN" }},
+		{policy.ReasonRule, func() { alert = severity("unheard of") }},
+		{policy.ReasonNoAction, func() { alert = severity("warning") }},
+		{policy.ReasonCannotCancel, func() { s.WaitEvent = "" }},
+		{policy.ReasonSeverity, func() {}},
+	} {
+		if got := compile(t, none).Decide(alert, s); got.Reason != step.reason {
+			t.Fatalf("the reason is %s (%s), want %s", got.Reason, got.Detail, step.reason)
+		}
+		step.next()
+	}
+}
+
+func TestTheRefusalOfAParallelWorkerNamesItsLeader(t *testing.T) {
+	s := client(func(s *session.Session) { s.LeaderPID, s.BackendType = 4711, "parallel worker" })
+	got, no := policy.Untouchable(s)
+	if !no || got.Reason != policy.ReasonProtectedBackend || !strings.Contains(got.Detail, "4711") {
+		t.Errorf("Untouchable = %+v, %t", got, no)
+	}
+}
+
+func TestTheZeroDecisionDoesNothing(t *testing.T) {
+	if !(policy.Decision{}).Refused() {
+		t.Error("the zero Decision is not refused")
+	}
+	got := new(policy.Policy).Decide(severity("critical"), client())
+	if !got.Refused() || got.Reason == "" {
+		t.Errorf("the zero Policy decided %+v", got)
+	}
+	if got := compile(t).Decide(severity("critical"), session.Session{}); got.Reason != policy.ReasonNotVisible {
+		t.Errorf("the zero Session: %+v", got)
+	}
+}
+
+// Every reason that Decide gives for a refusal is one that the metric knows.
+func TestEveryReasonIsListed(t *testing.T) {
+	seen := map[policy.Reason]bool{}
+	for _, r := range policy.RefusalReasons() {
+		if seen[r] || r == "" || r == policy.ReasonSeverity {
+			t.Errorf("RefusalReasons has %q", r)
+		}
+		seen[r] = true
+	}
+	if len(seen) != 17 {
+		t.Errorf("%d reasons, the contract has 17", len(seen))
+	}
+}

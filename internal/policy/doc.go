@@ -1,0 +1,52 @@
+// Package policy decides what may be done to a session, and why. It is the
+// safety contract of pgbailiff.
+//
+// It is pure: no I/O, no clock, no goroutine. What it takes are the labels of
+// an alert and the session as PostgreSQL shows it now; what it returns is a
+// Decision with a Reason. The zero Decision does nothing, so that a forgotten
+// branch does nothing.
+//
+// A decision climbs down this ladder and stops at the first rung that says no.
+// Rungs 1 to 3 hold whatever the configuration says.
+//
+//	   the session, as our role sees it
+//	       │
+//	1  may we see what it does? ─────────────── no ─▶ not_visible
+//	       │
+//	2  is it a client's own session? ────────── no ─▶ protected_backend
+//	       │   walsenders and autovacuum workers are somebody's safety;
+//	       │   a parallel worker belongs to its leader; our own are ours
+//	       │
+//	3  does it wait for a synchronous standby? yes ─▶ sync_rep
+//	       │   the commit is durable here; a cancel would only hide from the
+//	       │   client that the standby has not confirmed it
+//	       │
+//	   the first rule whose matchers all hold
+//	       │
+//	4  superuser's session? ── rule without a matcher on usename ─▶ protected_user
+//	5  backup? ────── rule without a matcher on application_name ─▶ protected_backup
+//	6  maintenance? ────────── rule without a matcher on command ─▶ protected_maintenance
+//	       │   a matcher lifts a protection only if it says what it wants
+//	       │   (= or =~) and neither an empty value nor just any would do
+//	       │
+//	7  the rule says none? ───────────────────────── ─▶ rule
+//	   no rule: what do the severities say? nothing  ─▶ no_action
+//	       │
+//	8  can a cancel work at all? ─────────────── no ─▶ cannot_cancel
+//	       │   idle in transaction, aborted, waiting for its own client:
+//	       │   PostgreSQL says true and nothing happens. A cancel is never
+//	       │   turned into a terminate unless the action says so:
+//	       │   cancel-then-terminate begins with terminate here
+//	       ▼
+//	   cancel or terminate
+//
+// Matchers see the alert's labels and, over them, the live session: the
+// database is the truth about itself. What a statement is, is read from its
+// text through comments and white space; where the text cannot tell (it is cut
+// off before it says what it is, or comments are nested), an active statement
+// counts as maintenance, because in doubt nobody is signalled.
+//
+// What the policy does not know: whether the alert is still right (the fence
+// knows, in the statement that signals), how much has been done lately (the
+// ledger knows) and whether it may be done at all (the mode).
+package policy

@@ -1,0 +1,159 @@
+package policy_test
+
+import (
+	"testing"
+
+	"github.com/pgbailiff/pgbailiff/internal/policy"
+	"github.com/pgbailiff/pgbailiff/internal/session"
+)
+
+func TestWhatIsNeverLifted(t *testing.T) {
+	everything := []policy.RuleConfig{rule(policy.Terminate,
+		`usename=~"app|postgres"`, `application_name=~"checkout|pg_dump"`, `command=~"SELECT|VACUUM"`, `severity="critical"`)}
+	for name, tt := range map[string]struct {
+		change func(*session.Session)
+		want   policy.Reason
+	}{
+		"walsender":               {backend("walsender"), policy.ReasonProtectedBackend},
+		"autovacuum worker":       {backend("autovacuum worker"), policy.ReasonProtectedBackend},
+		"autovacuum launcher":     {backend("autovacuum launcher"), policy.ReasonProtectedBackend},
+		"background worker":       {backend("background worker"), policy.ReasonProtectedBackend},
+		"logical replication":     {backend("logical replication apply worker"), policy.ReasonProtectedBackend},
+		"checkpointer":            {backend("checkpointer"), policy.ReasonProtectedBackend},
+		"startup":                 {backend("startup"), policy.ReasonProtectedBackend},
+		"Client Backend":          {backend("Client Backend"), policy.ReasonProtectedBackend},
+		"parallel worker":         {func(s *session.Session) { s.LeaderPID, s.BackendType = 7, "parallel worker" }, policy.ReasonProtectedBackend},
+		"worker of a client":      {func(s *session.Session) { s.LeaderPID = 7 }, policy.ReasonProtectedBackend},
+		"our own":                 {func(s *session.Session) { s.Own = true }, policy.ReasonProtectedBackend},
+		"SyncRep":                 {waiting("IPC", "SyncRep"), policy.ReasonSyncRep},
+		"SyncRep of another type": {waiting("", "SyncRep"), policy.ReasonSyncRep},
+		"track_activities off":    {state(session.StateDisabled), policy.ReasonNotVisible},
+		"hidden":                  {backend(""), policy.ReasonNotVisible},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := compile(t, everything...).Decide(severity("critical"), client(tt.change))
+			if !got.Refused() || got.Reason != tt.want || got.Action != policy.None || got.Rule != "" {
+				t.Errorf("the decision is %+v", got)
+			}
+		})
+	}
+	if got := compile(t, everything...).Decide(severity("critical"), client(func(s *session.Session) { s.LeaderPID = s.PID })); got.Refused() {
+		t.Errorf("the leader of parallel workers is refused: %+v", got)
+	}
+}
+
+func backend(kind string) func(*session.Session) {
+	return func(s *session.Session) { s.BackendType = kind }
+}
+
+// What a rule must say to lift a protection, and what is not enough.
+func TestAProtectionIsLiftedByARuleThatNamesIt(t *testing.T) {
+	protections := []struct {
+		session session.Session
+		reason  policy.Reason
+		label   string
+		lifts   []string
+	}{
+		{
+			client(superuser), policy.ReasonProtectedUser, "usename",
+			[]string{`usename="postgres"`, `usename=~"postgres"`, `usename=~"postgres|admin"`, `usename=~"post.*"`},
+		}, {
+			client(named("pgBackRest [backup]")), policy.ReasonProtectedBackup, "application_name",
+			[]string{`application_name="pgBackRest [backup]"`, `application_name=~"pgBackRest.*"`, `application_name=~"(?i)pgbackrest.*"`},
+		}, {
+			client(query("vacuum (full) orders")), policy.ReasonProtectedMaintenance, "command",
+			[]string{`command="VACUUM"`, `command=~"VACUUM|ANALYZE"`, `command=~"VAC.*"`},
+		},
+	}
+	for _, p := range protections {
+		all := []string{
+			`severity="critical"`, `severity=~".+"`, `datname="shop"`, `alertname=~".*"`,
+			p.label + `=~".*"`, p.label + `=~".+"`, p.label + `=~""`, p.label + `=~".*|x"`, p.label + `=~"[^a]+"`,
+			p.label + `!="x"`, p.label + `!~"x"`, p.label + `!=""`, p.label + `!~""`,
+		}
+		for _, other := range protections {
+			if other.label != p.label { // the right words on the wrong label
+				all = append(all, other.label+`=~".*"`, other.label+`!="x"`)
+			}
+		}
+		for _, action := range []policy.Action{policy.Cancel, policy.Terminate, policy.CancelThenTerminate} {
+			for _, matcher := range all {
+				got := compile(t, rule(action, matcher)).Decide(severity("critical"), p.session)
+				if !got.Refused() || got.Reason != p.reason {
+					t.Errorf("{%s} %s: %s lifts it: %+v", matcher, action, p.reason, got)
+				}
+			}
+			for _, matcher := range p.lifts {
+				got := compile(t, rule(action, matcher)).Decide(severity("critical"), p.session)
+				if got.Refused() || got.Reason != policy.ReasonRule {
+					t.Errorf("{%s} %s does not lift %s: %+v", matcher, action, p.reason, got)
+				}
+				// Beside a matcher that lifts nothing it lifts all the same.
+				got = compile(t, rule(action, p.label+`!="x"`, matcher, `severity="critical"`)).Decide(severity("critical"), p.session)
+				if got.Refused() {
+					t.Errorf("{%s} among others does not lift %s: %+v", matcher, p.reason, got)
+				}
+			}
+		}
+		// A rule that names it and comes second does not count.
+		got := compile(t, rule(policy.Terminate, `datname="shop"`),
+			policy.RuleConfig{Name: "late", Matchers: p.lifts[:1], Action: policy.Terminate}).Decide(nil, p.session)
+		if got.Reason != p.reason || got.Rule != "the rule" {
+			t.Errorf("a rule that comes second lifts %s: %+v", p.reason, got)
+		}
+		// The severities name nobody.
+		if got := compile(t).Decide(severity("critical"), p.session); got.Reason != p.reason {
+			t.Errorf("the severity lifts %s: %+v", p.reason, got)
+		}
+	}
+}
+
+func TestEachProtectionIsLiftedForItself(t *testing.T) {
+	s := client(superuser, named("pg_dump"), query("REINDEX TABLE orders"))
+	for _, step := range []struct {
+		matchers []string
+		want     policy.Reason
+	}{
+		{[]string{`application_name="pg_dump"`, `command="REINDEX"`}, policy.ReasonProtectedUser},
+		{[]string{`usename="postgres"`, `command="REINDEX"`}, policy.ReasonProtectedBackup},
+		{[]string{`usename="postgres"`, `application_name="pg_dump"`}, policy.ReasonProtectedMaintenance},
+		{[]string{`usename="postgres"`, `application_name="pg_dump"`, `command="REINDEX"`}, policy.ReasonRule},
+	} {
+		if got := compile(t, rule(policy.Terminate, step.matchers...)).Decide(nil, s); got.Reason != step.want {
+			t.Errorf("%v: reason %s, want %s", step.matchers, got.Reason, step.want)
+		}
+	}
+}
+
+func TestBackupsAreKnownByTheirNameOrTheirLastStatement(t *testing.T) {
+	for _, s := range []session.Session{
+		client(named("pg_dump")),
+		client(named("pg_dumpall")),
+		client(named("PG_DUMP")),
+		client(named("pg_basebackup")),
+		client(named("pgBackRest [backup]")),
+		client(named("pgBackRest [archive-get]")),
+		client(named("barman")),
+		client(named("barman_streaming_backup")),
+		client(named("wal-g")),
+		client(query("SELECT pg_backup_start('nightly', true)"), state(session.StateIdle)),
+		client(query("select pg_start_backup('nightly', false, false)"), state(session.StateIdle)),
+		client(query("SELECT * FROM pg_backup_stop(wait_for_archive => false)")),
+		client(query("SELECT * FROM pg_stop_backup(false)")),
+		client(query(`/* barman */ SELECT pg_catalog."pg_backup_start"('x')`), state(session.StateIdleInXact)),
+		client(query("SELECT PG_BACKUP_START('x')"), state(session.StateIdleAborted)),
+	} {
+		got := compile(t).Decide(severity("critical"), s)
+		if got.Reason != policy.ReasonProtectedBackup {
+			t.Errorf("%s, %q: %+v", s.ApplicationName, s.Query, got)
+		}
+	}
+	for _, s := range []session.Session{
+		client(named("my pg_dump")), client(named("")), client(named("backup")), client(named("walg")),
+		client(query("SELECT pg_backup()")),
+	} {
+		if got := compile(t).Decide(severity("critical"), s); got.Refused() {
+			t.Errorf("%s, %q is no backup: %+v", s.ApplicationName, s.Query, got)
+		}
+	}
+}
