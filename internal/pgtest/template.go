@@ -1,0 +1,120 @@
+package pgtest
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// initdbArgs make a cluster that is quick to copy and that trusts everybody:
+// its servers listen on the loopback address only.
+var initdbArgs = [...]string{
+	"--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C",
+	"--wal-segsize=1", "--no-sync", "--no-instructions",
+}
+
+// roles are on every server. One statement a line, for postgres --single.
+const roles = `create role mon login in role pg_monitor
+create role sig login in role pg_signal_backend
+create role monsig login in role pg_monitor, pg_signal_backend
+create role nopriv login
+create role app login
+create role app2 login
+create role etl login
+create role super1 login superuser
+create role repl login replication
+grant create on schema public to app, app2, etl
+`
+
+// template answers with a cluster to copy, and makes it if it is not there:
+// once for each PostgreSQL, user and recipe. Test binaries that run at the
+// same time wait for the first.
+func (in installation) template(ctx context.Context) (string, error) {
+	dir, err := in.templateName()
+	if err != nil {
+		return "", err
+	}
+	if isDir(dir) {
+		return dir, nil
+	}
+	lock, err := os.OpenFile(filepath.Join(in.cache, "lock"), os.O_CREATE|os.O_RDWR, 0o644)
+	if err != nil {
+		return "", err
+	}
+	defer lock.Close()
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
+		return "", fmt.Errorf("lock %s: %w", lock.Name(), err)
+	}
+	if isDir(dir) {
+		return dir, nil
+	}
+
+	// What a killed run left unfinished is in the way; what is renamed is whole.
+	partial := dir + ".partial"
+	if err := os.RemoveAll(partial); err != nil {
+		return "", err
+	}
+	if err := os.Mkdir(partial, 0o700); err != nil {
+		return "", err
+	}
+	if err := in.own(partial); err != nil {
+		return "", err
+	}
+	if err := in.initialise(ctx, partial); err != nil {
+		return "", err
+	}
+	return dir, os.Rename(partial, dir)
+}
+
+func (in installation) templateName() (string, error) {
+	postgres, err := os.Stat(filepath.Join(in.bin, "postgres"))
+	if err != nil {
+		return "", err
+	}
+	recipe := fmt.Append(nil, in.bin, postgres.Size(), postgres.ModTime().UnixNano(), os.Geteuid(), initdbArgs, roles)
+	sum := sha256.Sum256(recipe)
+	return filepath.Join(in.cache, fmt.Sprintf("template-%x", sum[:8])), nil
+}
+
+func (in installation) initialise(ctx context.Context, dir string) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	initdb := in.command(ctx, "initdb", append(initdbArgs[:], "--pgdata="+dir)...)
+	if out, err := initdb.CombinedOutput(); err != nil {
+		return fmt.Errorf("initdb of %s: %w\n%s", in.bin, err, out)
+	}
+
+	single := in.command(ctx, "postgres", "--single", "-D", dir, "-F", "postgres")
+	single.Stdin = strings.NewReader(roles)
+	out, err := single.CombinedOutput()
+	if err == nil && bytes.Contains(out, []byte("ERROR:")) { // it exits with 0 all the same
+		err = fmt.Errorf("a statement failed")
+	}
+	if err != nil {
+		return fmt.Errorf("create the roles: %w\n%s", err, out)
+	}
+	return nil
+}
+
+// copyTemplate copies the template to dir, which must not exist.
+func (in installation) copyTemplate(ctx context.Context, dir string) error {
+	template, err := in.template(ctx)
+	if err != nil {
+		return err
+	}
+	// As the servers' user, so that the copy is theirs.
+	cp := exec.CommandContext(ctx, "cp", "-R", "-p", template, dir)
+	cp.SysProcAttr = &syscall.SysProcAttr{Credential: in.credential}
+	cp.Dir = "/"
+	if out, err := cp.CombinedOutput(); err != nil {
+		return fmt.Errorf("copy the template cluster: %w\n%s", err, out)
+	}
+	return nil
+}
