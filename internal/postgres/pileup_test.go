@@ -1,0 +1,166 @@
+package postgres_test
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/pgbailiff/pgbailiff/internal/pgtest"
+	"github.com/pgbailiff/pgbailiff/internal/session"
+)
+
+// pileup makes n sessions wait for the row that a forgotten transaction holds.
+// It returns that transaction, and what ends the waiting.
+func pileup(t *testing.T, srv *pgtest.Server, n int) (root *pgtest.Client, disperse func()) {
+	t.Helper()
+	srv.Exec(t, "create table t (id int primary key, n int)", "insert into t values (1, 1)", "grant all on t to app")
+	root = srv.IdleInTransaction(t, "app", "update t set n = 2")
+	ctx, cancel := context.WithCancel(context.Background())
+	var waiters sync.WaitGroup
+	disperse = sync.OnceFunc(func() {
+		srv.Exec(t, "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'pileup'")
+		waiters.Wait()
+		cancel()
+	})
+	t.Cleanup(disperse)
+	config, err := pgconn.ParseConfig(srv.DSN("app"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	config.RuntimeParams["application_name"] = "pileup"
+	const side = 8 // connect at a time
+	conns := make(chan *pgconn.PgConn)
+	failed := make(chan error, side)
+	for range side {
+		go func() {
+			for range n / side {
+				conn, err := pgconn.ConnectConfig(ctx, config)
+				if err != nil {
+					failed <- err
+					return
+				}
+				conns <- conn
+			}
+		}()
+	}
+	for range n {
+		select {
+		case conn := <-conns:
+			waiters.Go(func() {
+				_, _ = conn.Exec(ctx, "update t set n = 3").ReadAll() // to its end by disperse
+				_ = conn.Close(ctx)
+			})
+		case err := <-failed:
+			t.Fatal(err)
+		}
+	}
+	srv.WaitFor(t, "select count(*) = $1 from pg_stat_activity where wait_event_type = 'Lock'", n)
+	return root, disperse
+}
+
+// A pile-up of a thousand sessions on one row: a scrape ends in time with what
+// could be had, on the one connection that it has.
+func TestPileup(t *testing.T) {
+	const waiters, limit = 1000, 5 * time.Second
+	// By default each of them looks for a deadlock after a second, and a thousand
+	// that do it bring the whole server to a stop for a minute.
+	srv := pgtest.Start(t, "max_connections=1100", "log_connections=on", "deadlock_timeout=1h")
+	s := start(t, srv, "monsig")
+	opened := func() int { return strings.Count(srv.Log(), "application_name=pgbailiff") }
+	snapshot(t, s)
+	root, disperse := pileup(t, srv, waiters)
+	find(t, s, root) // the acting connection is there as well
+	before := opened()
+
+	scrape := func() {
+		ctx, cancel := context.WithTimeout(t.Context(), limit)
+		defer cancel()
+		begun := time.Now()
+		got, err := s.Snapshot(ctx, session.SnapshotOptions{MinAge: 0.001, MaxSessions: 50, Text: true})
+		took := time.Since(begun)
+		if err != nil || took > limit+limit/10 {
+			t.Errorf("after %s: %v", took, err)
+			return
+		}
+		t.Logf("%s; who blocks whom is known: %t", took, got.Blocking)
+		holds(t, got, root, waiters)
+	}
+	scrape()
+	var both sync.WaitGroup
+	both.Go(scrape)
+	both.Go(scrape)
+	both.Wait()
+	for range 5 { // without the time for anything
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Millisecond)
+		begun := time.Now()
+		_, _ = s.Snapshot(ctx, everything())
+		cancel()
+		if took := time.Since(begun); took > time.Second {
+			t.Errorf("%s for a scrape of 5 ms", took)
+		}
+	}
+	scrape()
+
+	disperse()
+	srv.WaitFor(t, "select not exists (select from pg_stat_activity where application_name = 'pileup')")
+	if got := snapshot(t, s); !got.Blocking || len(got.Waiters)+len(got.LockWaits)+len(got.Blockers) != 0 {
+		t.Errorf("after the pile-up: %+v", got)
+	}
+	if now := opened(); now != before {
+		t.Errorf("%d connections were opened, %d of them before the pile-up", now, before)
+	}
+}
+
+// holds checks that a snapshot of a pile-up is true: either all is known, or
+// it says that it is not.
+func holds(t *testing.T, got session.Snapshot, root *pgtest.Client, waiters int) {
+	t.Helper()
+	var waiting int64
+	for _, c := range got.Counts {
+		if c.WaitEventType == "Lock" {
+			waiting += c.Backends
+		}
+	}
+	if waiting != int64(waiters) {
+		t.Errorf("%d wait for a lock, want %d", waiting, waiters)
+	}
+	switch {
+	case !got.Blocking && len(got.Waiters)+len(got.LockWaits)+len(got.Blockers) > 0:
+		t.Errorf("who blocks whom is not known, and there is: %+v %+v", got.LockWaits, got.Blockers)
+	case got.Blocking && (len(got.Blockers) != 1 || got.Blockers[0].PID != int32(root.PID()) || got.Blockers[0].Behind != waiters):
+		t.Errorf("blockers: %+v", got.Blockers)
+	case got.Blocking && (len(got.Waiters) != waiters || len(got.LockWaits) != 50):
+		t.Errorf("%d waiters, %d lock waits", len(got.Waiters), len(got.LockWaits))
+	}
+}
+
+// When it cannot be told who blocks whom, the rest is there all the same, and
+// the next scrape does not wait for long.
+func TestWhoBlocksWhomCannotBeRead(t *testing.T) {
+	srv := pgtest.Start(t)
+	s := start(t, srv, "monsig")
+	srv.Exec(t, "create table t ()", "grant all on t to app")
+	srv.IdleInTransaction(t, "app", "lock table t")
+	waiter := srv.Blocked(t, "app", "select * from t")
+	srv.Exec(t, "begin", "lock table pg_catalog.pg_locks in access exclusive mode")
+	for _, limit := range []time.Duration{200 * time.Millisecond, 10 * time.Second, 10 * time.Second} {
+		ctx, cancel := context.WithTimeout(t.Context(), limit)
+		begun := time.Now()
+		got, err := s.Snapshot(ctx, everything())
+		cancel()
+		if _, has := sessionOf(got, waiter); err != nil || !has || got.Blocking || len(got.LockWaits) != 0 {
+			t.Errorf("within %s: %v, %+v", limit, err, got)
+		}
+		if took := time.Since(begun); took > limit+time.Second {
+			t.Errorf("took %s of %s", took, limit)
+		}
+	}
+	srv.Exec(t, "rollback")
+	if got := snapshot(t, s); !got.Blocking || len(got.LockWaits) != 1 || len(got.Blockers) != 1 {
+		t.Errorf("%+v", got)
+	}
+}

@@ -1,0 +1,50 @@
+package postgres_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/go-kit/log"
+	"go.uber.org/goleak"
+
+	"github.com/pgbailiff/pgbailiff/internal/pgtest"
+	"github.com/pgbailiff/pgbailiff/internal/postgres"
+	"github.com/pgbailiff/pgbailiff/internal/session"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// start returns our side of a server, as the role.
+func start(t testing.TB, srv *pgtest.Server, role string) *postgres.Server {
+	t.Helper()
+	s, err := postgres.New(postgres.Config{Name: "orders", DSN: srv.DSN(role)}, log.NewNopLogger())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Start()
+	t.Cleanup(s.Close)
+	return s
+}
+
+// deadline is the time that a test may take to see what it waits for.
+func deadline(t testing.TB) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+func find(t testing.TB, s *postgres.Server, c *pgtest.Client) session.Session {
+	t.Helper()
+	found, ok, err := s.Find(deadline(t), int32(c.PID()))
+	if err != nil || !ok {
+		t.Fatalf("find: %t, %v", ok, err)
+	}
+	return found
+}
+
+// fence is the whole identity of what the session does.
+func fence(s session.Session) session.Fence {
+	return session.Fence{Server: s.Server, PID: s.PID}.Pin(s)
+}

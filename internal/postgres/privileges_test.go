@@ -1,0 +1,76 @@
+package postgres_test
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"github.com/go-kit/log"
+
+	"github.com/pgbailiff/pgbailiff/internal/pgtest"
+	"github.com/pgbailiff/pgbailiff/internal/postgres"
+)
+
+// A role without pg_monitor is told once what is missing and what mends it, and
+// the scrape works with what there is; once it is mended, all is there.
+func TestMissingPrivilegesAreToldOnce(t *testing.T) {
+	srv := pgtest.Start(t)
+	var lines bytes.Buffer
+	s, err := postgres.New(postgres.Config{Name: "orders", DSN: srv.DSN("nopriv")}, log.NewLogfmtLogger(log.NewSyncWriter(&lines)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Start()
+	defer s.Close()
+	srv.Run(t, "app", "select pg_sleep(60)")
+	srv.IdleInTransaction(t, "app", "select 1")
+	for range 3 {
+		got := snapshot(t, s)
+		if got.Facts.CanSee || got.Facts.CanSignal {
+			t.Errorf("facts: %+v", got.Facts)
+		}
+		if got.Hidden != 3 || got.Connections < 4 || len(got.Sessions) != 0 { // pgtest's own session too
+			t.Errorf("%d hidden of %d, %d sessions", got.Hidden, got.Connections, len(got.Sessions))
+		}
+	}
+	srv.Exec(t, "grant pg_monitor to nopriv")
+	for range 2 {
+		if got := snapshot(t, s); !got.Facts.CanSee || got.Facts.CanSignal || got.Hidden != 0 || len(got.Sessions) != 2 {
+			t.Errorf("with pg_monitor: %+v", got)
+		}
+	}
+	s.Close()
+	told := lines.String()
+	for mend, times := range map[string]int{
+		`mend="GRANT pg_monitor TO \"nopriv\""`:        1,
+		`mend="GRANT pg_signal_backend TO \"nopriv\""`: 2, // again when what our role may do has changed
+	} {
+		if got := strings.Count(told, mend); got != times {
+			t.Errorf("%d times %s, want %d, in\n%s", got, mend, times, told)
+		}
+	}
+	if got := strings.Count(told, "\n"); got != 3 {
+		t.Errorf("%d lines:\n%s", got, told)
+	}
+}
+
+// The GRANT is one that can be pasted, whatever the role is called.
+func TestTheGrantNamesTheRole(t *testing.T) {
+	srv := pgtest.Start(t)
+	srv.Exec(t, `create role "o""brien x" login`)
+	var lines bytes.Buffer
+	s, err := postgres.New(postgres.Config{Name: "orders", DSN: srv.DSN(`o%22brien%20x`)}, log.NewJSONLogger(log.NewSyncWriter(&lines)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	snapshot(t, s)
+	for _, grant := range []string{
+		`"mend":"GRANT pg_monitor TO \"o\"\"brien x\""`,
+		`"mend":"GRANT pg_signal_backend TO \"o\"\"brien x\""`,
+	} {
+		if !strings.Contains(lines.String(), grant) {
+			t.Errorf("no %s in\n%s", grant, lines.String())
+		}
+	}
+}

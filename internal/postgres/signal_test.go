@@ -1,0 +1,174 @@
+package postgres_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/pgbailiff/pgbailiff/internal/pgtest"
+	"github.com/pgbailiff/pgbailiff/internal/session"
+)
+
+func sqlstate(err error) string {
+	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return pg.Code
+	}
+	return ""
+}
+
+func TestCancelEndsExactlyTheStatement(t *testing.T) {
+	srv := pgtest.Start(t)
+	s := start(t, srv, "monsig")
+	c := srv.Run(t, "app", "select pg_sleep(60)")
+	seen := find(t, s, c)
+	got, err := s.Signal(deadline(t), session.Cancel, fence(seen))
+	if err != nil || got.Verdict != session.VerdictSignalled {
+		t.Fatalf("signal: %+v, %v", got, err)
+	}
+	if got.At.Before(got.Before) || got.Before.Before(seen.QueryStart) {
+		t.Errorf("clocks: %+v", got)
+	}
+	if state := sqlstate(c.Wait(t)); state != "57014" {
+		t.Errorf("the client saw %q", state)
+	}
+	if !c.Alive(t) {
+		t.Error("the session is gone")
+	}
+	last, err := s.Watch(deadline(t), seen.ID, func(now session.Sighting) bool { return !fence(seen).Stands(now) })
+	if err != nil || !last.Present {
+		t.Errorf("watch: %+v, %v", last, err)
+	}
+}
+
+func TestTerminateEndsTheSession(t *testing.T) {
+	srv := pgtest.Start(t)
+	s := start(t, srv, "monsig")
+	c := srv.IdleInTransaction(t, "app", "select 1")
+	seen := find(t, s, c)
+	got, err := s.Signal(deadline(t), session.Terminate, fence(seen))
+	if err != nil || got.Verdict != session.VerdictSignalled {
+		t.Fatalf("signal: %+v, %v", got, err)
+	}
+	last, err := s.Watch(deadline(t), seen.ID, func(now session.Sighting) bool { return !now.Present })
+	if err != nil || last.Present {
+		t.Errorf("watch: %+v, %v", last, err)
+	}
+}
+
+// Every part of the identity is checked by the statement that signals.
+func TestSignalRefusesAnybodyElse(t *testing.T) {
+	srv := pgtest.Start(t)
+	s := start(t, srv, "monsig")
+	c := srv.Run(t, "app", "select pg_sleep(60)")
+	idle := srv.IdleInTransaction(t, "app", "select 1")
+	seen, idling := find(t, s, c), find(t, s, idle)
+	later := time.Microsecond
+	for _, tc := range []struct {
+		name string
+		verb session.Verb
+		f    session.Fence
+		want session.Verdict
+	}{
+		{"no such pid", session.Terminate, session.Fence{PID: 1 << 30, BackendStart: seen.BackendStart, QueryStart: seen.QueryStart}, session.VerdictGone},
+		{"pid reused", session.Terminate, session.Fence{PID: seen.PID, BackendStart: seen.BackendStart.Add(later), QueryStart: seen.QueryStart}, session.VerdictGone},
+		{"another query", session.Cancel, session.Fence{PID: seen.PID, BackendStart: seen.BackendStart, QueryStart: seen.QueryStart.Add(later)}, session.VerdictMoved},
+		{"another transaction", session.Cancel, session.Fence{PID: seen.PID, BackendStart: seen.BackendStart, XactStart: seen.XactStart.Add(-later)}, session.VerdictMoved},
+		{"active, not idling", session.Terminate, session.Fence{PID: seen.PID, BackendStart: seen.BackendStart, StateChange: seen.StateChange}, session.VerdictMoved},
+		{"both periods must hold", session.Terminate, session.Fence{PID: seen.PID, BackendStart: seen.BackendStart, QueryStart: seen.QueryStart, XactStart: seen.XactStart.Add(later)}, session.VerdictMoved},
+		{"idling, not active", session.Terminate, session.Fence{PID: idling.PID, BackendStart: idling.BackendStart, QueryStart: idling.QueryStart}, session.VerdictMoved},
+		{"idling again", session.Terminate, session.Fence{PID: idling.PID, BackendStart: idling.BackendStart, StateChange: idling.StateChange.Add(-later)}, session.VerdictMoved},
+		{"a cancel needs a statement", session.Cancel, session.Fence{PID: idling.PID, BackendStart: idling.BackendStart, XactStart: idling.XactStart}, session.VerdictMoved},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			got, err := s.Signal(deadline(t), tc.verb, tc.f)
+			if err != nil || got.Verdict != tc.want {
+				t.Errorf("verdict %q, %v; want %q", got.Verdict, err, tc.want)
+			}
+		})
+	}
+	if !c.Running() || !idle.Exists(t) {
+		t.Error("somebody was hit")
+	}
+}
+
+func TestSignalRefusesAnIncompleteFence(t *testing.T) {
+	srv := pgtest.Start(t)
+	s := start(t, srv, "monsig")
+	c := srv.Run(t, "app", "select pg_sleep(60)")
+	seen := find(t, s, c)
+	for _, f := range []session.Fence{
+		{},
+		{PID: seen.PID},
+		{PID: seen.PID, BackendStart: seen.BackendStart},
+		{PID: seen.PID, QueryStart: seen.QueryStart},
+		{PID: -1, BackendStart: seen.BackendStart, QueryStart: seen.QueryStart},
+	} {
+		if got, err := s.Signal(deadline(t), session.Terminate, f); err == nil || got.Verdict != "" {
+			t.Errorf("%+v: %+v, %v", f, got, err)
+		}
+	}
+	if _, err := s.Signal(deadline(t), "", fence(seen)); err == nil {
+		t.Error("the zero verb was sent")
+	}
+	if !c.Running() {
+		t.Error("somebody was hit")
+	}
+}
+
+func TestPermissionDenied(t *testing.T) {
+	srv := pgtest.Start(t)
+	for _, tc := range []struct{ role, victim string }{{"mon", "app"}, {"monsig", "super1"}} {
+		t.Run(tc.role+" on "+tc.victim, func(t *testing.T) {
+			s := start(t, srv, tc.role)
+			c := srv.Run(t, tc.victim, "select pg_sleep(60)")
+			_, err := s.Signal(deadline(t), session.Cancel, fence(find(t, s, c)))
+			if !errors.Is(err, session.ErrPermissionDenied) {
+				t.Errorf("%v", err)
+			}
+			if !c.Running() {
+				t.Error("it was hit")
+			}
+		})
+	}
+}
+
+func TestInvisibleSession(t *testing.T) {
+	srv := pgtest.Start(t)
+	s := start(t, srv, "sig")
+	c := srv.Run(t, "app", "select pg_sleep(60)")
+	seen := find(t, s, c)
+	if seen.Visible() {
+		t.Errorf("visible: %+v", seen)
+	}
+	known := c.Activity(t)
+	got, err := s.Signal(deadline(t), session.Terminate, session.Fence{
+		PID: int32(c.PID()), BackendStart: known.BackendStart, QueryStart: known.QueryStart,
+	})
+	if err != nil || got.Verdict != session.VerdictNotVisible {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if !c.Running() {
+		t.Error("it was hit")
+	}
+}
+
+// A query that ended by itself just before the signal, with a successor that
+// the signal may have met: the statement's own second look must see it.
+func TestSignalLooksAgain(t *testing.T) {
+	srv := pgtest.Start(t)
+	s := start(t, srv, "monsig")
+	c := srv.Run(t, "app", "select pg_sleep(60)")
+	seen := find(t, s, c)
+	got, err := s.Signal(deadline(t), session.Cancel, fence(seen))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !got.After.Present || !got.After.Session.BackendStart.Equal(seen.BackendStart) {
+		t.Fatalf("after: %+v", got.After)
+	}
+	if met := fence(seen).Met(session.Cancel, got); met != session.MetTarget {
+		t.Errorf("met %d: %+v", met, got)
+	}
+}

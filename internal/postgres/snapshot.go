@@ -1,0 +1,128 @@
+package postgres
+
+import (
+	"context"
+	_ "embed"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/pgbailiff/pgbailiff/internal/session"
+)
+
+var (
+	//go:embed sql/snapshot.sql
+	snapshotSQL string
+	//go:embed sql/facts.sql
+	factsSQL string
+)
+
+// worthwhile is from how many connections on it pays to find out first who can
+// have changed.
+const worthwhile = 200
+
+// readSnapshot reads the activity and remembers what the next one needs. clock
+// is a time of the server's before this one.
+func (r *scraper) readSnapshot(ctx context.Context, opts session.SnapshotOptions, clock time.Time, to *session.Snapshot) error {
+	minAge := time.Duration(opts.MinAge * float64(time.Second))
+	rows, err := r.conn.Query(ctx, snapshotSQL, minAge, opts.Text, r.self.role, r.delta.since, r.delta.pids)
+	if err != nil {
+		return err
+	}
+	since := clock.Add(-margin)
+	next := delta{since: &since}
+	row := snapshotRow{tally: newTally(opts, to)}
+	row.s.Server = r.cfg.Name
+	_, err = pgx.ForEachRow(rows, row.targets(), func() error {
+		if row.s.PID > 0 {
+			next.pids = append(next.pids, row.s.PID)
+		}
+		row.count()
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	row.finish()
+	r.delta = next
+	if to.Connections < worthwhile || !to.Facts.CanSee { // hidden times cannot tell who has changed
+		r.delta = delta{}
+	}
+	return nil
+}
+
+// snapshotRow is a row of snapshot.sql.
+type snapshotRow struct {
+	*tally
+	s        session.Session
+	sessions int64
+	at       stamps
+	now      *time.Time
+}
+
+func (r *snapshotRow) targets() []any {
+	return []any{
+		&r.s.PID, &r.sessions, &r.at.backendStart, &r.s.Datname, &r.s.Usename, &r.s.Superuser,
+		&r.s.ApplicationName, &r.s.ClientAddr, &r.s.BackendType, &r.s.Own,
+		&r.s.State, &r.at.queryStart, &r.at.xactStart, &r.at.stateChange,
+		&r.s.WaitEventType, &r.s.WaitEvent, &r.s.QueryID, &r.s.Query, &r.now,
+	}
+}
+
+// count adds the row to the snapshot.
+func (r *snapshotRow) count() {
+	switch {
+	case r.s.PID == 0:
+		r.idle(r.s, r.sessions)
+	case r.s.BackendType == "" && r.s.Usename != "":
+		r.to.Connections++
+		r.to.Hidden++
+	case r.s.BackendType == session.BackendTypeClient && r.s.Own:
+		r.to.Connections++
+	case r.s.BackendType == session.BackendTypeClient:
+		s := r.s
+		r.at.into(&s)
+		blankFastpath(&s)
+		s.QueryTruncated = int64(len(s.Query)) >= r.to.Facts.TextBytes-longestRune
+		r.session(s, *r.now)
+	}
+}
+
+// longestRune: the server cuts a text at a character boundary, one byte short of
+// track_activity_query_size.
+const longestRune = 1 + 3
+
+// blankFastpath: in a fastpath call the server shows the previous statement's
+// start.
+func blankFastpath(s *session.Session) {
+	if s.State == session.StateFastpath {
+		s.QueryStart = time.Time{}
+	}
+}
+
+// readFacts reads what the server is and what we may do there, and its clock.
+func (r *scraper) readFacts(ctx context.Context, to *session.Snapshot) (clock time.Time, _ error) {
+	rows, err := r.conn.Query(ctx, factsSQL)
+	if err != nil {
+		return clock, err
+	}
+	f := session.Facts{SystemIdentifier: r.self.systemIdentifier}
+	var datname *string
+	var prepared session.Prepared
+	_, err = pgx.ForEachRow(rows, []any{
+		&f.MaxConnections, &f.InRecovery, &f.PostmasterStart, &clock, &f.TextBytes, &f.Version,
+		&f.Role, &f.CanSignal, &f.CanSee, &datname, &prepared.Count, &prepared.Oldest,
+	}, func() error {
+		if datname != nil {
+			prepared.Datname = *datname
+			f.Prepared = append(f.Prepared, prepared)
+		}
+		return nil
+	})
+	if err != nil {
+		return clock, err
+	}
+	to.Facts = f
+	r.tellPrivileges(f)
+	return clock, nil
+}

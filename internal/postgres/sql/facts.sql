@@ -1,0 +1,23 @@
+-- What the server is, what we may do there, and the prepared transactions by
+-- database.
+-- datname is NULL in the one row that holds the rest when there are none.
+SELECT pg_catalog.current_setting('max_connections')::int8              AS max_connections,
+       pg_catalog.pg_is_in_recovery()                                   AS in_recovery,
+       pg_catalog.pg_postmaster_start_time()                            AS postmaster_start,
+       statement_timestamp()                                            AS clock,
+       pg_catalog.pg_size_bytes(pg_catalog.current_setting('track_activity_query_size')) AS text_bytes,
+       pg_catalog.current_setting('server_version')                     AS version,
+       r.rolname::text                                                  AS role,
+       r.rolsuper OR pg_catalog.pg_has_role(r.oid, 'pg_signal_backend', 'USAGE') AS can_signal,
+       r.rolsuper OR pg_catalog.pg_has_role(r.oid, 'pg_read_all_stats', 'USAGE') AS can_see,
+       p.database::text                                                 AS datname,
+       coalesce(p.n, 0)::int8                                           AS prepared,
+       coalesce(p.oldest, 0)::float8                                    AS oldest
+FROM pg_catalog.pg_roles AS r
+LEFT JOIN (
+  SELECT x.database, pg_catalog.count(*) AS n,
+         GREATEST(0, EXTRACT(epoch FROM pg_catalog.clock_timestamp() - pg_catalog.min(x.prepared))) AS oldest
+  FROM pg_catalog.pg_prepared_xacts AS x
+  GROUP BY x.database
+) AS p ON true
+WHERE r.rolname = SESSION_USER

@@ -1,0 +1,11 @@
+-- What the sessions that were signalled do now. No row: that backend is gone.
+--   $1 int4[]  pids, each greater than 0
+SELECT s.pid,
+       s.backend_start,
+       coalesce(s.state, '')       AS state,
+       s.query_start,
+       s.xact_start,
+       s.state_change
+FROM pg_catalog.unnest($1::int4[]) AS target(pid)
+CROSS JOIN LATERAL pg_catalog.pg_stat_get_activity(target.pid) AS s
+WHERE s.pid = target.pid

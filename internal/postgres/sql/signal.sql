@@ -1,0 +1,71 @@
+-- The fence and the signal in one statement, for one backend.
+--   $1 text         'cancel' or 'terminate'
+--   $2 int4         pid, greater than 0
+--   $3 timestamptz  backend_start, never NULL
+--   $4 timestamptz  query_start; NULL: not required; else the state must be active
+--   $5 timestamptz  xact_start; NULL: not required
+--   $6 timestamptz  state_change; NULL: not required; else the state must be idle in transaction
+--   $7 oid          our own role
+--
+-- It reads pg_stat_get_activity(pid), never the view: the view builds a row for
+-- every backend between the read and the signal. Nothing that reads a catalogue
+-- may stand in "hit". Run it outside a transaction block: inside one the
+-- activity is frozen at the first read.
+--
+-- A signal without a pinned statement ($4 and $6 NULL) is for a transaction,
+-- whatever it does now. The statement that was judged may have been followed by
+-- another, so one that looks like maintenance or a backup is not signalled
+-- unjudged, and a cancel needs a running statement.
+--
+-- "after" looks at the backend again, microseconds later, so that a signal which
+-- met a successor is known. The snapshot must be cleared in between, for the
+-- server keeps it for the whole statement.
+WITH hit AS MATERIALIZED (
+  SELECT pg_catalog.clock_timestamp() AS before,
+         CASE
+           WHEN s.pid IS NULL                                        THEN 'gone'
+           WHEN s.pid = pg_catalog.pg_backend_pid()                  THEN 'protected'
+           WHEN s.backend_start IS NULL OR s.backend_type IS NULL    THEN 'not_visible'
+           WHEN s.backend_start IS DISTINCT FROM $3::timestamptz     THEN 'gone'
+           WHEN s.backend_type <> 'client backend'                   THEN 'protected'
+           WHEN s.leader_pid IS NOT NULL                             THEN 'protected'
+           WHEN s.usesysid = $7::oid AND s.application_name = 'pgbailiff' THEN 'protected'
+           WHEN s.wait_event = 'SyncRep'                             THEN 'sync_rep'
+           WHEN $4::timestamptz IS NOT NULL
+                AND (s.query_start IS DISTINCT FROM $4::timestamptz OR s.state IS DISTINCT FROM 'active')
+                                                                     THEN 'moved'
+           WHEN $5::timestamptz IS NOT NULL AND s.xact_start IS DISTINCT FROM $5::timestamptz
+                                                                     THEN 'moved'
+           WHEN $6::timestamptz IS NOT NULL
+                AND (s.state_change IS DISTINCT FROM $6::timestamptz
+                     OR s.state IS NULL
+                     OR s.state NOT IN ('idle in transaction', 'idle in transaction (aborted)'))
+                                                                     THEN 'moved'
+           WHEN $4::timestamptz IS NULL AND $6::timestamptz IS NULL
+                AND ($1::text = 'cancel' AND coalesce(s.state, '') NOT IN ('active', 'fastpath function call')
+                     OR s.query ~* '\m(vacuum|reindex|cluster|concurrently|pg_backup_start|pg_start_backup)\M')
+                                                                     THEN 'moved'
+           WHEN $1::text = 'cancel'
+             THEN CASE WHEN pg_catalog.pg_cancel_backend(s.pid)    THEN 'signalled' ELSE 'gone' END
+           WHEN $1::text = 'terminate'
+             THEN CASE WHEN pg_catalog.pg_terminate_backend(s.pid) THEN 'signalled' ELSE 'gone' END
+         END AS verdict,
+         pg_catalog.clock_timestamp() AS at,
+         s.query_start
+  FROM (SELECT 1) AS one
+  LEFT JOIN pg_catalog.pg_stat_get_activity($2::int4) AS s ON s.pid = $2::int4
+)
+SELECT coalesce(hit.verdict, '')     AS verdict,
+       hit.before,
+       hit.at,
+       hit.query_start               AS met_query_start,
+       coalesce(after.state, '')     AS state,
+       after.backend_start,
+       after.query_start,
+       after.xact_start,
+       after.state_change
+FROM hit
+LEFT JOIN LATERAL pg_catalog.pg_stat_get_activity(
+  CASE WHEN hit.verdict = 'signalled' AND pg_catalog.pg_stat_clear_snapshot()::text IS NOT NULL
+       THEN $2::int4 ELSE 0 END) AS after
+  ON after.pid = $2::int4 AND after.backend_start = $3::timestamptz

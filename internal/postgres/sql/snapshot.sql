@@ -1,0 +1,82 @@
+-- The activity of all backends, from one read of it.
+--   $1 interval     how old a session must be for its statement's text
+--   $2 bool         whether to return texts at all: as the server has them, never
+--                   cut here, for a session of another database may write another
+--                   encoding, and cutting what is no valid text is an error
+--   $3 oid          our own role
+--   $4 timestamptz  a time before the last snapshot; NULL: read every backend
+--   $5 int4[]       backends that were not plainly idle then
+--
+-- Reading a backend's row costs some 10 µs, reading one of its times 0.1 µs.
+-- Where there are many backends, only those are read that can have changed: the
+-- ones of $5, the ones that are in a transaction, and the ones that have begun a
+-- statement or their session since $4. Every other one was idle then and is idle
+-- now. When too many can have changed, all are read.
+--
+-- A row stands for one backend, or, with pid 0, for a number of idle client
+-- sessions of one database; a database that accepts connections has at least one
+-- such row, of 0 sessions.
+WITH backend AS MATERIALIZED (
+  SELECT pg_catalog.pg_stat_get_backend_pid(i)  AS pid,
+         pg_catalog.pg_stat_get_backend_dbid(i) AS datid,
+         coalesce(pg_catalog.pg_stat_get_backend_xact_start(i) IS NOT NULL
+           OR pg_catalog.pg_stat_get_backend_activity_start(i) >= $4::timestamptz
+           OR pg_catalog.pg_stat_get_backend_start(i) >= $4::timestamptz
+           OR pg_catalog.pg_stat_get_backend_pid(i) = ANY ($5::int4[]), false) AS changed
+  FROM pg_catalog.pg_stat_get_backend_idset() AS i
+  WHERE $4::timestamptz IS NOT NULL
+), pays AS MATERIALIZED (
+  SELECT $4::timestamptz IS NOT NULL
+         AND pg_catalog.count(*) FILTER (WHERE changed) * 4 <= pg_catalog.count(*) AS yes
+  FROM backend
+), target AS (
+  SELECT NULL::int4 AS pid FROM pays WHERE NOT yes -- NULL: every backend
+  UNION ALL
+  SELECT backend.pid FROM backend WHERE changed AND (SELECT yes FROM pays)
+), act AS MATERIALIZED (
+  SELECT s.pid, s.backend_start, s.datid, s.usesysid, s.application_name, s.client_addr, s.backend_type,
+         s.state, s.query_start, s.xact_start, s.state_change, s.wait_event_type, s.wait_event, s.query_id,
+         CASE WHEN $2::bool AND s.state <> 'idle' AND s.state <> 'fastpath function call'
+                   AND LEAST(s.xact_start, s.query_start, s.state_change) <= pg_catalog.clock_timestamp() - $1::interval
+              THEN s.query ELSE '' END AS query,
+         s.backend_type IS NOT DISTINCT FROM 'client backend' AS client,
+         s.pid = pg_catalog.pg_backend_pid()
+           OR coalesce(s.usesysid = $3::oid AND s.application_name = 'pgbailiff', false) AS own
+  FROM target
+  CROSS JOIN LATERAL pg_catalog.pg_stat_get_activity(target.pid) AS s
+  WHERE (target.pid IS NULL OR s.pid = target.pid)
+    AND (s.datid IS NOT NULL OR s.backend_type = 'client backend')
+)
+SELECT a.pid, 1::int8 AS sessions, a.backend_start,
+       coalesce(d.datname, '')::text AS datname, coalesce(r.rolname, '')::text AS usename,
+       coalesce(r.rolsuper, false) AS superuser,
+       coalesce(a.application_name, '') AS application_name,
+       coalesce(pg_catalog.host(a.client_addr), '') AS client_addr,
+       coalesce(a.backend_type, '') AS backend_type, a.own,
+       coalesce(a.state, '') AS state, a.query_start, a.xact_start, a.state_change,
+       coalesce(a.wait_event_type, '') AS wait_event_type, coalesce(a.wait_event, '') AS wait_event,
+       coalesce(a.query_id, 0) AS query_id,
+       a.query,
+       pg_catalog.clock_timestamp() AS now
+FROM act AS a
+LEFT JOIN pg_catalog.pg_database AS d ON d.oid = a.datid
+LEFT JOIN pg_catalog.pg_roles    AS r ON r.oid = a.usesysid
+WHERE a.own OR NOT a.client OR a.state IS DISTINCT FROM 'idle'
+UNION ALL
+SELECT 0, pg_catalog.sum(idle.sessions)::int8, NULL, d.datname::text, '', false, '', '', '', false,
+       'idle', NULL, NULL, NULL, idle.wait_event_type, '', 0, '', NULL
+FROM (
+  SELECT act.datid, coalesce(act.wait_event_type, '') AS wait_event_type, pg_catalog.count(*) AS sessions
+  FROM act
+  WHERE act.client AND NOT act.own AND act.state = 'idle'
+  GROUP BY 1, 2
+  UNION ALL
+  SELECT backend.datid, 'Client', pg_catalog.count(*)
+  FROM backend
+  WHERE NOT changed AND backend.datid <> 0 AND (SELECT yes FROM pays)
+  GROUP BY 1
+  UNION ALL
+  SELECT x.oid, 'Client', 0 FROM pg_catalog.pg_database AS x WHERE x.datallowconn
+) AS idle
+JOIN pg_catalog.pg_database AS d ON d.oid = idle.datid
+GROUP BY d.datname, idle.wait_event_type

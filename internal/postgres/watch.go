@@ -1,0 +1,126 @@
+package postgres
+
+import (
+	"context"
+	"time"
+
+	"github.com/pgbailiff/pgbailiff/internal/session"
+)
+
+// How often the watcher looks: soon after a signal, then more and more seldom.
+const (
+	firstLook = 5 * time.Millisecond
+	lastLook  = 200 * time.Millisecond
+)
+
+// watcher looks at all sessions of one server that were signalled, in one
+// statement for all of them, for as long as somebody waits for one.
+//
+// Only its goroutine touches the pending watches; others hand theirs over.
+type watcher struct {
+	look func(context.Context, []int32) (map[int32]session.Sighting, error)
+	add  chan *watch
+}
+
+// watch is one wait for one session. result takes exactly one value, and has
+// room for it, so that the watcher never waits for a watch that was given up.
+type watch struct {
+	ctx    context.Context
+	id     session.ID
+	ended  func(session.Sighting) bool
+	result chan session.Sighting
+}
+
+func newWatcher(look func(context.Context, []int32) (map[int32]session.Sighting, error)) *watcher {
+	return &watcher{look: look, add: make(chan *watch)}
+}
+
+// Watch looks at one session until ended is true of what it sees, or the
+// context ends; it returns what it saw last. While the server cannot be asked
+// it goes on trying: the error is the context's, with nothing seen since the
+// signal.
+func (s *Server) Watch(ctx context.Context, id session.ID, ended func(session.Sighting) bool) (session.Sighting, error) {
+	w := &watch{ctx: ctx, id: id, ended: ended, result: make(chan session.Sighting, 1)}
+	select {
+	case s.watcher.add <- w:
+	case <-ctx.Done():
+		return session.Sighting{}, s.failed("watch "+id.String(), context.Cause(ctx))
+	}
+	seen, ok := <-w.result
+	if !ok {
+		return session.Sighting{}, s.failed("watch "+id.String(), session.ErrUnreachable)
+	}
+	return seen, nil
+}
+
+// run serves watches until the context ends; it does nothing while nobody
+// waits. Watches that arrive between two looks share the next one.
+func (w *watcher) run(ctx context.Context) {
+	var pending []*watch
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case first := <-w.add:
+			pending = append(pending, first)
+		}
+		for pause := firstLook; len(pending) > 0; pause = min(2*pause, lastLook) {
+			var stopped bool
+			if pending, stopped = w.gather(ctx, pending, pause); stopped {
+				return
+			}
+			pending = w.runOnce(ctx, pending)
+		}
+	}
+}
+
+// gather takes in new watches for the length of the pause, which starts anew,
+// short, when one arrives. Stopped, it lets go of every watch.
+func (w *watcher) gather(ctx context.Context, pending []*watch, pause time.Duration) (_ []*watch, stopped bool) {
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			for _, p := range pending {
+				close(p.result)
+			}
+			return nil, true
+		case more := <-w.add:
+			pending = append(pending, more)
+			if pause > firstLook {
+				pause = firstLook
+				timer.Reset(firstLook)
+			}
+		case <-timer.C:
+			return pending, false
+		}
+	}
+}
+
+// runOnce looks once and returns the watches that go on.
+func (w *watcher) runOnce(ctx context.Context, pending []*watch) []*watch {
+	pids := make([]int32, 0, len(pending))
+	for _, p := range pending {
+		pids = append(pids, p.id.PID)
+	}
+	seen, err := w.look(ctx, pids)
+	kept := pending[:0]
+	for _, p := range pending {
+		now := seen[p.id.PID]
+		if !now.Session.BackendStart.Equal(p.id.BackendStart) {
+			now = session.Sighting{}
+		}
+		switch {
+		case err == nil && p.ended(now):
+			p.result <- now
+		case p.ctx.Err() != nil && err != nil:
+			close(p.result)
+		case p.ctx.Err() != nil:
+			p.result <- now
+		default:
+			kept = append(kept, p)
+		}
+	}
+	return kept
+}
