@@ -1,0 +1,209 @@
+package ledger_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/pgbailiff/pgbailiff/internal/ledger"
+	"github.com/pgbailiff/pgbailiff/internal/session"
+)
+
+func TestALineSaysWhoWhatAndWhy(t *testing.T) {
+	file := newFile(t)
+	l, _ := open(t, file)
+	e := ledger.Entry{}.WithSession(session.Session{
+		ID:      session.ID{Server: "orders", PID: 42, BackendStart: noon},
+		Datname: "shop", Usename: "app", ApplicationName: "checkout", ClientAddr: "10.0.0.7",
+		State: session.StateActive, QueryStart: noon.Add(1500 * time.Microsecond), XactStart: noon.Add(time.Second),
+		WaitEventType: "Lock", WaitEvent: "tuple", Query: "never this one",
+	}, "SELECT ?\n-- two lines")
+	e.Time, e.Event, e.ID = noon.In(time.FixedZone("", 3600)), ledger.EventOutcome, "ID1"
+	e.Action, e.Outcome, e.Reason, e.Rule, e.Signalled = "cancel", ledger.Cancelled, "rule", "the rule", true
+	e.Alertname, e.Fingerprint = "Slow", "c0ffee"
+	record(t, l, e)
+
+	want := []map[string]any{{
+		"time": "2026-11-22T12:00:00Z", "event": "outcome", "id": "ID1", "server": "orders", "pid": 42.0,
+		"backend_start": "2026-11-22T12:00:00.000000Z", "query_start": "2026-11-22T12:00:00.001500Z", "xact_start": "2026-11-22T12:00:01.000000Z",
+		"action": "cancel", "outcome": "cancelled", "reason": "rule", "rule": "the rule", "signalled": true,
+		"alertname": "Slow", "fingerprint": "c0ffee", "datname": "shop", "usename": "app", "application_name": "checkout",
+		"client_addr": "10.0.0.7", "state": "active", "wait_event_type": "Lock", "wait_event": "tuple",
+		"session_id": "6b02d940.2a", "query": "SELECT ?\n-- two lines",
+	}}
+	if diff := cmp.Diff(want, lines(t, file)); diff != "" {
+		t.Errorf("the file (-want +got):\n%s", diff)
+	}
+	e.Time = noon
+	if diff := cmp.Diff([]ledger.Entry{e}, l.Recent(10)); diff != "" {
+		t.Errorf("Recent (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]ledger.Entry{e}, reopened(t, l, file).Recent(10)); diff != "" {
+		t.Errorf("Recent after a restart (-want +got):\n%s", diff)
+	}
+}
+
+func TestWhereNoSessionWasFoundALineSaysWhatTheAlertSaid(t *testing.T) {
+	f := session.Fence{Server: "orders", PID: 42, BackendStart: noon, StateChange: noon.Add(time.Second)}
+	want := ledger.Entry{Server: "orders", PID: 42, BackendStart: ledger.Time{Time: noon}, StateChange: ledger.Time{Time: noon.Add(time.Second)}}
+	if diff := cmp.Diff(want, ledger.Entry{}.WithFence(f)); diff != "" {
+		t.Errorf("entry (-want +got):\n%s", diff)
+	}
+}
+
+func TestRecentIsTheLastLinesNewestFirst(t *testing.T) {
+	file := newFile(t)
+	l, _ := open(t, file)
+	const written = 600
+	var newestFirst []string
+	for i := range written {
+		id := fmt.Sprint("id", i)
+		newestFirst = slices.Insert(newestFirst, 0, id)
+		record(t, l, outcome("orders", id, noon.Add(time.Duration(i)*time.Second), true))
+	}
+	for _, l := range []*ledger.Ledger{l, reopened(t, l, file)} {
+		for n, want := range map[int]int{0: 0, 1: 1, 3: 3, 500: 500, 10_000: 500} {
+			var got []string
+			for _, e := range l.Recent(n) {
+				got = append(got, e.ID)
+			}
+			if !slices.Equal(got, newestFirst[:want]) {
+				t.Errorf("Recent(%d) has %d lines, the first %v", n, len(got), got[:min(3, len(got))])
+			}
+		}
+	}
+}
+
+// Lines that arrive together share an fsync. None is lost, none is torn apart
+// by another, and each is there when its Record returns.
+func TestManyGoroutinesWriteWholeLines(t *testing.T) {
+	file := newFile(t)
+	l, _ := open(t, file)
+	const goroutines, each = 100, 10
+	var all sync.WaitGroup
+	for g := range goroutines {
+		all.Go(func() {
+			for i := range each {
+				e := outcome("orders", fmt.Sprintf("%d/%d", g, i), noon, true)
+				e.Query = strings.Repeat(fmt.Sprint(g%10), 1+g*i)
+				if err := l.Record(t.Context(), e); err != nil {
+					t.Error(err)
+				}
+			}
+			text, err := os.ReadFile(file)
+			if err != nil || !strings.Contains(string(text), fmt.Sprintf(`"id":"%d/%d"`, g, each-1)) {
+				t.Errorf("goroutine %d: the line is not there when Record has returned (%v)", g, err)
+			}
+		})
+	}
+	all.Wait()
+	seen := map[string]bool{}
+	for _, line := range lines(t, file) {
+		var g, i int
+		id, _ := line["id"].(string)
+		if _, err := fmt.Sscanf(id, "%d/%d", &g, &i); err != nil || seen[id] {
+			t.Fatalf("the line %v", line)
+		}
+		if line["query"] != strings.Repeat(fmt.Sprint(g%10), 1+g*i) {
+			t.Errorf("line %s is not the one that was written", id)
+		}
+		seen[id] = true
+	}
+	if len(seen) != goroutines*each || len(l.Recent(10_000)) != 500 {
+		t.Errorf("%d lines in the file, %d remembered", len(seen), len(l.Recent(10_000)))
+	}
+}
+
+func TestNothingIsRecordedAfterClose(t *testing.T) {
+	file := newFile(t)
+	l, _ := open(t, file)
+	record(t, l, outcome("orders", "before", noon, true))
+	for range 2 {
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := l.Record(t.Context(), outcome("orders", "after", noon, true)); !errors.Is(err, ledger.ErrClosed) {
+		t.Errorf("Record = %v", err)
+	}
+	if err := l.Reopen(t.Context(), file); !errors.Is(err, ledger.ErrClosed) {
+		t.Errorf("Reopen = %v", err)
+	}
+	if got := ids(t, file, ledger.EventOutcome); !slices.Equal(got, []string{"before"}) {
+		t.Errorf("the file has %v", got)
+	}
+}
+
+func TestRecordersAndCloseDoNotWaitForEachOther(t *testing.T) {
+	file := newFile(t)
+	l, _ := open(t, file)
+	written := make(chan string, 1000)
+	var all sync.WaitGroup
+	for g := range 20 {
+		all.Go(func() {
+			for i := range 20 {
+				id := fmt.Sprintf("%d/%d", g, i)
+				err := l.Record(t.Context(), outcome("orders", id, noon, true))
+				switch {
+				case err == nil:
+					written <- id
+				case !errors.Is(err, ledger.ErrClosed):
+					t.Error(err)
+				}
+			}
+		})
+	}
+	<-written
+	if err := l.Close(); err != nil {
+		t.Error(err)
+	}
+	all.Wait()
+	close(written)
+	inFile := ids(t, file, ledger.EventOutcome)
+	for id := range written {
+		if !slices.Contains(inFile, id) {
+			t.Errorf("%s was recorded and is not in the file", id)
+		}
+	}
+}
+
+func TestTheContextBoundsTheWaiting(t *testing.T) {
+	l, _ := open(t, newFile(t))
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for range 100 {
+		if err := l.Record(ctx, outcome("orders", "x", noon, true)); err != nil && !errors.Is(err, context.Canceled) {
+			t.Fatal(err)
+		}
+	}
+	record(t, l, outcome("orders", "y", noon, true))
+}
+
+func TestWithoutAFileTheLedgerIsInMemory(t *testing.T) {
+	l, _ := open(t, "")
+	if l.Durable() {
+		t.Error("Durable without a file")
+	}
+	record(t, l, outcome("orders", "x", noon, true))
+	if err := l.Reopen(t.Context(), ""); err != nil {
+		t.Error(err)
+	}
+	if got := l.Recent(10); len(got) != 1 || got[0].ID != "x" {
+		t.Errorf("Recent = %v", got)
+	}
+	file := newFile(t)
+	if l, _ := open(t, file); !l.Durable() {
+		t.Error("not Durable with a file")
+	}
+	if info, err := os.Stat(file); err != nil || info.Mode().Perm()&0o007 != 0 {
+		t.Errorf("the file: %v, %v; want nothing for others", info, err)
+	}
+}

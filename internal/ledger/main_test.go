@@ -1,0 +1,124 @@
+package ledger_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/go-kit/log"
+	"go.uber.org/goleak"
+
+	"github.com/pgbailiff/pgbailiff/internal/ledger"
+)
+
+func TestMain(m *testing.M) {
+	if file := os.Getenv(victimFile); file != "" {
+		os.Exit(victim(file))
+	}
+	goleak.VerifyTestMain(m)
+}
+
+var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+
+// plenty never stands in the way.
+var plenty = ledger.Limits{Actions: 1 << 30, Window: time.Hour, SuspendAfter: 1 << 30, SuspendWindow: time.Hour}
+
+func newFile(t *testing.T) string { return filepath.Join(t.TempDir(), "ledger.jsonl") }
+
+// open opens a ledger, which is closed when the test ends.
+func open(t *testing.T, file string) (*ledger.Ledger, *logged) {
+	t.Helper()
+	out := &logged{}
+	l, err := ledger.Open(ledger.Config{File: file}, log.NewLogfmtLogger(out))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return l, out
+}
+
+// reopened is what a new process reads from the file.
+func reopened(t *testing.T, before *ledger.Ledger, file string) *ledger.Ledger {
+	t.Helper()
+	if err := before.Close(); err != nil {
+		t.Fatal(err)
+	}
+	l, _ := open(t, file)
+	return l
+}
+
+func record(t *testing.T, l *ledger.Ledger, e ledger.Entry) {
+	t.Helper()
+	if err := l.Record(context.Background(), e); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func intent(server, id string, at time.Time) ledger.Entry {
+	return ledger.Entry{Time: at, Event: ledger.EventIntent, ID: id, Server: server, PID: 42, Action: "cancel", Reason: "severity"}
+}
+
+func outcome(server, id string, at time.Time, signalled bool) ledger.Entry {
+	e := ledger.Entry{Time: at, Event: ledger.EventOutcome, ID: id, Server: server, PID: 42, Action: "cancel", Outcome: ledger.Gone}
+	if signalled {
+		e.Outcome, e.Signalled = ledger.Cancelled, true
+	}
+	return e
+}
+
+// lines are those of a file. One that is no JSON object is nil.
+func lines(t *testing.T, file string) []map[string]any {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []map[string]any
+	for line := range strings.Lines(string(text)) {
+		var object map[string]any
+		_ = json.Unmarshal([]byte(line), &object)
+		all = append(all, object)
+	}
+	return all
+}
+
+// ids are those of the lines of an event, in order.
+func ids(t *testing.T, file string, event ledger.Event) []string {
+	t.Helper()
+	var all []string
+	for _, line := range lines(t, file) {
+		if line["event"] == string(event) {
+			id, _ := line["id"].(string)
+			all = append(all, id)
+		}
+	}
+	return all
+}
+
+// logged is a log that a test reads.
+type logged struct {
+	mu  sync.Mutex // guards buf
+	buf bytes.Buffer
+}
+
+func (l *logged) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(p)
+}
+
+func (l *logged) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.String()
+}

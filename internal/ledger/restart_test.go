@@ -1,0 +1,197 @@
+package ledger_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/pgbailiff/pgbailiff/internal/ledger"
+)
+
+// spend takes and writes the intent, as for a signal that is sent next.
+func spend(t *testing.T, l *ledger.Ledger, id string, now time.Time) ledger.Allowance {
+	t.Helper()
+	allowance := l.Take(t.Context(), "orders", id, limits, now)
+	if allowance == ledger.Allowed {
+		record(t, l, intent("orders", id, now))
+	}
+	return allowance
+}
+
+func TestARestartForgivesNothing(t *testing.T) {
+	at := func(minutes int) time.Time { return noon.Add(time.Duration(minutes) * time.Minute) }
+	t.Run("an intent without an outcome is spent", func(t *testing.T) {
+		file := newFile(t)
+		l, _ := open(t, file)
+		for _, id := range []string{"a", "b", "c"} {
+			spend(t, l, id, noon)
+		}
+		record(t, l, outcome("orders", "a", noon, true))
+		l = reopened(t, l, file)
+		if got := spend(t, l, "d", noon.Add(59*time.Second)); got != ledger.OverBudget {
+			t.Errorf("the fourth: %d", got)
+		}
+		if got := spend(t, l, "e", at(1)); got != ledger.Allowed {
+			t.Errorf("when the window has slid on: %d", got)
+		}
+	})
+	t.Run("an intent that led to no signal is not", func(t *testing.T) {
+		file := newFile(t)
+		l, _ := open(t, file)
+		for _, id := range []string{"a", "b", "c"} {
+			spend(t, l, id, noon)
+		}
+		l.GiveBack("orders", "b")
+		record(t, l, outcome("orders", "b", noon, false))
+		record(t, l, outcome("orders", "", noon, false)) // a refusal has no intent
+		l = reopened(t, l, file)
+		if got := l.Spent("orders", time.Hour, at(1)); got != 2 {
+			t.Errorf("%d are spent", got)
+		}
+	})
+	t.Run("a refusal gives nothing back", func(t *testing.T) {
+		file := newFile(t)
+		checkpoint := `{"time":"2026-11-22T12:00:00Z","event":"checkpoint","server":"orders","spent":["2026-11-22T12:00:00Z"]}` + "\n"
+		if err := os.WriteFile(file, []byte(checkpoint), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		l, _ := open(t, file)
+		record(t, l, outcome("orders", "", noon, false))
+		if got := reopened(t, l, file).Spent("orders", time.Hour, at(1)); got != 1 {
+			t.Errorf("%d are spent", got)
+		}
+	})
+	t.Run("a suspension stays", func(t *testing.T) {
+		file := newFile(t)
+		l, _ := open(t, file)
+		for i := range 5 {
+			spend(t, l, fmt.Sprint(i), at(i))
+		}
+		for range 3 {
+			l = reopened(t, l, file)
+			if !l.Suspended("orders") || l.Suspended("stock") {
+				t.Fatalf("suspended: orders %t, stock %t", l.Suspended("orders"), l.Suspended("stock"))
+			}
+			if got := spend(t, l, "late", at(60*24)); got != ledger.Suspended {
+				t.Fatalf("a day later: %d", got)
+			}
+		}
+		if err := l.Resume(t.Context(), "orders", at(5)); err != nil {
+			t.Fatal(err)
+		}
+		l = reopened(t, l, file)
+		if l.Suspended("orders") {
+			t.Error("suspended again after a restart")
+		}
+		if got := spend(t, l, "resumed", at(6)); got != ledger.Allowed {
+			t.Errorf("after the resumption: %d", got)
+		}
+	})
+	t.Run("tighter limits suspend at the next signal", func(t *testing.T) {
+		file := newFile(t)
+		l, _ := open(t, file)
+		spend(t, l, "a", noon)
+		spend(t, l, "b", noon)
+		l = reopened(t, l, file)
+		tight := limits
+		tight.SuspendAfter = 2
+		if got := l.Take(t.Context(), "orders", "c", tight, at(1)); got != ledger.Suspended || !l.Suspended("orders") {
+			t.Errorf("the third: %d", got)
+		}
+		if !reopened(t, l, file).Suspended("orders") {
+			t.Error("the suspension was not written down")
+		}
+	})
+	t.Run("a file that is gone is an empty one", func(t *testing.T) {
+		file := newFile(t)
+		l, _ := open(t, file)
+		spend(t, l, "a", noon)
+		if err := os.Remove(file); err != nil {
+			t.Fatal(err)
+		}
+		if got := reopened(t, l, file).Spent("orders", time.Hour, noon); got != 0 {
+			t.Errorf("%d are spent", got)
+		}
+	})
+}
+
+// Whatever happens, and whenever the process is replaced: what the new one
+// reads back is what the old one knew.
+func TestTheBudgetAfterARestartEqualsTheLedger(t *testing.T) {
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	d := rand.New(rand.NewPCG(seed, 0))
+	for range 30 {
+		file := newFile(t)
+		l, _ := open(t, file)
+		now, rotations := noon, 0
+		var waiting []ledger.Entry // intents of what was taken, not written yet
+		write := func() {
+			for _, e := range waiting {
+				record(t, l, e)
+			}
+			waiting = nil
+		}
+		for i := range 60 {
+			now = now.Add(time.Duration(d.IntN(40)) * time.Second)
+			id := fmt.Sprint("id", i)
+			switch d.IntN(10) {
+			case 0:
+				if err := l.Resume(t.Context(), "orders", now); err != nil {
+					t.Fatal(err)
+				}
+			case 1: // a refusal
+				record(t, l, outcome("orders", "", now, false))
+			case 2: // another server's business
+				record(t, l, intent("stock", id, now))
+			case 3:
+				rotations++
+				if err := os.Rename(file, fmt.Sprint(file, ".", rotations)); err != nil {
+					t.Fatal(err)
+				}
+				if err := l.Reopen(t.Context(), file); err != nil {
+					t.Fatal(err)
+				}
+				write()
+			default:
+				if l.Take(t.Context(), "orders", id, limits, now) != ledger.Allowed {
+					continue
+				}
+				if d.IntN(4) == 0 {
+					waiting = append(waiting, intent("orders", id, now))
+					continue
+				}
+				record(t, l, intent("orders", id, now))
+				switch d.IntN(3) {
+				case 0:
+					record(t, l, outcome("orders", id, now, true))
+				case 1:
+					l.GiveBack("orders", id)
+					record(t, l, outcome("orders", id, now, false))
+				}
+			}
+			if d.IntN(6) > 0 {
+				continue
+			}
+			write()
+			before := l
+			l = reopened(t, l, file)
+			for _, window := range []time.Duration{limits.Window, limits.SuspendWindow} {
+				if got, want := l.Spent("orders", window, now), before.Spent("orders", window, now); got != want {
+					t.Fatalf("step %d: %d spent in %s after the restart, %d before it", i, got, window, want)
+				}
+			}
+			if got, want := l.Suspended("orders"), before.Suspended("orders"); got != want {
+				t.Fatalf("step %d: suspended %t after the restart, %t before it", i, got, want)
+			}
+			if got, want := l.Take(t.Context(), "orders", "probe", limits, now), before.Take(t.Context(), "orders", "probe", limits, now); got != want {
+				t.Fatalf("step %d: a signal is %d after the restart, %d before it", i, got, want)
+			}
+			record(t, l, intent("orders", "probe", now))
+			l.GiveBack("orders", "probe")
+			record(t, l, outcome("orders", "probe", now, false))
+		}
+	}
+}
