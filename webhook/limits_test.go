@@ -1,0 +1,247 @@
+package webhook_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-kit/log"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/pgbailiff/pgbailiff/internal/ledger"
+	"github.com/pgbailiff/pgbailiff/internal/pgtest"
+	"github.com/pgbailiff/pgbailiff/internal/policy"
+	"github.com/pgbailiff/pgbailiff/internal/session"
+	"github.com/pgbailiff/pgbailiff/webhook"
+)
+
+// crowd starts this many sessions that sleep.
+func crowd(t testing.TB, srv *pgtest.Server, n int) []*pgtest.Client {
+	t.Helper()
+	all := make([]*pgtest.Client, n)
+	for i := range all {
+		all[i] = srv.Run(t, "app", "select pg_sleep(600)", pgtest.AppName("crowd"))
+	}
+	return all
+}
+
+// crowdAlerts are alerts for the queries of the whole crowd.
+func crowdAlerts(t testing.TB, srv *pgtest.Server, severity string) []labels {
+	t.Helper()
+	rows, err := srv.Connect(t, "mon").Query(t.Context(), `select pid, backend_start, query_start from pg_stat_activity
+		where application_name = 'crowd' and state = 'active'`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	var all []labels
+	for rows.Next() {
+		var pid int
+		var backendStart, queryStart time.Time
+		if err := rows.Scan(&pid, &backendStart, &queryStart); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, labels{
+			"alertname": "Test", "severity": severity, "server": "orders", "pid": strconv.Itoa(pid),
+			"backend_start": session.FormatTime(backendStart), "query_start": session.FormatTime(queryStart),
+		})
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// moveLedger goes on in a file at a path that the test knows.
+func (b *bailiff) moveLedger(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "moved.jsonl")
+	if err := b.ledger.Reopen(t.Context(), path); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// restart is the bailiff after a restart: what it knows comes from its ledger.
+func (b *bailiff) restart(t *testing.T, path string) {
+	t.Helper()
+	if err := b.ledger.Close(); err != nil {
+		t.Fatal(err)
+	}
+	reopened, err := ledger.Open(ledger.Config{File: path}, log.NewNopLogger())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = reopened.Close() })
+	b.ledger = reopened
+	b.quiet()
+}
+
+// quiet leaves out the log, which would be long.
+func (b *bailiff) quiet() {
+	b.registry = prometheus.NewRegistry()
+	b.Handler = webhook.New(log.NewNopLogger(), b.registry, b.ledger)
+	b.Apply(&b.settings)
+}
+
+// limits changes them, as a reload does.
+func (b *bailiff) limits(l ledger.Limits) {
+	b.settings.Remediation.Limits = l
+	next := b.settings
+	b.Apply(&next)
+}
+
+// resume posts to /-/resume and returns the status.
+func (b *bailiff) resume(t *testing.T, method, server, authorization string) int {
+	t.Helper()
+	r := httptest.NewRequestWithContext(t.Context(), method, "/-/resume?server="+server, nil)
+	r.Header.Set("Authorization", authorization)
+	w := httptest.NewRecorder()
+	b.Resume().ServeHTTP(w, r)
+	return w.Code
+}
+
+const suspended = "pgbailiff_remediation_suspended{server=orders}"
+
+// A rule that is wrong orders the end of everybody at once.
+func TestBadRuleEndsFewSessions(t *testing.T) {
+	const sessions, actions, suspendAfter = 500, 10, 12
+	srv := pgtest.Start(t, "max_connections=600")
+	limits := ledger.Limits{Actions: actions, Window: time.Hour, SuspendAfter: suspendAfter, SuspendWindow: 2 * time.Hour}
+	b := newBailiff(t, srv, "monsig", everything(t, policy.Terminate), func(s *webhook.Settings) {
+		s.Remediation.Limits, s.Remediation.VerifyTimeout = limits, 30*time.Second
+	})
+	b.quiet()
+	path := b.moveLedger(t)
+	victims := crowd(t, srv, sessions)
+	t.Cleanup(func() { srv.Kill(t) }) // ends them faster than one by one
+	alerts := crowdAlerts(t, srv, "warning")
+	alive := func() int {
+		return pgtest.Value[int](t, srv, "select count(*)::int from pg_stat_activity where application_name = 'crowd'")
+	}
+
+	// step posts the alerts and checks how many end how, and who is left.
+	left, signals := sessions, 0
+	step := func(want map[string]int, wantSuspended float64) []webhook.Result {
+		t.Helper()
+		code, results := b.post(t, message(time.Now(), alerts...))
+		got := map[string]int{}
+		for _, r := range results {
+			got[strings.Trim(r.Outcome+" "+r.Reason, " ")]++
+		}
+		for how, n := range want {
+			if got[how] != n {
+				t.Errorf("status %d: ended %v, want %v", code, got, want)
+			}
+		}
+		left -= want["terminated rule"]
+		signals += want["terminated rule"]
+		if n := alive(); n != left {
+			t.Errorf("%d sessions are left, want %d", n, left)
+		}
+		if n := b.ledger.Spent("orders", time.Hour, time.Now()); n != signals {
+			t.Errorf("%d signals are spent, want %d", n, signals)
+		}
+		if is := metric(t, b.registry, suspended); is != wantSuspended {
+			t.Errorf("%s is %v", suspended, is)
+		}
+		return results
+	}
+
+	step(map[string]int{"terminated rule": actions, "refused over_budget": sessions - actions}, 0)
+	b.restart(t, path)
+	step(map[string]int{"gone": actions, "refused over_budget": sessions - actions}, 0)
+
+	limits.Actions = 100 // somebody thinks that more is better
+	b.limits(limits)
+	step(map[string]int{"gone": actions, "terminated rule": 2, "refused suspended": sessions - suspendAfter}, 1)
+	limits.SuspendAfter = 1000 // neither a restart nor a reload resumes
+	b.restart(t, path)
+	b.limits(limits)
+	step(map[string]int{"gone": suspendAfter, "refused suspended": sessions - suspendAfter}, 1)
+	limits.SuspendAfter = 20
+	b.limits(limits)
+
+	for _, tc := range []struct {
+		method, server, authorization string
+		status                        int
+	}{
+		{http.MethodPost, "orders", "", http.StatusUnauthorized},
+		{http.MethodPost, "orders", "Bearer wrong", http.StatusUnauthorized},
+		{http.MethodGet, "orders", "Bearer secret", http.StatusMethodNotAllowed},
+		{http.MethodPost, "billing", "Bearer secret", http.StatusNotFound},
+		{http.MethodPost, "", "Bearer secret", http.StatusNotFound},
+	} {
+		if got := b.resume(t, tc.method, tc.server, tc.authorization); got != tc.status || metric(t, b.registry, suspended) != 1 {
+			t.Errorf("%+v: status %d, %s %v", tc, got, suspended, metric(t, b.registry, suspended))
+		}
+	}
+	if got := b.resume(t, http.MethodPost, "orders", "Bearer secret"); got != http.StatusOK || metric(t, b.registry, suspended) != 0 {
+		t.Fatalf("resume: status %d, %s %v", got, suspended, metric(t, b.registry, suspended))
+	}
+	// What was done before does not count towards the next suspension, but
+	// still against the budget.
+	b.restart(t, path)
+	limits.Actions = 15
+	b.limits(limits)
+	step(map[string]int{"gone": suspendAfter, "terminated rule": 3, "refused over_budget": sessions - 15}, 0)
+	limits.Actions = 100
+	b.limits(limits)
+	step(map[string]int{"gone": 15, "terminated rule": 17, "refused suspended": sessions - 32}, 1)
+
+	// The ledger tells the same story, whole.
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for event, want := range map[string]int{"intent": signals, "suspended": 2, "resumed": 1} {
+		if got := strings.Count(string(text), `"event":"`+event+`"`); got != want {
+			t.Errorf("the ledger has %d lines of %s, want %d", got, event, want)
+		}
+	}
+	thrownOut := func() (n int) {
+		for _, c := range victims {
+			if !c.Running() {
+				n++
+			}
+		}
+		return n
+	}
+	soon(t, "the clients to notice", func() bool { return thrownOut() >= signals })
+	if n := thrownOut(); n != signals {
+		t.Errorf("%d clients were thrown out, want %d", n, signals)
+	}
+}
+
+// What cannot be written down is not done.
+func TestLedgerThatCannotBeWritten(t *testing.T) {
+	srv := pgtest.Start(t)
+	b := newBailiff(t, srv, "monsig")
+	b.restart(t, "/dev/full")
+	c, idle := srv.Run(t, "app", "select pg_sleep(60)"), srv.IdleInTransaction(t, "app")
+	stays, alsoStays := untouched(t, srv, c.PID()), untouched(t, srv, idle.PID())
+	alert := identity(t, c, "warning", "query_start")
+	for range 3 {
+		code, results := b.post(t, message(time.Now(), alert, identity(t, idle, "critical", "state_change")))
+		if code != http.StatusServiceUnavailable || len(results) != 2 {
+			t.Fatalf("status %d, results %+v", code, results)
+		}
+		check(t, results[0], policy.Cancel, ledger.Failed, policy.ReasonSeverity)
+		check(t, results[1], policy.Terminate, ledger.Failed, policy.ReasonSeverity)
+	}
+	stays()
+	alsoStays()
+	if spent := b.ledger.Spent("orders", time.Minute, time.Now()); spent != 0 || len(b.ledger.Recent(10)) != 0 {
+		t.Errorf("%d signals are spent, and the ledger says %+v", spent, b.ledger.Recent(10))
+	}
+	if code := b.resume(t, http.MethodPost, "orders", "Bearer secret"); code != http.StatusServiceUnavailable {
+		t.Errorf("resume: status %d", code)
+	}
+	b.restart(t, filepath.Join(t.TempDir(), "ledger.jsonl"))
+	check(t, b.alert(t, alert), policy.Cancel, ledger.Cancelled, policy.ReasonSeverity)
+}
