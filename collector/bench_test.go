@@ -1,0 +1,90 @@
+package collector_test
+
+import (
+	"io"
+	"testing"
+
+	"github.com/go-kit/log"
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/common/expfmt"
+
+	"github.com/pgbailiff/pgbailiff/collector"
+)
+
+// longSessions are in a snapshot whose cost is measured; each is in two
+// families and has its text.
+const longSessions = 50
+
+// collect is our own part of a scrape: from the snapshot to every metric as
+// Prometheus's library takes it.
+func collect(b testing.TB, c *collector.Collector) {
+	var out dto.Metric
+	metrics := make(chan prometheus.Metric, 1000)
+	c.Collect(metrics)
+	close(metrics)
+	for m := range metrics {
+		if err := m.Write(&out); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkCollect tells what of a scrape is ours (collect), and what is added
+// by the library's registry (gather), by the text (encode), and all in all by a
+// request (handler).
+func BenchmarkCollect(b *testing.B) {
+	orders := server(busy(longSessions))
+	b.Run("collect", func(b *testing.B) {
+		c := collector.New(b.Context(), config(), []collector.Server{orders}, log.NewNopLogger())
+		b.ReportAllocs()
+		for b.Loop() {
+			collect(b, c)
+		}
+	})
+	b.Run("gather", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			reg := prometheus.NewRegistry()
+			if err := reg.Register(collector.New(b.Context(), config(), []collector.Server{orders}, log.NewNopLogger())); err != nil {
+				b.Fatal(err)
+			}
+			if _, err := reg.Gather(); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("encode", func(b *testing.B) {
+		families, err := registry(b, config(), orders).Gather()
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.ReportAllocs()
+		for b.Loop() {
+			for _, family := range families {
+				if _, err := expfmt.MetricFamilyToText(io.Discard, family); err != nil {
+					b.Fatal(err)
+				}
+			}
+		}
+	})
+	b.Run("handler", func(b *testing.B) {
+		h := collector.Handler(prometheus.NewRegistry(), func() collector.Settings {
+			return collector.Settings{Config: config(), Servers: []collector.Server{orders}}
+		}, log.NewNopLogger())
+		b.ReportAllocs()
+		for b.Loop() {
+			get(b, h)
+		}
+	})
+}
+
+// TestCost holds the number of allocations of our own part, which does not
+// depend on the machine.
+func TestCost(t *testing.T) {
+	orders := server(busy(longSessions))
+	c := collector.New(t.Context(), config(), []collector.Server{orders}, log.NewNopLogger())
+	if got := testing.AllocsPerRun(10, func() { collect(t, c) }); got > 1000 {
+		t.Errorf("%.0f allocations, want at most 1000", got)
+	}
+}

@@ -1,0 +1,131 @@
+package collector_test
+
+import (
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/go-kit/log"
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/pgbailiff/pgbailiff/collector"
+	"github.com/pgbailiff/pgbailiff/internal/ledger"
+	"github.com/pgbailiff/pgbailiff/webhook"
+)
+
+// ofMain are the metrics that main registers itself; its own tests look for
+// them.
+var ofMain = []string{
+	"pgbailiff_build_info",
+	"pgbailiff_config_last_reload_successful",
+	"pgbailiff_config_last_reload_success_timestamp_seconds",
+}
+
+// TestEveryMetricIsDocumented: the tables of README.md have every metric with
+// its labels, and nothing else.
+func TestEveryMetricIsDocumented(t *testing.T) {
+	readme, err := os.ReadFile(filepath.Join("..", "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := documented(string(readme))
+	for _, name := range ofMain {
+		if _, is := got[name]; !is {
+			t.Errorf("README.md does not have %s", name)
+		}
+		delete(got, name)
+	}
+	want := described(collector.New(t.Context(), collector.Config{}, nil, log.NewNopLogger()))
+	maps.Copy(want, ofTheWebhook(t))
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("the metrics of README.md (-code +README):\n%s", diff)
+	}
+}
+
+// identity are the labels that the README's text, above the table, gives to
+// every series of a single backend, and facts those that it gives to all but
+// one of them.
+var (
+	identity = []string{"server", "pid", "backend_start"}
+	lasting  = []string{"datname", "usename", "application_name", "client_addr"}
+)
+
+// documented returns the labels of each metric of the tables.
+func documented(readme string) map[string][]string {
+	metrics := map[string][]string{}
+	row := regexp.MustCompile("(?m)^\\| `(pgbailiff_[a-z_]+)` \\| (.*?) ?\\|")
+	single := strings.Index(readme, "Of single backends")
+	always := strings.Index(readme, "Always there for every server")
+	for _, m := range row.FindAllStringSubmatchIndex(readme, -1) {
+		name, cell := readme[m[2]:m[3]], readme[m[4]:m[5]]
+		labels := []string{}
+		for _, l := range regexp.MustCompile("`([a-z_]+)`").FindAllStringSubmatch(cell, -1) {
+			labels = append(labels, l[1])
+		}
+		if m[0] > single && m[0] < always {
+			labels = append(labels, identity...)
+			if name != "pgbailiff_query_info" {
+				labels = append(labels, lasting...)
+			}
+		}
+		slices.Sort(labels)
+		metrics[name] = labels
+	}
+	return metrics
+}
+
+// described returns the labels of each metric that a collector describes.
+func described(c prometheus.Collector) map[string][]string {
+	ch := make(chan *prometheus.Desc)
+	go func() {
+		defer close(ch)
+		c.Describe(ch)
+	}()
+	metrics := map[string][]string{}
+	desc := regexp.MustCompile(`fqName: "([^"]*)".*variableLabels: \{([^}]*)\}`)
+	for d := range ch {
+		m := desc.FindStringSubmatch(d.String())
+		labels := strings.FieldsFunc(m[2], func(r rune) bool { return r == ',' })
+		slices.Sort(labels)
+		metrics[m[1]] = append([]string{}, labels...)
+	}
+	return metrics
+}
+
+// ofTheWebhook returns the labels of each of its metrics.
+func ofTheWebhook(t *testing.T) map[string][]string {
+	t.Helper()
+	l, err := ledger.Open(ledger.Config{}, log.NewNopLogger())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	reg := registerer{}
+	webhook.New(log.NewNopLogger(), reg, l)
+	return reg
+}
+
+// registerer notes what is registered.
+type registerer map[string][]string
+
+func (r registerer) Register(c prometheus.Collector) error {
+	maps.Copy(r, described(c))
+	return nil
+}
+
+func (r registerer) MustRegister(cs ...prometheus.Collector) {
+	for _, c := range cs {
+		_ = r.Register(c)
+	}
+}
+
+func (r registerer) Unregister(prometheus.Collector) bool { return false }

@@ -1,0 +1,216 @@
+package collector_test
+
+import (
+	"context"
+	"flag"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
+
+	"github.com/pgbailiff/pgbailiff/collector"
+	"github.com/pgbailiff/pgbailiff/internal/session"
+)
+
+var update = flag.Bool("update", false, "write the golden files")
+
+// TestGolden holds what each kind of snapshot looks like to Prometheus. See
+// the differences after: go test ./collector -run Golden -update.
+func TestGolden(t *testing.T) {
+	obfuscated, none, two, all := config(), config(), config(), config()
+	obfuscated.QueryText, none.QueryText = collector.TextObfuscated, collector.TextNone
+	two.MaxSessions, all.MinDuration = 2, 0
+	nobody := config()
+	nobody.MaxSessions = 0
+	for name, tt := range map[string]struct {
+		cfg     collector.Config
+		servers []collector.Server
+	}{
+		"rich":             {config(), []collector.Server{server(rich())}},
+		"obfuscated":       {obfuscated, []collector.Server{server(rich())}},
+		"no-text":          {none, []collector.Server{server(rich())}},
+		"two-sessions":     {two, []collector.Server{server(rich())}},
+		"no-sessions":      {nobody, []collector.Server{server(rich())}},
+		"no-min-duration":  {all, []collector.Server{server(rich())}},
+		"quiet":            {config(), []collector.Server{server(quiet())}},
+		"no-time-to-block": {config(), []collector.Server{server(hurried())}},
+		"blind":            {config(), []collector.Server{server(blind())}},
+		"down-and-standby": {config(), []collector.Server{fake{name: "down", err: errDown}, server(standby())}},
+		"no-servers":       {config(), nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := scrape(t, tt.cfg, tt.servers...)
+			file := filepath.Join("testdata", name+".prom")
+			if *update {
+				if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(string(want), got); diff != "" {
+				t.Errorf("%s (-want +got):\n%s", file, diff)
+			}
+			lint(t, registry(t, tt.cfg, tt.servers...).Gather)
+		})
+	}
+}
+
+func TestEveryFamilyIsInAGoldenFile(t *testing.T) {
+	families, err := registry(t, config(), server(rich())).Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if described := len(described(collector.New(t.Context(), config(), nil, nil))); len(families) != described {
+		t.Errorf("%d families are shown, %d are described", len(families), described)
+	}
+}
+
+// Two rows of one backend are a mistake somewhere, not a reason to be blind.
+func TestDuplicatesDoNotBreakAScrape(t *testing.T) {
+	want := scrape(t, config(), server(rich()))
+	twice := rich()
+	twice.Sessions = append(twice.Sessions, rich().Sessions...)
+	twice.LockWaits = append(twice.LockWaits, rich().LockWaits...)
+	twice.Blockers = append(twice.Blockers, rich().Blockers...)
+	twice.Databases = append(twice.Databases, rich().Databases...)
+	if diff := cmp.Diff(want, scrape(t, config(), server(twice))); diff != "" {
+		t.Errorf("(-once +twice):\n%s", diff)
+	}
+}
+
+// A pid that was reused while the snapshot was taken is one session, the first.
+func TestReusedPid(t *testing.T) {
+	s := quiet()
+	old, young := active(42, 90*time.Second), active(42, 80*time.Second)
+	young.BackendStart = old.BackendStart.Add(time.Second)
+	s.Sessions = []session.Aged{old, young}
+	want := quiet()
+	want.Sessions = []session.Aged{old}
+	if diff := cmp.Diff(scrape(t, config(), server(want)), scrape(t, config(), server(s))); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// What clients and DBAs call things reaches the labels as it is, made valid.
+func TestHostileLabels(t *testing.T) {
+	for name, value := range map[string]string{
+		"invalid UTF-8":     "\xff\xfe\xc3(",
+		"surrogates":        "\xed\xa0\x80",
+		"lines":             "a\nb\r\nc",
+		"quotes":            `a"b'c\d{e="f"} `,
+		"a kilobyte":        strings.Repeat("ü", 512),
+		"a NUL byte":        "a\x00b",
+		"another direction": "\u202Eabc\u202C",
+	} {
+		t.Run(name, func(t *testing.T) {
+			hostile := active(99, time.Minute)
+			hostile.Datname, hostile.Usename, hostile.ApplicationName, hostile.ClientAddr = value, value, value, value
+			hostile.WaitEventType, hostile.WaitEvent, hostile.Query = value, value, value
+			s := rich()
+			s.Sessions = append(s.Sessions, hostile)
+			s.Counts = append(s.Counts, session.Count{Datname: value, State: session.State(value), WaitEventType: value, Backends: 1})
+			s.Databases = append(s.Databases, value)
+			s.Facts.Version, s.Facts.SystemIdentifier = value, value
+			s.Facts.Prepared = append(s.Facts.Prepared, session.Prepared{Datname: value, Count: 1})
+			text := scrape(t, config(), server(s))
+			parser := expfmt.NewTextParser(model.UTF8Validation)
+			parsed, err := parser.TextToMetricFamilies(strings.NewReader(text))
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := strings.ToValidUTF8(value, "\uFFFD")
+			for metric, labels := range map[string][]string{
+				"pgbailiff_query_duration_seconds": {"datname", "usename", "application_name", "client_addr"},
+				"pgbailiff_query_info":             {"wait_event_type", "wait_event"},
+				"pgbailiff_backends":               {"datname", "state"},
+				"pgbailiff_waiting_backends":       {"datname", "wait_event_type"},
+				"pgbailiff_prepared_transactions":  {"datname"},
+				"pgbailiff_server_info":            {"version", "system_identifier"},
+			} {
+				for _, label := range labels {
+					if !slices.Contains(values(parsed[metric], label), want) {
+						t.Errorf("no %s{%s=%.60q}", metric, label, want)
+					}
+				}
+			}
+		})
+	}
+}
+
+// Names that differ in what is no valid text become one name, and one series.
+func TestNamesThatBecomeOne(t *testing.T) {
+	s := quiet()
+	for _, name := range []string{"a\xff", "a\xfe"} {
+		s.Databases = append(s.Databases, name)
+		s.Counts = append(s.Counts, session.Count{Datname: name, State: session.StateActive, WaitEventType: "IO", Backends: 2})
+		s.Facts.Prepared = append(s.Facts.Prepared, session.Prepared{Datname: name, Count: 3, Oldest: 5})
+	}
+	text := scrape(t, config(), server(s))
+	for _, want := range []string{
+		"pgbailiff_backends{datname=\"a\uFFFD\",server=\"orders\",state=\"active\"} 4\n",
+		"pgbailiff_waiting_backends{datname=\"a\uFFFD\",server=\"orders\",wait_event_type=\"IO\"} 4\n",
+		"pgbailiff_prepared_transactions{datname=\"a\uFFFD\",server=\"orders\"} 6\n",
+		"pgbailiff_oldest_prepared_transaction_age_seconds{datname=\"a\uFFFD\",server=\"orders\"} 5\n",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %s", want)
+		}
+	}
+}
+
+// The server is asked for what the configuration wants of it, and no more.
+func TestWhatIsAskedFor(t *testing.T) {
+	for choice, text := range map[collector.QueryText]bool{
+		collector.TextNone: false, collector.TextObfuscated: true, collector.TextFull: true,
+	} {
+		cfg := collector.Config{MinDuration: 1500 * time.Millisecond, MaxSessions: 7, QueryText: choice, QueryTextLength: 256}
+		var got session.SnapshotOptions
+		scrape(t, cfg, function(func(_ context.Context, opts session.SnapshotOptions) (session.Snapshot, error) {
+			got = opts
+			return quiet(), nil
+		}))
+		if want := (session.SnapshotOptions{MinAge: 1.5, MaxSessions: 7, Text: text}); got != want {
+			t.Errorf("%s: %+v, want %+v", choice, got, want)
+		}
+	}
+}
+
+// lint reports what is wrong with metrics by Prometheus's own rules.
+func lint(t *testing.T, gather func() ([]*dto.MetricFamily, error)) {
+	t.Helper()
+	families, err := gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	problems, err := promlint.NewWithMetricFamilies(families).Lint()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range problems {
+		t.Errorf("%s: %s", p.Metric, p.Text)
+	}
+}
+
+// values returns the values of a label in a family.
+func values(family *dto.MetricFamily, label string) []string {
+	var all []string
+	for _, m := range family.GetMetric() {
+		for _, pair := range m.GetLabel() {
+			if pair.GetName() == label {
+				all = append(all, pair.GetValue())
+			}
+		}
+	}
+	return all
+}

@@ -1,0 +1,86 @@
+package collector
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/go-kit/log"
+	"github.com/go-kit/log/level"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	dto "github.com/prometheus/client_model/go"
+)
+
+// How long a scrape may take: Prometheus's own time limit, less what the
+// answer needs on its way; without one, the default of Prometheus.
+const (
+	timeoutHeader  = "X-Prometheus-Scrape-Timeout-Seconds"
+	defaultTimeout = 10 * time.Second
+	longestTimeout = 60 * time.Second
+	answerTime     = 500 * time.Millisecond
+)
+
+// Settings are what a reload may change.
+type Settings struct {
+	Config  Config
+	Servers []Server
+}
+
+// Handler serves /metrics: everything that is registered, and the servers as
+// they are now. It answers 200 when a server is down.
+func Handler(registered prometheus.Gatherer, settings func() Settings, logger log.Logger) http.Handler {
+	descs := newDescs()
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), timeout(r.Header))
+		defer cancel()
+		scrape := prometheus.NewRegistry()
+		if err := scrape.Register(descs.collector(ctx, settings(), logger)); err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+			return
+		}
+		promhttp.HandlerFor(both(registered, scrape), promhttp.HandlerOpts{
+			EnableOpenMetrics: true,
+			ErrorLog:          errorLog{logger},
+			ErrorHandling:     promhttp.ContinueOnError,
+		}).ServeHTTP(w, r)
+	})
+}
+
+// both gathers from two that have no metric in common. Unlike
+// prometheus.Gatherers it does not look at every series once more.
+func both(registered, scrape prometheus.Gatherer) prometheus.Gatherer {
+	return prometheus.GathererFunc(func() ([]*dto.MetricFamily, error) {
+		families, err := registered.Gather()
+		more, err2 := scrape.Gather()
+		families = append(families, more...)
+		slices.SortFunc(families, func(a, b *dto.MetricFamily) int { return strings.Compare(a.GetName(), b.GetName()) })
+		return families, errors.Join(err, err2)
+	})
+}
+
+// timeout reads Prometheus's own limit of the scrape.
+func timeout(header http.Header) time.Duration {
+	seconds, err := strconv.ParseFloat(header.Get(timeoutHeader), 64)
+	limit := time.Duration(seconds * float64(time.Second))
+	switch {
+	case err != nil || seconds <= 0 || seconds != seconds:
+		limit = defaultTimeout
+	case seconds > longestTimeout.Seconds():
+		limit = longestTimeout
+	}
+	return max(limit-answerTime, limit/2)
+}
+
+// errorLog is promhttp's idea of a logger.
+type errorLog struct{ logger log.Logger }
+
+// Println implements promhttp.Logger.
+func (l errorLog) Println(v ...any) {
+	level.Error(l.logger).Log("msg", "Gathering metrics failed", "err", fmt.Sprint(v...))
+}

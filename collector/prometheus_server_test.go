@@ -1,0 +1,181 @@
+package collector_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// prometheusServer is a real one.
+type prometheusServer struct {
+	url    string
+	client *http.Client
+}
+
+// startPrometheus starts one that scrapes the target every second.
+func startPrometheus(t *testing.T, target string) prometheusServer {
+	t.Helper()
+	binary, err := exec.LookPath("prometheus")
+	if err != nil {
+		t.Fatal("this test needs Prometheus: install what Debian packages as prometheus")
+	}
+	dir := t.TempDir()
+	file := filepath.Join(dir, "prometheus.yml")
+	settings := fmt.Sprintf(`
+global: {scrape_interval: 1s, scrape_timeout: 1s}
+scrape_configs:
+  - job_name: pgbailiff
+    static_configs: [{targets: [%q]}]
+`, target)
+	if err := os.WriteFile(file, []byte(settings), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	address := freeAddress(t)
+	var said bytes.Buffer
+	cmd := exec.CommandContext(t.Context(), binary, "--config.file="+file,
+		"--storage.tsdb.path="+filepath.Join(dir, "data"), "--web.listen-address="+address)
+	cmd.Stdout, cmd.Stderr = &said, &said
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.WaitDelay = 30 * time.Second
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	transport := &http.Transport{}
+	t.Cleanup(func() {
+		transport.CloseIdleConnections()
+		_ = cmd.Wait() // it is told to end by the end of the test's context
+		if t.Failed() {
+			t.Logf("Prometheus said:\n%s", &said)
+		}
+	})
+	p := prometheusServer{url: "http://" + address, client: &http.Client{Transport: transport, Timeout: 10 * time.Second}}
+	for ready := time.Now().Add(30 * time.Second); ; {
+		if _, err := p.get(t.Context(), "/-/ready"); err == nil {
+			return p
+		} else if time.Now().After(ready) {
+			t.Fatal(err)
+		}
+		<-time.After(50 * time.Millisecond)
+	}
+}
+
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+func (p prometheusServer) get(ctx context.Context, path string) ([]byte, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, p.url+path, nil)
+	if err != nil {
+		return nil, err
+	}
+	answer, err := p.client.Do(r)
+	if err != nil {
+		return nil, err
+	}
+	defer answer.Body.Close()
+	body, err := io.ReadAll(answer.Body)
+	if err == nil && answer.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s: %s: %s", path, answer.Status, body)
+	}
+	return body, err
+}
+
+// watch asks every half second how the target is, and counts what Prometheus
+// has to say against it.
+func (p prometheusServer) watch(t *testing.T, lasting time.Duration) map[string]int {
+	t.Helper()
+	problems := map[string]int{}
+	over := time.After(lasting)
+	ticker := time.NewTicker(500 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-over:
+			return problems
+		case <-ticker.C:
+		}
+		var answer struct {
+			Data struct {
+				ActiveTargets []struct{ Health, LastError string }
+			}
+		}
+		p.ask(t, "/api/v1/targets", &answer)
+		for _, target := range answer.Data.ActiveTargets {
+			if target.LastError != "" {
+				problems[target.LastError]++
+			}
+		}
+	}
+}
+
+func (p prometheusServer) ask(t *testing.T, path string, answer any) {
+	t.Helper()
+	body, err := p.get(t.Context(), path)
+	if err == nil {
+		err = json.Unmarshal(body, answer)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// own returns Prometheus's own counts of samples that it could not take.
+func (p prometheusServer) own(t *testing.T) map[string]float64 {
+	t.Helper()
+	body, err := p.get(t.Context(), "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	counts := map[string]float64{}
+	for _, m := range regexp.MustCompile(`(?m)^(prometheus_target_scrapes_(?:sample|exceeded)_\w+) (\S+)$`).FindAllStringSubmatch(string(body), -1) {
+		if counts[m[1]], err = strconv.ParseFloat(m[2], 64); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{"duplicate_timestamp", "out_of_order", "out_of_bounds"} {
+		if _, is := counts["prometheus_target_scrapes_sample_"+name+"_total"]; !is {
+			t.Errorf("Prometheus does not count %s", name)
+		}
+	}
+	return counts
+}
+
+// query returns the largest value of an expression, now; 0 when there is none.
+func (p prometheusServer) query(t *testing.T, expr string) float64 {
+	t.Helper()
+	var answer struct {
+		Data struct {
+			Result []struct{ Value [2]any }
+		}
+	}
+	p.ask(t, "/api/v1/query?query="+url.QueryEscape(expr), &answer)
+	values := []float64{0}
+	for _, r := range answer.Data.Result {
+		v, err := strconv.ParseFloat(fmt.Sprint(r.Value[1]), 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		values = append(values, v)
+	}
+	return slices.Max(values)
+}

@@ -1,0 +1,150 @@
+package collector_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/go-kit/log"
+	"github.com/jackc/pgx/v5"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/pgbailiff/pgbailiff/collector"
+	"github.com/pgbailiff/pgbailiff/internal/pgtest"
+	"github.com/pgbailiff/pgbailiff/internal/postgres"
+)
+
+// scrapedFor is how long a real Prometheus scrapes, once a second.
+const scrapedFor = 2 * time.Minute
+
+// TestPrometheusTakesEverySample: while sessions come and go, statements
+// change, transactions idle, break and wait for each other, Prometheus finds no
+// sample that is twice there, out of order or otherwise wrong.
+func TestPrometheusTakesEverySample(t *testing.T) {
+	t.Parallel()
+	pg := pgtest.Start(t, "compute_query_id=on")
+	pg.Exec(t, "create table stock (item int primary key, n int)", "insert into stock values (1, 1), (2, 1)", "grant all on stock to public")
+	var lines bytes.Buffer
+	logger := log.NewLogfmtLogger(log.NewSyncWriter(&lines))
+	orders, err := postgres.New(postgres.Config{Name: "orders", DSN: pg.DSN("monsig")}, logger)
+	if err != nil {
+		t.Fatal(err)
+	}
+	orders.Start()
+	defer orders.Close()
+	cfg := config()
+	cfg.MinDuration, cfg.MaxSessions = 0, 7
+	web := httptest.NewServer(collector.Handler(prometheus.NewRegistry(), func() collector.Settings {
+		return collector.Settings{Config: cfg, Servers: []collector.Server{orders}}
+	}, logger))
+	defer web.Close()
+	p := startPrometheus(t, web.Listener.Addr().String())
+
+	stop := make(chan struct{})
+	var clients sync.WaitGroup
+	for range 12 {
+		clients.Go(func() { comeAndGo(t, pg.DSN("app"), stop) })
+	}
+	leave := sync.OnceFunc(func() {
+		close(stop)
+		clients.Wait()
+	})
+	defer leave()
+	problems := p.watch(t, scrapedFor)
+	leave()
+
+	for problem, n := range problems {
+		// A machine that stands still for a second is no fault of a sample.
+		if !strings.Contains(problem, "context deadline exceeded") || n > 5 {
+			t.Errorf("%d times: %s", n, problem)
+		}
+	}
+	for metric, value := range p.own(t) {
+		if value != 0 {
+			t.Errorf("%s %g", metric, value)
+		}
+	}
+	seconds := scrapedFor.Seconds()
+	for expr, least := range map[string]float64{
+		`count_over_time(up{job="pgbailiff"}[1h])`:                                    0.9 * seconds,
+		`sum_over_time(up{job="pgbailiff"}[1h])`:                                      0.9 * seconds,
+		`sum_over_time(pgbailiff_up[1h])`:                                             0.8 * seconds,
+		`count(count_over_time(pgbailiff_query_duration_seconds[1h]))`:                0.5 * seconds,
+		`count(count_over_time(pgbailiff_transaction_duration_seconds[1h]))`:          0.5 * seconds,
+		`count(count_over_time(pgbailiff_idle_in_transaction_duration_seconds[1h]))`:  5,
+		`count(count_over_time(pgbailiff_lock_wait_duration_seconds[1h]))`:            5,
+		`count(count_over_time(pgbailiff_blocked_backends[1h]))`:                      5,
+		`count(count_over_time(pgbailiff_query_info[1h]))`:                            seconds,
+		`max(max_over_time(pgbailiff_sessions_over_limit{family="transaction"}[1h]))`: 1,
+	} {
+		if got := p.query(t, expr); got < least {
+			t.Errorf("%s is %g, want at least %g", expr, got, least)
+		}
+	}
+	if said := lines.String(); strings.Contains(said, "Gathering metrics failed") {
+		t.Errorf("logged:\n%s", said)
+	}
+}
+
+// comeAndGo opens sessions one after the other; each does a few things and
+// leaves.
+func comeAndGo(t *testing.T, dsn string, stop <-chan struct{}) {
+	ctx := context.Background()
+	for {
+		conn, err := pgx.Connect(ctx, dsn)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		name := fmt.Sprintf("client %d \"\\\n", rand.IntN(100))
+		_, err = conn.Exec(ctx, "select set_config('application_name', $1, false)", name)
+		for range 1 + rand.IntN(4) {
+			if err != nil {
+				break
+			}
+			err = doSomething(ctx, conn)
+		}
+		if err != nil {
+			t.Error(err)
+		}
+		if err := conn.Close(ctx); err != nil {
+			t.Error(err)
+		}
+		select {
+		case <-stop:
+			return
+		default:
+		}
+	}
+}
+
+// doSomething takes up to two seconds. Sessions that wait for each other get
+// tired of it before they deadlock.
+func doSomething(ctx context.Context, conn *pgx.Conn) error {
+	takes := fmt.Sprintf("pg_sleep(%.3f)", rand.Float64()*2)
+	script := [][]string{
+		{"select " + takes},
+		{"select " + takes + ` /* "quoted" \ and` + "\non two lines, ü */"},
+		{"begin", "select 1", "select " + takes, "commit"},
+		{"begin", "update stock set n = n + 1 where item = 1", "", "commit"},
+		{"begin", "set local lock_timeout = '2s'", "update stock set n = n + 1 where item = 1", "", "rollback"},
+		{"begin", "select 1/0", "", "rollback"},
+	}[rand.IntN(6)]
+	for _, sql := range script {
+		if sql == "" { // let it idle
+			<-time.After(time.Duration(rand.IntN(1500)) * time.Millisecond)
+			continue
+		}
+		_, err := conn.Exec(ctx, sql)
+		if expected := strings.Contains(sql, "1/0") || strings.HasPrefix(sql, "update"); err != nil && !expected {
+			return fmt.Errorf("%s: %w", sql, err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,163 @@
+package collector_test
+
+import (
+	"time"
+
+	"github.com/pgbailiff/pgbailiff/internal/session"
+)
+
+// taken is when every snapshot here was.
+var taken = time.Date(2026, 11, 22, 11, 5, 54, 871475000, time.UTC)
+
+// client is a session of app on the database shop.
+func client(pid int32, state session.State) session.Session {
+	return session.Session{
+		ID:      session.ID{Server: "orders", PID: pid, BackendStart: taken.Add(-time.Hour)},
+		Datname: "shop", Usename: "app", ApplicationName: "web", ClientAddr: "192.0.2.7",
+		BackendType: session.BackendTypeClient, State: state,
+	}
+}
+
+// active has run a statement, in a transaction of its own, for so long.
+func active(pid int32, age time.Duration) session.Aged {
+	s := client(pid, session.StateActive)
+	s.QueryStart, s.XactStart, s.StateChange = taken.Add(-age), taken.Add(-age), taken.Add(-age)
+	s.QueryID, s.Query = 7_000_000_000+int64(pid), "select 'a', 1"
+	return session.Aged{Session: s, Ages: session.Ages{Query: age.Seconds(), Xact: age.Seconds()}}
+}
+
+// idling has been idle for so long, in a transaction that is older by a second.
+func idling(pid int32, age time.Duration) session.Aged {
+	s := client(pid, session.StateIdleInXact)
+	s.QueryStart, s.XactStart, s.StateChange = taken.Add(-age-time.Second), taken.Add(-age-time.Second), taken.Add(-age)
+	s.WaitEventType, s.WaitEvent = "Client", "ClientRead"
+	s.Query = "update t set n = 1"
+	return session.Aged{Session: s, Ages: session.Ages{Xact: age.Seconds() + 1, IdleIn: age.Seconds()}}
+}
+
+// aborted transactions have no start.
+func aborted(pid int32, age time.Duration) session.Aged {
+	s := idling(pid, age)
+	s.State, s.XactStart, s.Ages.Xact = session.StateIdleAborted, time.Time{}, 0
+	s.Query = "select 1/0"
+	return s
+}
+
+// fastpath calls have no query start of their own, nor a text.
+func fastpath(pid int32, age time.Duration) session.Aged {
+	s := client(pid, session.StateFastpath)
+	s.XactStart, s.StateChange = taken.Add(-age), taken.Add(-age)
+	return session.Aged{Session: s, Ages: session.Ages{Xact: age.Seconds()}}
+}
+
+// waiting for a lock since the statement began.
+func waiting(pid int32, age time.Duration) session.Aged {
+	s := active(pid, age)
+	s.WaitEventType, s.WaitEvent, s.Query = "Lock", "transactionid", "update t set n = 2"
+	return s
+}
+
+// rich has everything that there is.
+func rich() session.Snapshot {
+	background := session.Session{
+		ID:      session.ID{Server: "orders", PID: 70, BackendStart: taken.Add(-10 * time.Second)},
+		Datname: "shop", BackendType: "autovacuum worker", State: session.StateActive,
+		QueryStart: taken.Add(-10 * time.Second), XactStart: taken.Add(-10 * time.Second), Query: "autovacuum: VACUUM t",
+	}
+	local := active(42, 90*time.Second)
+	local.ClientAddr, local.ApplicationName, local.Usename = "", "", "postgres"
+	local.WaitEventType, local.WaitEvent = "Timeout", "PgSleep"
+	return session.Snapshot{
+		Server: "orders",
+		Sessions: []session.Aged{
+			local, waiting(43, 61500*time.Millisecond), waiting(44, 20*time.Second),
+			idling(45, 600*time.Second), aborted(46, 30*time.Second), fastpath(47, 15*time.Second),
+			active(48, 9*time.Second), // too young
+		},
+		Counts: []session.Count{
+			{Datname: "shop", State: session.StateActive, Backends: 1, Max: session.Ages{Query: 9, Xact: 9}},
+			{Datname: "shop", State: session.StateActive, WaitEventType: "Timeout", Backends: 1, Max: session.Ages{Query: 90, Xact: 90}, Old: session.Old{Queries: 1, Xacts: 1}},
+			{Datname: "shop", State: session.StateActive, WaitEventType: "Lock", Backends: 2, Max: session.Ages{Query: 61.5, Xact: 61.5}, Old: session.Old{Queries: 2, Xacts: 2}},
+			{Datname: "shop", State: session.StateIdleInXact, WaitEventType: "Client", Backends: 1, Max: session.Ages{Xact: 601, IdleIn: 600}, Old: session.Old{Xacts: 1, IdleIn: 1}},
+			{Datname: "shop", State: session.StateIdleAborted, WaitEventType: "Client", Backends: 1, Max: session.Ages{IdleIn: 30}, Old: session.Old{IdleIn: 1}},
+			{Datname: "shop", State: session.StateFastpath, Backends: 1, Max: session.Ages{Xact: 15}, Old: session.Old{Xacts: 1}},
+			{Datname: "shop", State: session.StateIdle, WaitEventType: "Client", Backends: 12},
+			{Datname: "shop", State: session.StateDisabled, Backends: 1},
+			{Datname: "postgres", State: session.StateStarting, Backends: 1},
+			{Datname: "closed", State: session.StateIdle, WaitEventType: "Client", Backends: 1}, // datallowconn is off
+		},
+		Databases:   []string{"postgres", "shop"},
+		Connections: 24,
+		Facts:       facts(),
+		Blocking:    true,
+		Waiters: []session.Waiter{
+			{PID: 43, Age: 61.25, Object: "t", Blockers: []int32{45}},
+			{PID: 71, Age: 30, Object: "t", Blockers: []int32{43}}, // a parallel worker
+			{PID: 44, Age: 19.5, Object: "u", Blockers: []int32{0, 70}},
+		},
+		LockWaits: []session.LockWait{
+			{Session: waiting(43, 61500*time.Millisecond).Session, Age: 61.25},
+			{Session: waiting(44, 20*time.Second).Session, Age: 19.5},
+		},
+		Blockers: []session.Blocker{
+			{Session: idling(45, 600*time.Second).Session, Behind: 2},
+			{Session: session.Session{ID: session.ID{Server: "orders"}}, Behind: 1},
+			{Session: background, Behind: 1},
+		},
+	}
+}
+
+func facts() session.Facts {
+	return session.Facts{
+		MaxConnections: 100, PostmasterStart: taken.Add(-time.Hour),
+		Version: "18.0", SystemIdentifier: "7300000000000000001", Role: "pgbailiff",
+		CanSee: true, CanSignal: true,
+		Prepared: []session.Prepared{{Datname: "shop", Count: 2, Oldest: 3600.0004}},
+	}
+}
+
+// quiet is a server where nothing happens.
+func quiet() session.Snapshot {
+	f := facts()
+	f.Prepared = nil
+	return session.Snapshot{
+		Server: "orders", Databases: []string{"postgres"}, Connections: 2, Facts: f, Blocking: true,
+	}
+}
+
+// hurried: there was no time to find out who waits for whom.
+func hurried() session.Snapshot {
+	s := rich()
+	s.Blocking, s.Waiters, s.LockWaits, s.Blockers = false, nil, nil, nil
+	return s
+}
+
+// blind is what a role without privileges sees.
+func blind() session.Snapshot {
+	s := quiet()
+	s.Connections, s.Hidden = 17, 15
+	s.Facts.CanSee, s.Facts.CanSignal = false, false
+	return s
+}
+
+// standby replays what its primary does.
+func standby() session.Snapshot {
+	s := quiet()
+	s.Server, s.Facts.InRecovery = "standby", true
+	return s
+}
+
+// busy has n sessions that are long at it, all in the families of queries and
+// transactions.
+func busy(n int) session.Snapshot {
+	s := quiet()
+	s.Databases = append(s.Databases, "shop")
+	for i := range n {
+		s.Sessions = append(s.Sessions, active(int32(1000+i), time.Duration(1000-i)*time.Second))
+	}
+	s.Counts = []session.Count{{
+		Datname: "shop", State: session.StateActive, Backends: int64(n),
+		Old: session.Old{Queries: int64(n), Xacts: int64(n)}, Max: session.Ages{Query: 1000, Xact: 1000},
+	}}
+	return s
+}
