@@ -1,0 +1,148 @@
+package config_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/pgbailiff/pgbailiff/collector"
+	"github.com/pgbailiff/pgbailiff/internal/config"
+	"github.com/pgbailiff/pgbailiff/internal/ledger"
+	"github.com/pgbailiff/pgbailiff/internal/policy"
+	"github.com/pgbailiff/pgbailiff/internal/postgres"
+	"github.com/pgbailiff/pgbailiff/webhook"
+)
+
+// load loads a file of testdata/good.
+func load(t *testing.T, name string) *config.Config {
+	t.Helper()
+	cfg, err := config.Load("testdata/good/" + name + ".yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cfg
+}
+
+func atDB(t *testing.T, host, port string) {
+	t.Helper()
+	withoutPostgres(t)
+	t.Setenv("PGHOST", host)
+	t.Setenv("PGPORT", port)
+}
+
+// defaults is what an empty file means, word for word as the contract has it.
+func defaults() *config.Config {
+	return &config.Config{
+		Servers: []postgres.Config{{Name: "db.example:5433"}},
+		Collector: collector.Config{
+			MinDuration: 10 * time.Second, MaxSessions: 50, QueryText: "none", QueryTextLength: 256,
+		},
+		Remediation: config.Remediation{
+			RemediationConfig: webhook.RemediationConfig{
+				Mode: "dry-run", Grace: 5 * time.Second, VerifyTimeout: 5 * time.Second,
+				Limits: ledger.Limits{Actions: 10, Window: time.Minute, SuspendAfter: 50, SuspendWindow: 10 * time.Minute},
+			},
+			Config: policy.Config{
+				SeverityLabel: "severity",
+				Severities:    map[string]policy.Action{"warning": "cancel", "critical": "terminate"},
+			},
+		},
+	}
+}
+
+func TestAnEmptyFileIsDryRunOnTheServerOfTheEnvironment(t *testing.T) {
+	atDB(t, "db.example", "5433")
+	for _, name := range []string{"empty", "comment", "nothing-set"} {
+		if diff := cmp.Diff(defaults(), load(t, name)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+	got, err := config.Load("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(defaults(), got); diff != "" {
+		t.Errorf("without a file (-want +got):\n%s", diff)
+	}
+}
+
+func TestEveryKeyOfTheContractIsRead(t *testing.T) {
+	withoutPostgres(t)
+	want := &config.Config{
+		Servers: []postgres.Config{{
+			Name: "orders", DSN: "postgresql://pgbailiff@db1:5432/postgres?sslmode=verify-full",
+			PasswordFile: "/etc/pgbailiff/orders.password",
+		}},
+		Collector: collector.Config{MinDuration: 15 * time.Second, MaxSessions: 60, QueryText: "obfuscated", QueryTextLength: 300},
+		Webhook:   webhook.Config{CredentialsFile: "/etc/pgbailiff/webhook.token", ListenAddress: "127.0.0.1:10188"},
+		Remediation: config.Remediation{
+			RemediationConfig: webhook.RemediationConfig{
+				Mode: "enforce", RequireIdentity: true, Grace: 6 * time.Second, VerifyTimeout: 7 * time.Second,
+				Limits: ledger.Limits{Actions: 11, Window: 2 * time.Minute, SuspendAfter: 51, SuspendWindow: 11 * time.Minute},
+			},
+			Config: policy.Config{
+				SeverityLabel: "urgency",
+				Severities:    map[string]policy.Action{"warning": "cancel", "critical": "terminate", "page": "cancel-then-terminate"},
+				Rules: []policy.RuleConfig{
+					{Name: "nightly load", Matchers: []string{`usename="etl"`, `application_name=~"airflow.*"`}, Action: "none"},
+					{Name: "dashboards may be dropped", Matchers: []string{`severity="critical"`, `application_name=~"metabase.*"`}, Action: "cancel-then-terminate"},
+				},
+			},
+			Ledger: ledger.Config{File: "/var/lib/pgbailiff/ledger.jsonl"},
+		},
+	}
+	if diff := cmp.Diff(want, load(t, "full")); diff != "" {
+		t.Errorf("full (-want +got):\n%s", diff)
+	}
+}
+
+func TestAServerWithoutANameIsCalledHostAndPort(t *testing.T) {
+	withoutPostgres(t)
+	var got []string
+	for _, server := range load(t, "servers").Servers {
+		got = append(got, server.Name)
+	}
+	want := []string{"orders", "db2:5432", "[::1]:5434", "/run/postgresql:5435", "db3:5436", "1.5"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("names (-want +got):\n%s", diff)
+	}
+}
+
+func TestSeveritiesReplaceTheDefault(t *testing.T) {
+	withoutPostgres(t)
+	for name, want := range map[string]map[string]policy.Action{
+		"severities": {"critical": "cancel"}, "no-severities": {},
+	} {
+		if diff := cmp.Diff(want, load(t, name).Remediation.Severities); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
+func TestAnAnchorIsWrittenOnceAndReadTwice(t *testing.T) {
+	withoutPostgres(t)
+	r := load(t, "anchors").Remediation
+	if r.VerifyTimeout != 2*time.Second || len(r.Rules) != 2 || r.Rules[1].Matchers[0] != `usename="etl"` {
+		t.Errorf("remediation %+v", r)
+	}
+}
+
+// Two loads share nothing that one of them could change.
+func TestTheDefaultIsNobodysProperty(t *testing.T) {
+	atDB(t, "db.example", "5433")
+	first := load(t, "empty")
+	first.Remediation.Severities["warning"] = policy.Terminate
+	first.Servers[0].Name = "changed"
+	if diff := cmp.Diff(defaults(), load(t, "empty")); diff != "" {
+		t.Errorf("the second one (-want +got):\n%s", diff)
+	}
+}
+
+func TestAMistakeInTheEnvironmentIsASentenceWithoutAKey(t *testing.T) {
+	atDB(t, "db.example", "badport")
+	_, err := config.Load("")
+	if err == nil || err.Error() != "from the environment: invalid port" {
+		t.Errorf("Load = %v", err)
+	}
+}
