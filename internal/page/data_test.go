@@ -1,0 +1,167 @@
+package page_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pgbailiff/pgbailiff/internal/ledger"
+	"github.com/pgbailiff/pgbailiff/internal/page"
+	"github.com/pgbailiff/pgbailiff/internal/policy"
+	"github.com/pgbailiff/pgbailiff/internal/session"
+)
+
+var now = time.Date(2026, 11, 22, 11, 5, 54, 0, time.UTC)
+
+func newPolicy(t *testing.T) *policy.Policy {
+	t.Helper()
+	p, err := policy.New(policy.Config{
+		SeverityLabel: "severity",
+		Severities:    map[string]policy.Action{"warning": policy.Cancel, "critical": policy.Terminate},
+		Rules: []policy.RuleConfig{
+			{Name: "nightly load", Matchers: []string{`usename="etl"`}, Action: policy.None},
+			{
+				Name: "dashboards may be dropped", Action: policy.CancelThenTerminate,
+				Matchers: []string{`severity="critical"`, `application_name=~"metabase.*"`},
+			},
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// client is a client's session on a server.
+func client(server string, pid int32, user, database, application, addr string) session.Session {
+	return session.Session{
+		ID:      session.ID{Server: server, PID: pid, BackendStart: now.Add(-3 * time.Hour)},
+		Usename: user, Datname: database, ApplicationName: application, ClientAddr: addr,
+		BackendType: session.BackendTypeClient,
+	}
+}
+
+// running is a session that has been running one statement.
+func running(s session.Session, age float64, text string) session.Aged {
+	s.State, s.Query, s.QueryStart, s.XactStart = session.StateActive, text, ago(age), ago(age)
+	return session.Aged{Session: s, Ages: session.Ages{Query: age, Xact: age}}
+}
+
+// idling is a session that has been idle in its transaction.
+func idling(s session.Session, xact, idle float64, last string) session.Aged {
+	s.State, s.Query, s.XactStart, s.StateChange = session.StateIdleInXact, last, ago(xact), ago(idle)
+	s.WaitEventType, s.WaitEvent = "Client", "ClientRead"
+	return session.Aged{Session: s, Ages: session.Ages{Xact: xact, IdleIn: idle}}
+}
+
+func ago(seconds float64) time.Time { return now.Add(-time.Duration(seconds * float64(time.Second))) }
+
+func waiting(a session.Aged, event string) session.Aged {
+	a.WaitEventType, a.WaitEvent = "Lock", event
+	return a
+}
+
+// rich has something for every part of the page.
+func rich(t *testing.T) page.Data {
+	holder := idling(client("orders", 21804, "shop", "shop", "checkout-api 4.12", "10.20.3.17"), 1512, 1498.2,
+		"UPDATE stock SET reserved = reserved + 1 WHERE sku = 'A-1042'")
+	first := waiting(running(client("orders", 22011, "shop", "shop", "checkout-api 4.12", "10.20.3.18"), 312.4,
+		"UPDATE stock SET reserved = reserved - 1 WHERE sku = 'A-1042'"), "transactionid")
+	second := waiting(running(client("orders", 22035, "shop", "shop", "admin", "10.20.3.40"), 44,
+		"ALTER TABLE stock ADD COLUMN batch text"), "relation")
+	report := running(client("orders", 19377, "metabase", "shop", "metabase dashboards", "10.20.9.2"), 4211,
+		"SELECT c.country, date_trunc('week', o.created_at) AS week, sum(l.amount)\nFROM orders o\n  JOIN order_lines l USING (order_id)\n  JOIN customers c USING (customer_id)\nGROUP BY 1, 2\nORDER BY 3 DESC")
+	report.WaitEventType, report.WaitEvent = "IO", "DataFileRead"
+	load := running(client("orders", 18200, "etl", "shop", "airflow nightly", "10.20.7.5"), 9120, "COPY staging.events FROM STDIN")
+	load.Ages.Xact, load.Ages.Query = 9120, 31
+	index := running(client("orders", 20990, "deploy", "shop", "migrate", "10.20.7.9"), 601,
+		"CREATE INDEX CONCURRENTLY orders_created_at ON orders (created_at)")
+	root := running(client("billing", 902, "postgres", "invoices", "psql", ""), 75, "SELECT count(*) FROM ledger_lines")
+	root.Superuser = true
+	behindPrepared := waiting(running(client("billing", 977, "billing", "invoices", "invoice-run", "10.20.5.3"), 188,
+		"DELETE FROM outbox WHERE id = 77120"), "transactionid")
+
+	return page.Data{
+		Mode: "enforce", Policy: newPolicy(t), SeverityLabel: "severity", Severities: []string{"warning", "critical"},
+		MinDuration: 10, Limit: 10, Window: time.Minute, Text: strings.TrimSpace, Version: "0.1.0", Now: now,
+		Servers: []page.Server{
+			{
+				Name: "orders", Spent: 3,
+				Snapshot: session.Snapshot{
+					Server: "orders", Connections: 183, Blocking: true,
+					Sessions: []session.Aged{holder, first, second, report, load, index},
+					Facts:    session.Facts{MaxConnections: 200, Version: "17.4", Role: "pgbailiff", CanSee: true, CanSignal: true},
+					Waiters: []session.Waiter{
+						{PID: 22011, Age: 312.1, Blockers: []int32{21804}},
+						{PID: 22035, Age: 43.6, Blockers: []int32{22011, 21804, 21804}},
+						{PID: 22040, Age: 3},
+					},
+					LockWaits: []session.LockWait{{Session: first.Session, Age: 312.1}, {Session: second.Session, Age: 43.6}},
+					Blockers:  []session.Blocker{{Session: holder.Session, Behind: 3}},
+				},
+			},
+			{
+				Name: "billing", Suspended: true, Spent: 10,
+				Snapshot: session.Snapshot{
+					Server: "billing", Connections: 41, Blocking: true,
+					Sessions: []session.Aged{root, behindPrepared},
+					Facts: session.Facts{
+						MaxConnections: 100, Version: "16.8", Role: "pgbailiff", CanSee: true, CanSignal: true,
+						Prepared: []session.Prepared{{Datname: "invoices", Count: 1, Oldest: 93784}},
+					},
+					Waiters:   []session.Waiter{{PID: 977, Age: 187.9, Blockers: []int32{session.PreparedTransaction}}},
+					LockWaits: []session.LockWait{{Session: behindPrepared.Session, Age: 187.9}},
+					Blockers:  []session.Blocker{{Behind: 1}},
+				},
+			},
+			{
+				Name: "reporting",
+				Snapshot: session.Snapshot{
+					Server: "reporting", Connections: 27, Hidden: 26, Blocking: true,
+					Facts: session.Facts{MaxConnections: 100, InRecovery: true, Version: "17.4", Role: "pg bailiff"},
+				},
+			},
+			{Name: "archive", Err: errors.New("failed to connect to `user=pgbailiff host=10.20.8.8`: hunter2")},
+		},
+		Decisions: []ledger.Entry{
+			entry(21*time.Second, ledger.EventIntent, "", "orders", 23117, "cancel", "severity", "PgbailiffLongQuery"),
+			{Time: now.Add(-40 * time.Second), Event: ledger.EventSuspended, Server: "billing"},
+			entry(41*time.Second, ledger.EventOutcome, ledger.Terminated, "billing", 840, "terminate", "severity", "PgbailiffLongQuery"),
+			entry(41*time.Second, ledger.EventIntent, "", "billing", 840, "terminate", "severity", "PgbailiffLongQuery"),
+			func() ledger.Entry {
+				e := entry(95*time.Second, ledger.EventOutcome, ledger.Cancelled, "orders", 19012, "cancel-then-terminate", "rule", "PgbailiffLongQuery")
+				e.Rule, e.Usename, e.Datname, e.Severity = "dashboards may be dropped", "metabase", "shop", "critical"
+				return e
+			}(),
+			detailed(entry(4*time.Minute, ledger.EventOutcome, ledger.Ignored, "orders", 17455, "cancel", "severity", "PgbailiffLongQuery"),
+				"the signal was sent, and the target is still there"),
+			func() ledger.Entry {
+				e := entry(6*time.Minute, ledger.EventOutcome, ledger.Refused, "orders", 18200, "none", "rule", "PgbailiffLongTransaction")
+				e.Rule, e.Usename = "nightly load", "etl"
+				return detailed(e, "the rule says none")
+			}(),
+			detailed(entry(7*time.Minute, ledger.EventOutcome, ledger.Refused, "orders", 20990, "cancel", "protected_maintenance", "PgbailiffLongQuery"),
+				"CREATE INDEX CONCURRENTLY; ended halfway it leaves an invalid index behind"),
+			detailed(entry(9*time.Minute, ledger.EventOutcome, ledger.Gone, "orders", 16001, "none", "", "PgbailiffLongQuery"),
+				"the session is doing something else now"),
+			detailed(entry(12*time.Minute, ledger.EventOutcome, ledger.Failed, "archive", 311, "none", "", "PgbailiffIdleInTransaction"),
+				"nothing was signalled"),
+			entry(26*time.Hour, ledger.EventOutcome, ledger.DryRun, "orders", 9001, "cancel", "severity", "PgbailiffLongQuery"),
+			{Time: now.Add(-27 * time.Hour), Event: ledger.EventResumed, Server: "orders"},
+			{Time: now.Add(-28 * time.Hour), Event: ledger.EventCheckpoint, Server: "orders"},
+		},
+	}
+}
+
+func entry(before time.Duration, event ledger.Event, outcome ledger.Outcome, server string, pid int32, action policy.Action, reason policy.Reason, alert string) ledger.Entry {
+	return ledger.Entry{
+		Time: now.Add(-before), Event: event, Outcome: outcome, Server: server, PID: pid, Action: action, Reason: reason,
+		BackendStart: ledger.Time{Time: now.Add(-3 * time.Hour)}, Alertname: alert, Severity: "warning", Usename: "shop", Datname: "shop",
+	}
+}
+
+func detailed(e ledger.Entry, detail string) ledger.Entry {
+	e.Detail = detail
+	return e
+}

@@ -1,0 +1,94 @@
+package page
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/pgbailiff/pgbailiff/internal/ledger"
+)
+
+// decisionView is a line of the ledger. It never shows the line's text of a
+// statement: that was allowed when it was written, and may not be now.
+type decisionView struct {
+	who
+	Time, Day, Iso               string
+	Outcome, Class               string
+	Action, Reason, Rule, Detail string
+	Alert, Severity              string
+	Event                        bool // about a server, not a session
+}
+
+// newDecisions keeps outcomes, suspensions and their ends; and intents whose
+// outcome is not known, for something may have been signalled.
+func newDecisions(entries []ledger.Entry) []decisionView {
+	type target struct {
+		server, fingerprint string
+		pid                 int32
+		start               time.Time
+	}
+	known := map[target]bool{}
+	var all []decisionView
+	for _, e := range entries { // newest first
+		if len(all) == rows {
+			break
+		}
+		v := newDecision(e)
+		t := target{e.Server, e.Fingerprint, e.PID, e.BackendStart.UTC()}
+		switch e.Event {
+		case ledger.EventOutcome:
+			known[t] = true
+			v.Outcome, v.Class = outcome(e.Outcome)
+		case ledger.EventIntent:
+			if known[t] {
+				continue
+			}
+			known[t] = true
+			v.Outcome, v.Class = "no outcome yet", "note"
+			v.Detail = "a signal was about to be sent; what became of it is not on record"
+		case ledger.EventSuspended:
+			v.Event, v.Outcome, v.Class, v.Detail = true, "suspended", "bad", "too many signals"
+		case ledger.EventResumed:
+			v.Event, v.Outcome, v.Class, v.Detail = true, "resumed", "good", "by an operator"
+		default:
+			continue
+		}
+		all = append(all, v)
+	}
+	return all
+}
+
+func newDecision(e ledger.Entry) decisionView {
+	v := decisionView{
+		Time: e.Time.UTC().Format(time.TimeOnly), Day: e.Time.UTC().Format(time.DateOnly), Iso: e.Time.UTC().Format(time.RFC3339),
+		Action: name(string(e.Action)), Reason: name(string(e.Reason)), Rule: name(e.Rule), Detail: sentence(e.Detail),
+		Alert: name(e.Alertname), Severity: name(e.Severity),
+		who: who{
+			Server: name(e.Server), User: name(e.Usename), Database: name(e.Datname),
+			Application: name(e.ApplicationName), Client: name(e.ClientAddr),
+		},
+	}
+	if e.PID != 0 {
+		v.PID = fmt.Sprint(e.PID)
+	}
+	if v.Action == "none" {
+		v.Action = ""
+	}
+	return v
+}
+
+// outcome names an outcome and its colour.
+func outcome(o ledger.Outcome) (text, class string) {
+	text = strings.ReplaceAll(string(o), "_", " ")
+	switch o {
+	case ledger.Cancelled, ledger.Terminated:
+		return text, "good"
+	case ledger.Ignored, ledger.Superseded, ledger.Failed:
+		return text, "bad"
+	case ledger.DryRun:
+		return text, "note"
+	case ledger.Gone, ledger.Refused:
+		return text, "quiet"
+	}
+	return "unknown", "bad"
+}

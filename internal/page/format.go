@@ -1,0 +1,128 @@
+package page
+
+import (
+	"fmt"
+	"math"
+	"net"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"unicode"
+)
+
+// How many runes are shown of a name and of a sentence. PostgreSQL's own names
+// have at most 63 bytes; an alert's have no limit.
+const (
+	longestName     = 80
+	longestSentence = 300
+)
+
+// name makes what somebody else has chosen fit to be shown on one line.
+func name(s string) string { return visible(cut(s, longestName), "") }
+
+// sentence makes what one of us has written about it fit, too.
+func sentence(s string) string { return visible(cut(s, longestSentence), "") }
+
+func cut(s string, runes int) string {
+	s = strings.ToValidUTF8(s, "\uFFFD")
+	n := 0
+	for i := range s {
+		if n == runes {
+			return s[:i] + "…"
+		}
+		n++
+	}
+	return s
+}
+
+// statement makes a text fit to be shown on several lines.
+func statement(s string) string {
+	s = strings.ToValidUTF8(strings.ReplaceAll(s, "\r\n", "\n"), "\uFFFD")
+	return visible(strings.TrimSpace(s), "\n\t")
+}
+
+// visible shows by number what would not be seen, or would change how the rest
+// is seen: control characters, direction overrides, zero-width characters.
+func visible(s, keep string) string {
+	var b strings.Builder
+	for _, r := range s {
+		switch {
+		case strings.ContainsRune(keep, r):
+			b.WriteRune(r)
+		case !unicode.IsGraphic(r):
+			fmt.Fprintf(&b, "‹U+%04X›", r)
+		default:
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}
+
+// duration writes seconds as a person would say them.
+func duration(seconds float64) string {
+	if !(seconds > 0) || math.IsInf(seconds, 1) {
+		return "0 s"
+	}
+	s := int64(min(seconds, 1e12))
+	switch {
+	case seconds < 10 && seconds != math.Trunc(seconds):
+		return fmt.Sprintf("%.1f s", math.Floor(seconds*10)/10)
+	case s < 60:
+		return fmt.Sprintf("%d s", s)
+	case s < 3600 && s%60 == 0:
+		return fmt.Sprintf("%d min", s/60)
+	case s < 3600:
+		return fmt.Sprintf("%d min %02d s", s/60, s%60)
+	case s < 48*3600:
+		return fmt.Sprintf("%d h %02d min", s/3600, s/60%60)
+	}
+	return fmt.Sprintf("%d d %d h", s/86400, s/3600%24)
+}
+
+// quoteIdent quotes a role's name for SQL.
+func quoteIdent(s string) string { return `"` + strings.ReplaceAll(s, `"`, `""`) + `"` }
+
+// plainHost is a host, with or without a port, that means nothing to a shell.
+var plainHost = regexp.MustCompile(`^(\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z.-]+)(:[0-9]+)?$`)
+
+// here is the address under which the client has found us. A Host header that
+// is more than a host is not repeated.
+func here(r *http.Request) string {
+	host := r.Host
+	if !plainHost.MatchString(host) {
+		host = "localhost:10187"
+	}
+	if r.TLS != nil {
+		return "https://" + host
+	}
+	return "http://" + host
+}
+
+// webhookBase is where the endpoints that need the token answer, for a client
+// that has found the page here. Their listener has the page's certificates.
+func webhookBase(configured, here string) string {
+	page, err := url.Parse(here)
+	if err != nil || configured == "" {
+		return here
+	}
+	webhook, err := url.Parse(configured)
+	if err != nil {
+		return here
+	}
+	host := webhook.Hostname()
+	if ip := net.ParseIP(host); host == "" || ip.IsUnspecified() {
+		host = page.Hostname()
+	}
+	address := net.JoinHostPort(host, webhook.Port())
+	if !plainHost.MatchString(address) {
+		return here
+	}
+	return page.Scheme + "://" + address
+}
+
+// resumeCommand is the line that ends a suspension.
+func resumeCommand(base, server string) string {
+	return fmt.Sprintf(`curl --fail -X POST -H "Authorization: Bearer $TOKEN" '%s/-/resume?server=%s'`,
+		base, url.QueryEscape(server))
+}

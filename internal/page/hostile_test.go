@@ -1,0 +1,189 @@
+package page_test
+
+import (
+	"reflect"
+	"regexp"
+	"strings"
+	"testing"
+	"unicode"
+
+	"github.com/pgbailiff/pgbailiff/internal/page"
+	"github.com/pgbailiff/pgbailiff/internal/session"
+)
+
+// hostileValues are what a client may call its application, and write into its
+// statements. Each script would set pwned.
+func hostileValues() map[string]string {
+	return map[string]string{
+		"script":        `<script>pwned=1;document.title="pwned"</script>`,
+		"image":         `"><img src=x onerror="pwned=1">`,
+		"svg":           `'><svg/onload=pwned=1>`,
+		"end":           `</td></tr></table></style><iframe srcdoc="<script>parent.pwned=1</script>"></iframe>`,
+		"comment":       `<!-- <b>`,
+		"template":      `{{.Now}} {{template "who" .}}`,
+		"entity":        `&lt;b&gt; &#60;b&#62; &quot;`,
+		"link":          `javascript:pwned=1`,
+		"quotes":        `'"` + "`" + `$(id)\`,
+		"lines":         "a\r\nb\n\n\nc\vd\u2028e\u2029f",
+		"control":       "a\x00b\x07c\x1b[31md\x7fe\u0085f",
+		"not UTF-8":     "a\xff\xfe\xc3(b\xed\xa0\x80",
+		"right to left": "abc\u202egpj.\u202cdef\u2066x\u2069\u200f",
+		"zero width":    "a\u200bb\ufeffc\u00ad",
+		"stacked":       "z" + strings.Repeat("\u0336\u0489\u030d", 20),
+		"wide":          strings.Repeat("W", 1000),
+		"long":          strings.Repeat("a b<c> ", 150),
+		"high":          strings.Repeat("\n", 1000) + "x",
+	}
+}
+
+// everything is all of them in one value, of which a name shows the beginning.
+const everything = `<script>pwned=1</script>"><img src=x onerror="pwned=1">'"` + "\x00\xff\u202e\n</td></table></style><svg onload=pwned=1>"
+
+// hostile is a rich page on which everybody has chosen the same value for all
+// that they may choose.
+func hostile(t *testing.T, value string) page.Data {
+	d := rich(t)
+	overwrite(reflect.ValueOf(&d.Servers), value)
+	overwrite(reflect.ValueOf(&d.Decisions), value)
+	d.Version = value
+	return d
+}
+
+// overwrite replaces every string, but for those that say which kind of thing
+// it is.
+func overwrite(v reflect.Value, value string) {
+	switch v.Kind() {
+	case reflect.Pointer:
+		overwrite(v.Elem(), value)
+	case reflect.Slice:
+		for i := range v.Len() {
+			overwrite(v.Index(i), value)
+		}
+	case reflect.Struct:
+		for i := range v.NumField() {
+			switch field := v.Type().Field(i); field.Name {
+			case "BackendType", "WaitEventType", "State", "Action", "Outcome", "Event", "Err":
+			default:
+				if field.IsExported() {
+					overwrite(v.Field(i), value)
+				}
+			}
+		}
+	case reflect.String:
+		v.SetString(value)
+	default:
+	}
+}
+
+var (
+	tag   = regexp.MustCompile(`<[^>]*>`)
+	style = regexp.MustCompile(`(?s)<style>.*?</style>`)
+)
+
+// TestHostileValues: no value brings a tag that the page has not by itself, and
+// no character that is not seen as what it is.
+func TestHostileValues(t *testing.T) {
+	own := map[string]bool{}
+	for _, d := range []page.Data{rich(t), hostile(t, "x")} {
+		for _, found := range tag.FindAllString(render(t, d), -1) {
+			own[found] = true
+		}
+	}
+	values := hostileValues()
+	values["everything"] = everything
+	for name, value := range values {
+		t.Run(name, func(t *testing.T) {
+			html := style.ReplaceAllString(render(t, hostile(t, value)), "")
+			for _, found := range tag.FindAllString(html, -1) {
+				if !own[found] {
+					t.Errorf("became markup: %s", found)
+				}
+			}
+			for _, r := range html {
+				if r != '\n' && r != '\t' && !unicode.IsGraphic(r) {
+					t.Errorf("%U is in the page as it is", r)
+				}
+			}
+			if strings.Contains(html, "ZgotmplZ") {
+				t.Error("the template refused a value")
+			}
+		})
+	}
+}
+
+// TestNamesAreSeen: two names that look the same are not shown the same.
+func TestNamesAreSeen(t *testing.T) {
+	for value, want := range map[string]string{
+		"app\x00":               "app‹U&#43;0000›",
+		"a\nb\tc":               "a‹U&#43;000A›b‹U&#43;0009›c",
+		"etl\u200b":             "etl‹U&#43;200B›",
+		"x\u202egpj":            "x‹U&#43;202E›gpj",
+		"\xff":                  "\uFFFD",
+		`<b>&"'`:                "&lt;b&gt;&amp;&#34;&#39;",
+		"Ζώνη ☃ 日本":             "Ζώνη ☃ 日本",
+		strings.Repeat("é", 80): strings.Repeat("é", 80),
+		strings.Repeat("é", 81): strings.Repeat("é", 80) + "…",
+	} {
+		d := rich(t)
+		d.Servers[0].Snapshot.Sessions[0].ApplicationName = value
+		if html := render(t, d); !strings.Contains(html, "<bdi>"+want+"</bdi>") {
+			t.Errorf("%q is not shown as %q", value, want)
+		}
+	}
+}
+
+// TestTextNone: where no text is allowed, nothing of any statement is on the
+// page, whatever the policy thinks of it.
+func TestTextNone(t *testing.T) {
+	const secret = "hunter2"
+	for _, query := range []string{
+		"SELECT 'hunter2'", "hunter2", "hunter2 FROM x", `"hunter2"`, "-- hunter2", "/* hunter2 */ VACUUM hunter2",
+		"/* a /* hunter2 */", "VACUUM hunter2", "REINDEX TABLE hunter2", "CLUSTER hunter2", "CREATE INDEX CONCURRENTLY hunter2 ON hunter2 (a)",
+		"SELECT pg_backup_start('hunter2')", "SELECT 'hunter2", "SELECT $hunter2$", "CREATE USER a PASSWORD 'hunter2'",
+	} {
+		for name, text := range map[string]func(string) string{"none": func(string) string { return "" }, "nil": nil} {
+			for _, truncated := range []bool{false, true} {
+				d := rich(t)
+				d.Text = text
+				d.Servers[0].Snapshot.Blockers = append(d.Servers[0].Snapshot.Blockers, // one that is not among the longest
+					session.Blocker{Session: running(client("orders", 5, "shop", "shop", "web", ""), 1, "").Session, Behind: 1})
+				for _, s := range d.Servers {
+					for i := range s.Snapshot.Sessions {
+						s.Snapshot.Sessions[i].Query, s.Snapshot.Sessions[i].QueryTruncated = query, truncated
+					}
+					for i := range s.Snapshot.LockWaits {
+						s.Snapshot.LockWaits[i].Query = query
+					}
+					for i := range s.Snapshot.Blockers {
+						s.Snapshot.Blockers[i].Query = query
+					}
+				}
+				for i := range d.Decisions {
+					d.Decisions[i].Query = query // written when texts were allowed
+				}
+				html := render(t, d)
+				if strings.Contains(strings.ToLower(html), secret) || strings.Contains(html, `class="text"`) {
+					t.Errorf("%s: text of %q is on the page", name, query)
+				}
+			}
+		}
+	}
+}
+
+// TestTextIsAsked: what is shown of a statement is what Text returns.
+func TestTextIsAsked(t *testing.T) {
+	d := rich(t)
+	d.Text = func(query string) string {
+		if query == "" {
+			t.Error("asked about no text")
+		}
+		return "SELECT ?"
+	}
+	d.Servers[0].Snapshot.Blockers = []session.Blocker{
+		{Session: running(client("orders", 5, "shop", "shop", "web", ""), 1, "LOCK TABLE stock -- A-1042").Session, Behind: 1},
+	}
+	html := render(t, d)
+	if !strings.Contains(html, ">SELECT ?</div>") || strings.Contains(html, "A-1042") {
+		t.Error("shows another text than it is allowed to")
+	}
+}

@@ -1,0 +1,197 @@
+package page_test
+
+import (
+	"bytes"
+	"image"
+	"image/color"
+	"image/draw"
+	"image/png"
+	"io"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
+)
+
+// TestLayout looks at every page as a browser lays it out.
+func TestLayout(t *testing.T) {
+	browser := newBrowser(t)
+	for name, data := range pages(t) {
+		t.Run(name, func(t *testing.T) {
+			tb := newTab(t, browser)
+			url := serve(t, handler(data))
+			for _, width := range []int64{320, 360, 390, 768, 1025, 1200, 1920} {
+				var seen struct {
+					Page, Window float64
+					Styled       bool
+					Wide         []string // cells that their content does not fit into
+				}
+				tb.run(t, chromedp.EmulateViewport(width, 800), chromedp.Navigate(url), chromedp.Evaluate(`({
+					Page: document.documentElement.scrollWidth, Window: innerWidth,
+					Styled: getComputedStyle(document.body).maxWidth !== "none",
+					Wide: [...document.querySelectorAll("td, th, p, pre, caption")].filter(e => e.scrollWidth > e.clientWidth + 1 && !(e.closest("thead")?.clientWidth <= 1))
+						.map(e => e.textContent.slice(0, 80)),
+				})`, &seen))
+				if seen.Page > seen.Window || seen.Window != float64(width) {
+					t.Errorf("%d px: the page is %v px wide in a window of %v", width, seen.Page, seen.Window)
+				}
+				if !seen.Styled {
+					t.Errorf("%d px: no style sheet", width)
+				}
+				for _, wide := range seen.Wide {
+					t.Errorf("%d px: runs over: %s", width, wide)
+				}
+			}
+			tb.quiet(t)
+		})
+	}
+}
+
+// TestContrast holds every text to the 4.5:1 of WCAG, by day and by night.
+func TestContrast(t *testing.T) {
+	tb := newTab(t, newBrowser(t))
+	url := serve(t, handler(rich(t)))
+	for _, colours := range []string{"light", "dark"} {
+		var seen struct {
+			Back string
+			Weak []string
+		}
+		tb.run(t, chromedp.EmulateViewport(1200, 800), scheme(colours), chromedp.Navigate(url), chromedp.Evaluate(contrastScript, &seen))
+		for _, weak := range seen.Weak {
+			t.Errorf("%s: %s", colours, weak)
+		}
+		t.Log(colours, seen.Back)
+	}
+	tb.quiet(t)
+}
+
+const contrastScript = `(() => {
+	const rgb = c => c.match(/[\d.]+/g).map(Number);
+	const back = e => { for (; e; e = e.parentElement) { const c = rgb(getComputedStyle(e).backgroundColor); if (c.length < 4 || c[3] > 0) return c; } };
+	const light = c => { const [r, g, b] = c.map(v => (v /= 255) <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4); return .2126 * r + .7152 * g + .0722 * b; };
+	const weak = [];
+	for (const e of document.body.querySelectorAll("*")) {
+		if (![...e.childNodes].some(n => n.nodeType === 3 && n.data.trim())) continue;
+		const a = light(rgb(getComputedStyle(e).color)), b = light(back(e));
+		const contrast = (Math.max(a, b) + .05) / (Math.min(a, b) + .05);
+		if (contrast < 4.5) weak.push(contrast.toFixed(2) + ": " + e.className + " " + e.textContent.slice(0, 40));
+	}
+	return {Back: getComputedStyle(document.body).backgroundColor, Weak: weak};
+})()`
+
+// TestNoScriptRuns lets hostile values try, with the policy of the headers and
+// without it: what is escaped needs no second line of defence.
+func TestNoScriptRuns(t *testing.T) {
+	browser := newBrowser(t)
+	h := handler(hostile(t, everything))
+	for name, handler := range map[string]http.Handler{"with the headers": h, "without": withoutPolicy(h)} {
+		t.Run(name, func(t *testing.T) {
+			tb := newTab(t, browser)
+			var seen struct {
+				Ran     bool
+				Foreign []string
+			}
+			tb.run(t, chromedp.Navigate(serve(t, handler)), chromedp.Evaluate(`({
+				Ran: "pwned" in window || document.title !== "pgbailiff",
+				Foreign: [...document.querySelectorAll("script, img, svg, iframe, object, embed, form, base, meta[http-equiv], a[href^='javascript:']")].map(e => e.outerHTML),
+			})`, &seen))
+			if seen.Ran {
+				t.Error("a script ran")
+			}
+			for _, e := range seen.Foreign {
+				t.Errorf("became markup: %s", e)
+			}
+			tb.quiet(t)
+		})
+	}
+}
+
+// withoutPolicy takes the headers away that would stop a script.
+func withoutPolicy(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		recorder := httptest.NewRecorder()
+		h.ServeHTTP(recorder, r)
+		w.Header().Set("Content-Type", recorder.Header().Get("Content-Type"))
+		_, _ = w.Write(recorder.Body.Bytes())
+	})
+}
+
+// TestWithoutJavaScript finds the same on the page when scripts are off.
+func TestWithoutJavaScript(t *testing.T) {
+	browser := newBrowser(t)
+	url := serve(t, handler(rich(t)))
+	probe := serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, `<!DOCTYPE html><p id="p">off</p><script>p.textContent = "on"</script>`)
+	}))
+	read := func(scripts string) (html string) {
+		tb := newTab(t, browser)
+		var switched string
+		tb.run(t, emulation.SetScriptExecutionDisabled(scripts == "off"),
+			chromedp.Navigate(probe), chromedp.OuterHTML("#p", &switched, chromedp.ByQuery),
+			chromedp.Navigate(url), chromedp.OuterHTML("html", &html, chromedp.ByQuery))
+		if !strings.Contains(switched, ">"+scripts+"<") {
+			t.Fatalf("scripts are not %s: %s", scripts, switched)
+		}
+		tb.quiet(t)
+		return html
+	}
+	with, without := read("on"), read("off")
+	if with != without || !strings.Contains(without, "pid 21804") {
+		t.Errorf("another page without JavaScript: %d characters, and %d with it", len(without), len(with))
+	}
+}
+
+// TestScreenshot writes a picture, when it is told where to.
+func TestScreenshot(t *testing.T) {
+	if *screenshot == "" {
+		return
+	}
+	colours := "light"
+	if *dark {
+		colours = "dark"
+	}
+	h := handler(rich(t))
+	url := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.Host = "pgbailiff.example:10187"
+		h.ServeHTTP(w, r)
+	}))
+	var picture []byte
+	capture := chromedp.FullScreenshot(&picture, 100)
+	if *height > 0 {
+		capture = chromedp.CaptureScreenshot(&picture)
+	}
+	tb := newTab(t, newBrowser(t))
+	tb.run(t, chromedp.EmulateViewport(*width, max(*height, 900)), scheme(colours), chromedp.Navigate(url), capture)
+	if err := os.WriteFile(*screenshot, reduced(t, picture), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// reduced is the picture in its 256 most frequent colours: a third of the size.
+func reduced(t *testing.T, picture []byte) []byte {
+	t.Helper()
+	full, err := png.Decode(bytes.NewReader(picture))
+	if err != nil {
+		t.Fatal(err)
+	}
+	often := map[color.Color]int{}
+	for y := range full.Bounds().Dy() {
+		for x := range full.Bounds().Dx() {
+			often[full.At(x, y)]++
+		}
+	}
+	palette := slices.SortedFunc(maps.Keys(often), func(a, b color.Color) int { return often[b] - often[a] })
+	small := image.NewPaletted(full.Bounds(), palette[:min(len(palette), 256)])
+	draw.Draw(small, small.Bounds(), full, image.Point{}, draw.Src)
+	var out bytes.Buffer
+	if err := (&png.Encoder{CompressionLevel: png.BestCompression}).Encode(&out, small); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
+}

@@ -1,0 +1,199 @@
+package page_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"crypto/tls"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/go-kit/log"
+
+	"github.com/pgbailiff/pgbailiff/internal/page"
+)
+
+// calm is one server on which nothing is the matter.
+func calm(t *testing.T) page.Data {
+	d := rich(t)
+	d.Mode, d.Decisions, d.Servers = "dry-run", nil, d.Servers[:1]
+	s := &d.Servers[0].Snapshot
+	d.Servers[0].Spent = 0
+	s.Connections, s.Sessions, s.Waiters, s.LockWaits, s.Blockers = 12, nil, nil, nil, nil
+	return d
+}
+
+func TestGolden(t *testing.T) {
+	down := rich(t)
+	down.Decisions = nil
+	for i := range down.Servers {
+		down.Servers[i].Err = errors.New("refused")
+	}
+	down.Servers[0].Err = fmt.Errorf("read the activity: %w", context.DeadlineExceeded)
+
+	suspended := calm(t)
+	suspended.Mode, suspended.WebhookURL = "enforce", "http://:10188"
+	suspended.Servers[0].Name, suspended.Servers[0].Suspended = "orders & 'more'", true
+
+	hurried := calm(t)
+	hurried.Mode, hurried.Text = "off", nil
+	hurried.Servers[0].Snapshot.Blocking, hurried.Servers[0].Snapshot.Hidden = false, 2
+	hurried.Servers = append(hurried.Servers, page.Server{Name: "archive", Err: errors.New("refused")})
+
+	for file, d := range map[string]page.Data{
+		"rich.html": rich(t), "empty.html": {}, "calm.html": calm(t), "down.html": down,
+		"suspended.html": suspended, "hurried.html": hurried,
+	} {
+		t.Run(file, func(t *testing.T) { golden(t, file, render(t, d)) })
+	}
+}
+
+func TestAnswers(t *testing.T) {
+	h := handler(rich(t))
+	for _, tc := range []struct {
+		method, path string
+		status       int
+		body         string
+	}{
+		{http.MethodGet, "/", http.StatusOK, "<!DOCTYPE html>"},
+		{http.MethodHead, "/", http.StatusOK, ""},
+		{http.MethodGet, "/?x=1", http.StatusOK, "<!DOCTYPE html>"},
+		{http.MethodGet, "/index.html", http.StatusNotFound, "there is no such page"},
+		{http.MethodPost, "/nothing", http.StatusNotFound, "there is no such page"},
+		{http.MethodPost, "/", http.StatusMethodNotAllowed, "the page takes GET"},
+		{http.MethodDelete, "/", http.StatusMethodNotAllowed, "the page takes GET"},
+	} {
+		resp := request(t, h, tc.method, tc.path)
+		body, err := io.ReadAll(resp.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if resp.StatusCode != tc.status || !strings.HasPrefix(string(body), tc.body) {
+			t.Errorf("%s %s: %d %.40q", tc.method, tc.path, resp.StatusCode, body)
+		}
+		if allow := resp.Header.Get("Allow"); (allow == "GET, HEAD") != (tc.status == http.StatusMethodNotAllowed) {
+			t.Errorf("%s %s: Allow %q", tc.method, tc.path, allow)
+		}
+		for name, want := range map[string]string{
+			"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "Cache-Control": "no-store",
+		} {
+			if got := resp.Header.Get(name); got != want {
+				t.Errorf("%s %s: %s %q", tc.method, tc.path, name, got)
+			}
+		}
+	}
+}
+
+// TestPolicyOfTheBrowser: nothing is allowed but the one style sheet.
+func TestPolicyOfTheBrowser(t *testing.T) {
+	resp := request(t, handler(rich(t)), http.MethodGet, "/")
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(body), "<style>")
+	css, _, _ := strings.Cut(rest, "</style>")
+	hash := sha256.Sum256([]byte(css))
+	want := "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(hash[:]) +
+		"'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+	if got := resp.Header.Get("Content-Security-Policy"); got != want {
+		t.Errorf("Content-Security-Policy\n%s, want\n%s", got, want)
+	}
+	if strings.Contains(string(body), "style=") || strings.Contains(string(body), "<script") {
+		t.Error("the page has what its own policy forbids")
+	}
+}
+
+// TestErrorsStayInside: errors name hosts and users; the log has them.
+func TestErrorsStayInside(t *testing.T) {
+	for _, secret := range []string{"hunter2", "10.20.8.8"} {
+		if strings.Contains(render(t, rich(t)), secret) {
+			t.Errorf("%s of a server's error is on the page", secret)
+		}
+	}
+	var logged bytes.Buffer
+	h := page.Handler(func(context.Context) (page.Data, error) { return page.Data{}, errors.New("hunter2") }, log.NewLogfmtLogger(&logged))
+	resp := request(t, h, http.MethodGet, "/")
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if resp.StatusCode != http.StatusInternalServerError || strings.Contains(string(body), "hunter2") || !strings.Contains(logged.String(), "hunter2") {
+		t.Errorf("%d %s, and in the log: %s", resp.StatusCode, body, &logged)
+	}
+}
+
+// TestLoadGetsTheRequest: what is read for a client who has gone may stop.
+func TestLoadGetsTheRequest(t *testing.T) {
+	var given context.Context
+	h := page.Handler(func(ctx context.Context) (page.Data, error) {
+		given = ctx
+		return page.Data{}, nil
+	}, log.NewNopLogger())
+	request(t, h, http.MethodGet, "/")
+	if given != t.Context() {
+		t.Error("load got another context than the request's")
+	}
+}
+
+// TestResumeNeverRepeatsAStrangeHost: the command is for a shell, and the Host
+// header is the client's.
+func TestResumeNeverRepeatsAStrangeHost(t *testing.T) {
+	d := rich(t)
+	for host, want := range map[string]string{
+		"pg.example:10187": "http://pg.example:10187/-/", "[::1]:10187": "http://[::1]:10187/-/", "pg": "http://pg/-/",
+		"a'; rm -rf ~ #": "http://localhost:10187/-/", "$(id)": "http://localhost:10187/-/", "": "http://localhost:10187/-/",
+		"a\nb": "http://localhost:10187/-/", "user@evil": "http://localhost:10187/-/",
+	} {
+		h := handler(d)
+		resp := request(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			r.Host = host
+			h.ServeHTTP(w, r)
+		}), http.MethodGet, "/")
+		body, err := io.ReadAll(resp.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(string(body), "&#39;"+want+"resume?server=billing&#39;") {
+			t.Errorf("Host %q: no %s", host, want)
+		}
+	}
+}
+
+// TestWebhookElsewhere: the webhook may have a listener of its own.
+func TestWebhookElsewhere(t *testing.T) {
+	for configured, want := range map[string]string{
+		"http://pg2.example:10188": "http://pg2.example:10188/", "http://:10188": "http://pgbailiff.example:10188/",
+		"http://0.0.0.0:10188": "http://pgbailiff.example:10188/", "http://[::]:10188": "http://pgbailiff.example:10188/",
+		"http://[::1]:10188": "http://[::1]:10188/", "http://a'b:1": "http://pgbailiff.example:10187/", "": "http://pgbailiff.example:10187/",
+		"http://%": "http://pgbailiff.example:10187/",
+	} {
+		d := rich(t)
+		d.WebhookURL = configured
+		html := render(t, d)
+		if !strings.Contains(html, "&#39;"+want+"-/resume?server=billing&#39;") {
+			t.Errorf("%q: the command has no %s", configured, want)
+		}
+		beside := want == "http://pgbailiff.example:10187/"
+		if link := `<a href="` + want + `api/v1/decisions">`; beside == strings.Contains(html, link) {
+			t.Errorf("%q: %s", configured, link)
+		}
+	}
+	secure := request(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		d := rich(t)
+		d.WebhookURL, r.TLS = "http://:10188", &tls.ConnectionState{}
+		handler(d).ServeHTTP(w, r)
+	}), http.MethodGet, "/")
+	body, err := io.ReadAll(secure.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(body), "&#39;https://pgbailiff.example:10188/-/resume") {
+		t.Error("does not say https where the page has it")
+	}
+}

@@ -1,0 +1,180 @@
+package page
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/pgbailiff/pgbailiff/internal/policy"
+	"github.com/pgbailiff/pgbailiff/internal/session"
+)
+
+// sessionView is one of the longest sessions.
+type sessionView struct {
+	who
+	Anchor      string
+	Lasts, Kind string
+	Also        []string // its other ages
+	State, Wait string
+	Verdicts    []verdict
+	But         string // why nothing would be done all the same
+	Text        string
+	Last        bool // Text is the previous statement's
+}
+
+// verdict is what the policy would do, and why. Severities for which it would
+// do the same share one.
+type verdict struct {
+	Severities, Action, Class, Reason, Rule, Detail string
+}
+
+// lasting is a session with the longest of its ages.
+type lasting struct {
+	session.Aged
+	server int // index in Data.Servers
+	age    float64
+}
+
+// addSessions fills in the longest sessions of all servers, one line each.
+func (v *view) addSessions(d Data) {
+	var all []lasting
+	for i, s := range d.Servers {
+		if s.Err != nil {
+			continue
+		}
+		seen := map[int32]bool{}
+		for _, a := range s.Snapshot.Sessions {
+			age := max(a.Ages.Query, a.Ages.Xact, a.Ages.IdleIn)
+			if age >= d.MinDuration && age > 0 && !seen[a.PID] {
+				seen[a.PID] = true
+				all = append(all, lasting{a, i, age})
+			}
+		}
+	}
+	slices.SortStableFunc(all, func(a, b lasting) int {
+		return cmp.Or(cmp.Compare(b.age, a.age), cmp.Compare(a.server, b.server), cmp.Compare(a.PID, b.PID))
+	})
+	v.Cut = len(all) > rows
+	for _, a := range all[:min(len(all), rows)] {
+		v.Sessions = append(v.Sessions, newSession(d, a))
+	}
+}
+
+func newSession(d Data, a lasting) sessionView {
+	server := d.Servers[a.server]
+	s := sessionView{
+		who: newWho(a.Session), Anchor: anchor(a.server, a.PID),
+		State: name(string(a.State)), Wait: wait(a.Session), Lasts: duration(a.age),
+		Verdicts: verdicts(d, server.Name, a.Session), Last: a.State != session.StateActive,
+	}
+	s.But = but(server, s.Verdicts)
+	s.Server = name(server.Name)
+	// A statement by itself is as old as its transaction, to a hair.
+	const same = 1
+	switch {
+	case a.Ages.Query >= a.age-same:
+		s.Kind = "query"
+	case a.Ages.IdleIn >= a.age-same:
+		s.Kind = "idle in transaction"
+	default:
+		s.Kind = "transaction"
+		if a.Ages.Query > 0 {
+			s.Also = append(s.Also, "query "+duration(a.Ages.Query))
+		}
+		if a.Ages.IdleIn > 0 {
+			s.Also = append(s.Also, "idle "+duration(a.Ages.IdleIn))
+		}
+	}
+	if d.Text != nil && a.Query != "" {
+		s.Text = statement(d.Text(a.Query))
+	}
+	return s
+}
+
+// severities are the ones that the policy is asked about.
+func severities(d Data) []string {
+	if len(d.Severities) == 0 {
+		return []string{""}
+	}
+	return d.Severities
+}
+
+func verdicts(d Data, server string, s session.Session) []verdict {
+	if d.Policy == nil {
+		return nil
+	}
+	var all []verdict
+	for _, severity := range severities(d) {
+		alert := map[string]string{session.LabelServer: server}
+		if severity != "" {
+			alert[d.SeverityLabel] = severity
+		}
+		v := newVerdict(d.Policy.Decide(alert, s))
+		v.Severities = name(severity)
+		if i := slices.IndexFunc(all, v.sameAs); i >= 0 {
+			all[i].Severities += ", " + v.Severities
+			continue
+		}
+		all = append(all, v)
+	}
+	return all
+}
+
+// but says why none of what the policy orders would happen on the server now.
+func but(server Server, verdicts []verdict) string {
+	switch {
+	case !slices.ContainsFunc(verdicts, func(v verdict) bool { return v.Class != refusal }):
+		return ""
+	case server.Suspended:
+		return "refused until somebody resumes: the server is suspended"
+	case !server.Snapshot.Facts.CanSignal:
+		return "refused by PostgreSQL: our role may not signal"
+	}
+	return ""
+}
+
+// refusal is the class of a verdict that nothing may be done.
+const refusal = "quiet"
+
+func (v verdict) sameAs(other verdict) bool {
+	v.Severities, other.Severities = "", ""
+	return v == other
+}
+
+func newVerdict(d policy.Decision) verdict {
+	v := verdict{Reason: string(d.Reason), Rule: name(d.Rule), Detail: sentence(d.Detail)}
+	switch {
+	case d.Refused():
+		v.Action, v.Class = "leave alone", refusal
+		return v
+	case d.Then != "":
+		v.Action, v.Class = fmt.Sprintf("%s, then %s", d.First, d.Then), "stop"
+	case d.First == session.Cancel:
+		v.Action, v.Class = string(d.First), "note"
+	default:
+		v.Action, v.Class = string(d.First), "stop"
+	}
+	if d.Action == policy.CancelThenTerminate && d.Then == "" {
+		v.Detail = "at once, for a cancel does nothing here"
+	}
+	return v
+}
+
+// anchor names a session's line in the page.
+func anchor(server int, pid int32) string { return fmt.Sprintf("s%d-%d", server, pid) }
+
+func wait(s session.Session) string {
+	return name(strings.Trim(s.WaitEventType+": "+s.WaitEvent, ": "))
+}
+
+// failure says in a sentence of ours why a server could not be read: the error
+// itself may name hosts and users.
+func failure(err error) string {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return "It did not answer in time. The log of pgbailiff says more."
+	}
+	return "It could not be read. The log of pgbailiff says why."
+}
