@@ -1,0 +1,100 @@
+// Package policytest runs unit tests for a policy, as promtool test rules does
+// for rules: a file names a configuration, and for each test a session, the
+// labels of an alert, and the decision that is wanted.
+//
+//	config: pgbailiff.yml            # beside this file; or the configuration itself
+//	tests:
+//	  - name: the nightly load is left alone
+//	    session: {usename: etl, application_name: airflow worker}
+//	    alert: {severity: critical}
+//	    want: {action: none, reason: rule, rule: nightly load}
+//
+// What a session leaves out is that of a client backend which runs a SELECT.
+// Of a decision only what "want" has is compared: action, reason, rule, and
+// first and then, the signals: cancel, terminate or none.
+//
+// A test is about the policy alone: it knows no mode, no budget and no fence.
+package policytest
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+
+	"github.com/pgbailiff/pgbailiff/internal/policy"
+)
+
+// Run runs the tests of every file and writes what came of them. The error
+// says how many failed, and which file could not be used.
+func Run(w io.Writer, files ...string) error {
+	var unusable []error
+	run, failed := 0, 0
+	for _, name := range files {
+		f, err := read(name)
+		if err != nil {
+			unusable = append(unusable, err)
+			continue
+		}
+		bad := 0
+		for _, test := range f.tests {
+			got := f.policy.Decide(test.alert, test.session)
+			if report := diff(test.want, got); report != "" {
+				bad++
+				_, _ = fmt.Fprintf(w, "%s:%d: FAILED: %s\n%s", name, test.line, test.name, report)
+			}
+		}
+		if bad == 0 {
+			_, _ = fmt.Fprintf(w, "%s: %d tests passed\n", name, len(f.tests))
+		} else {
+			_, _ = fmt.Fprintf(w, "%s: %d of %d tests failed\n", name, bad, len(f.tests))
+		}
+		run, failed = run+len(f.tests), failed+bad
+	}
+	if failed > 0 {
+		unusable = append(unusable, fmt.Errorf("%d of %d tests failed", failed, run))
+	}
+	return errors.Join(unusable...)
+}
+
+// want is the decision that a test wants. What is nil may be anything.
+type want struct {
+	Action *string `yaml:"action"`
+	Reason *string `yaml:"reason"`
+	Rule   *string `yaml:"rule"`
+	First  *string `yaml:"first"`
+	Then   *string `yaml:"then"`
+}
+
+// diff says line by line where the decision is another one, and why it is what
+// it is. Empty: it is the wanted one.
+func diff(want want, got policy.Decision) string {
+	report := ""
+	for _, line := range []struct {
+		key  string
+		want *string
+		got  string
+	}{
+		{"action", want.Action, string(got.Action)},
+		{"reason", want.Reason, string(got.Reason)},
+		{"rule", want.Rule, got.Rule},
+		{"first", want.First, orNone(string(got.First))},
+		{"then", want.Then, orNone(string(got.Then))},
+	} {
+		if line.want != nil && *line.want != line.got {
+			report += fmt.Sprintf("    %-8s want %-22s got %s\n", line.key+":", strconv.Quote(*line.want), strconv.Quote(line.got))
+		}
+	}
+	if report != "" && got.Detail != "" {
+		report += "    refused: " + got.Detail + "\n"
+	}
+	return report
+}
+
+// orNone is the word for no signal.
+func orNone(verb string) string {
+	if verb == "" {
+		return "none"
+	}
+	return verb
+}
