@@ -1,0 +1,221 @@
+package alerts_test
+
+import (
+	"bytes"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"go.yaml.in/yaml/v3"
+)
+
+func TestEveryAlertIsComplete(t *testing.T) {
+	seen := map[rung]bool{}
+	for _, r := range alerts(t) {
+		t.Run(r.rung().String(), func(t *testing.T) {
+			if seen[r.rung()] {
+				t.Error("defined twice")
+			}
+			seen[r.rung()] = true
+			if !regexp.MustCompile(`^Pgbailiff[A-Z][A-Za-z]+$`).MatchString(r.Alert) {
+				t.Error("the name is not Pgbailiff and a word in CamelCase")
+			}
+			for label, value := range r.Labels {
+				if label != "severity" && label != "remediation" {
+					t.Errorf("label %s: only severity and remediation carry policy", label)
+				}
+				if strings.Contains(value, "{{") {
+					t.Errorf("label %s is a template: each value of it is another alert", label)
+				}
+			}
+			if !slices.Contains([]string{"info", "warning", "critical"}, r.Labels["severity"]) {
+				t.Errorf("severity %q", r.Labels["severity"])
+			}
+			keys := slices.Sorted(maps.Keys(r.Annotations))
+			if diff := cmp.Diff([]string{"description", "runbook_url", "summary"}, keys); diff != "" {
+				t.Errorf("annotations (-want +got):\n%s", diff)
+			}
+			if s := r.Annotations["summary"]; !strings.HasSuffix(s, ".") || len(s) < 20 {
+				t.Errorf("summary %q is not a sentence", s)
+			}
+			if s := r.Annotations["description"]; !strings.HasSuffix(s, ".") || s == r.Annotations["summary"] {
+				t.Errorf("description %q says no more than the summary", s)
+			}
+			if got, want := r.Annotations["runbook_url"], runbookURL+strings.ToLower(r.Alert); got != want {
+				t.Errorf("runbook_url is %s, want %s", got, want)
+			}
+		})
+	}
+}
+
+var (
+	aggregation = regexp.MustCompile(
+		`\b(sum|min|max|avg|group|stddev|stdvar|count|count_values|bottomk|topk|quantile|label_replace|label_join)\b`)
+	identified = regexp.MustCompile(
+		`^pgbailiff_(query|transaction|idle_in_transaction)_duration_seconds\s+> on \(\) group_left \(\) `)
+)
+
+// TestOrdersNameOneSession holds the six habits at the top of the rules file.
+func TestOrdersNameOneSession(t *testing.T) {
+	var got []rung
+	for _, r := range alerts(t) {
+		value, opted := r.Labels["remediation"]
+		if !opted {
+			continue
+		}
+		got = append(got, r.rung())
+		t.Run(r.rung().String(), func(t *testing.T) {
+			if value != "auto" {
+				t.Errorf("remediation is %q, want auto", value)
+			}
+			if r.For != "" {
+				t.Errorf("for %s: the threshold of an age stands in the expression", r.For)
+			}
+			if found := aggregation.FindString(r.Expr); found != "" {
+				t.Errorf("%s drops or rewrites the labels that name the session", found)
+			}
+			if !identified.MatchString(r.Expr) {
+				t.Errorf("does not begin with a series that carries an identity, whole:\n%s", r.Expr)
+			}
+			if strings.Contains(r.Expr, "group_right") || strings.Count(r.Expr, "group_left") != 1 {
+				t.Errorf("joins labels into the alert:\n%s", r.Expr)
+			}
+		})
+	}
+	// A cancel ends what runs, so a transaction that idles has no order at warning.
+	want := []rung{
+		{"PgbailiffLongQuery", "warning"},
+		{"PgbailiffLongQuery", "critical"},
+		{"PgbailiffLongTransaction", "warning"},
+		{"PgbailiffLongTransaction", "critical"},
+		{"PgbailiffIdleInTransaction", "critical"},
+		{"PgbailiffBlocker", "critical"},
+	}
+	if diff := cmp.Diff(want, got, cmp.AllowUnexported(rung{})); diff != "" {
+		t.Errorf("rungs that opt in (-want +got):\n%s", diff)
+	}
+}
+
+var thresholdUse = regexp.MustCompile(`(pgbailiff:threshold_\w+)\{alert="(\w+)", severity="(\w+)"\}`)
+
+// TestThresholds: every rule that looks up a threshold looks up its own, every
+// threshold is looked up, and the rule that counts them knows how many there are.
+func TestThresholds(t *testing.T) {
+	used := map[rung]string{}
+	for _, r := range alerts(t) {
+		for _, use := range thresholdUse.FindAllStringSubmatch(r.Expr, -1) {
+			if of := (rung{use[2], use[3]}); of != r.rung() {
+				t.Errorf("%s uses the threshold of %s", r.rung(), of)
+			}
+			used[r.rung()] = use[1]
+		}
+	}
+	defined := map[rung]string{}
+	for _, r := range rules(t, thresholdsFile) {
+		of := rung{r.Labels["alert"], r.Labels["severity"]}
+		if defined[of] != "" {
+			t.Errorf("the threshold of %s is defined twice", of)
+		}
+		if len(r.Labels) != 2 {
+			t.Errorf("the threshold of %s has labels %v, want alert and severity", of, r.Labels)
+		}
+		defined[of] = r.Record
+	}
+	if diff := cmp.Diff(used, defined); diff != "" {
+		t.Errorf("thresholds (-used by a rule +defined):\n%s", diff)
+	}
+	count := fmt.Sprintf(`count({__name__=~"pgbailiff:threshold_(seconds|backends|ratio)"}) != %d`, len(defined))
+	if !bytes.Contains(read(t, rulesFile), []byte(count)) {
+		t.Errorf("%s does not have %s", rulesFile, count)
+	}
+}
+
+// TestLadderAscends: critical is above warning. Thresholds are products of
+// numbers, so nothing needs to evaluate them.
+func TestLadderAscends(t *testing.T) {
+	value := map[rung]float64{}
+	for _, r := range rules(t, thresholdsFile) {
+		product := 1.0
+		for factor := range strings.SplitSeq(r.Expr, "*") {
+			var f float64
+			if _, err := fmt.Sscan(factor, &f); err != nil {
+				t.Fatalf("threshold %q: %v", r.Expr, err)
+			}
+			product *= f
+		}
+		value[rung{r.Labels["alert"], r.Labels["severity"]}] = product
+	}
+	for of, v := range value {
+		if of.severity == "warning" && v >= value[rung{of.alert, "critical"}] {
+			t.Errorf("%s: critical is not above warning", of.alert)
+		}
+	}
+	idle := value[rung{"PgbailiffIdleInTransaction", "warning"}]
+	if idle >= value[rung{"PgbailiffLongTransaction", "warning"}] {
+		t.Error("a transaction that idles would be left out of PgbailiffLongTransaction before it is reported as idle")
+	}
+}
+
+// TestEveryAlertIsTested: each rung has a test in which it fires and one in
+// which it does not.
+func TestEveryAlertIsTested(t *testing.T) {
+	type testFile struct {
+		Tests []struct {
+			Alerts []struct {
+				Name     string `yaml:"alertname"`
+				Expected []struct {
+					Labels map[string]string `yaml:"exp_labels"`
+				} `yaml:"exp_alerts"`
+			} `yaml:"alert_rule_test"`
+			Exprs []struct {
+				Expr     string `yaml:"expr"`
+				Expected []struct {
+					Labels string `yaml:"labels"`
+				} `yaml:"exp_samples"`
+			} `yaml:"promql_expr_test"`
+		} `yaml:"tests"`
+	}
+	sample := regexp.MustCompile(`^ALERTS\{alertname="(\w+)", alertstate="firing", severity="(\w+)"`)
+	names := regexp.MustCompile(`^ALERTS\{alertname=~?"([\w|]+)"`)
+	fires, quiet := map[rung]bool{}, map[string]bool{}
+	for _, path := range testFiles(t) {
+		var file testFile
+		if err := yaml.Unmarshal(read(t, path), &file); err != nil {
+			t.Fatalf("%s: %v", path, err)
+		}
+		for _, test := range file.Tests {
+			for _, a := range test.Alerts {
+				for _, e := range a.Expected {
+					fires[rung{a.Name, e.Labels["severity"]}] = true
+				}
+				if len(a.Expected) == 0 {
+					quiet[a.Name] = true
+				}
+			}
+			for _, e := range test.Exprs {
+				for _, s := range e.Expected {
+					if m := sample.FindStringSubmatch(s.Labels); m != nil {
+						fires[rung{m[1], m[2]}] = true
+					}
+				}
+				if m := names.FindStringSubmatch(e.Expr); m != nil && len(e.Expected) == 0 {
+					for name := range strings.SplitSeq(m[1], "|") {
+						quiet[name] = true
+					}
+				}
+			}
+		}
+	}
+	for _, r := range alerts(t) {
+		if !fires[r.rung()] {
+			t.Errorf("no test expects %s to fire", r.rung())
+		}
+		if !quiet[r.Alert] {
+			t.Errorf("no test expects %s not to fire", r.Alert)
+		}
+	}
+}
