@@ -1,0 +1,134 @@
+// Command pgbailiff watches PostgreSQL's backends as a Prometheus exporter and
+// carries out what firing alerts order: it cancels or terminates exactly the
+// query or session that an alert names.
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+
+	"github.com/alecthomas/kingpin/v2"
+	"github.com/go-kit/log/level"
+	"github.com/prometheus/common/version"
+	"github.com/prometheus/exporter-toolkit/web"
+	"github.com/prometheus/exporter-toolkit/web/kingpinflag"
+
+	"github.com/pgbailiff/pgbailiff/internal/config"
+	"github.com/pgbailiff/pgbailiff/internal/policytest"
+)
+
+func main() {
+	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// flags are what the command line says.
+type flags struct {
+	configFile string
+	logLevel   string
+	logFormat  string
+	web        *web.FlagConfig
+}
+
+// run is the whole program; it returns the exit status.
+func run(args []string, stdout, stderr io.Writer) int {
+	cli := kingpin.New("pgbailiff", "A Prometheus exporter for PostgreSQL's backends that carries out what firing alerts order.")
+	cli.UsageWriter(stdout).ErrorWriter(stderr)
+	cli.Version(version.Print("pgbailiff"))
+	cli.HelpFlag.Short('h')
+	var f flags
+	cli.Flag("config.file", "Configuration file. Without one: one server from the libpq environment (PGHOST, ...), remediation in dry run.").
+		StringVar(&f.configFile)
+	cli.Flag("log.level", "Log only what is at least this severe: debug, info, warn, error.").
+		Default("info").EnumVar(&f.logLevel, "debug", "info", "warn", "error")
+	cli.Flag("log.format", "Format of the log: logfmt, json.").
+		Default("logfmt").EnumVar(&f.logFormat, "logfmt", "json")
+	f.web = kingpinflag.AddFlags(cli, ":10187")
+
+	serve := cli.Command("serve", "Watch and act (the default).").Default()
+	check := cli.Command("check-config", "Check a configuration file and exit.")
+	checkFile := check.Arg("file", "Configuration file.").Required().String()
+	test := cli.Command("test", "Run unit tests of a policy and exit.")
+	testFiles := test.Arg("file", "Test files.").Required().Strings()
+
+	command, err := cli.Parse(args)
+	if err != nil {
+		_, _ = fmt.Fprintf(stderr, "pgbailiff: %s; see pgbailiff --help\n", err)
+		return 2
+	}
+	switch command {
+	case check.FullCommand():
+		return checkConfig(*checkFile, f.web, stdout, stderr)
+	case test.FullCommand():
+		if err := policytest.Run(stdout, *testFiles...); err != nil {
+			_, _ = fmt.Fprintf(stderr, "pgbailiff: %s\n", err)
+			return 1
+		}
+		return 0
+	case serve.FullCommand():
+		return serveUntilStopped(f, stderr)
+	}
+	return 2
+}
+
+// checkConfig says whether the file would be taken.
+func checkConfig(file string, webFlags *web.FlagConfig, stdout, stderr io.Writer) int {
+	cfg, err := config.Load(file)
+	if err == nil {
+		_, err = checkAuth(cfg, file, *webFlags.WebConfigFile)
+	}
+	if err != nil {
+		_, _ = fmt.Fprintf(stderr, "pgbailiff: %s\n", err)
+		return 1
+	}
+	_, _ = fmt.Fprintf(stdout, "%s is valid: %d servers, %d rules, remediation %s\n",
+		file, len(cfg.Servers), len(cfg.Remediation.Rules), cfg.Remediation.Mode)
+	return 0
+}
+
+// gcPercent keeps the heap small: a scrape leaves little to collect, and beside
+// a database memory is worth more than the processor time of its collection.
+const gcPercent = 50
+
+// serveUntilStopped builds everything once, serves, and stops in reverse
+// order.
+func serveUntilStopped(f flags, stderr io.Writer) int {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
+	logger, slogger := newLoggers(f, stderr)
+	a, err := newApp(f, logger)
+	if err != nil {
+		level.Error(logger).Log("msg", "Cannot start", "err", err)
+		return 1
+	}
+	defer a.close()
+	level.Info(logger).Log("msg", "Starting pgbailiff", "version", version.Info(), "build", version.BuildContext(),
+		"mode", a.cfg.Remediation.Mode, "servers", len(a.cfg.Servers), "rules", len(a.cfg.Remediation.Rules))
+
+	stop := make(chan os.Signal, 1)
+	signal.Notify(stop, os.Interrupt, syscall.SIGTERM)
+	defer signal.Stop(stop)
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
+
+	failed := a.listen(slogger)
+	for {
+		select {
+		case <-hangup:
+			a.rotateAndReload()
+		case s := <-stop:
+			level.Info(logger).Log("msg", "Stopping", "signal", s)
+			a.shutdown()
+			return 0
+		case err := <-failed:
+			level.Error(logger).Log("msg", "Cannot serve", "err", err)
+			a.shutdown()
+			return 1
+		}
+	}
+}
