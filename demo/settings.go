@@ -1,0 +1,120 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"embed"
+	"fmt"
+	"math/big"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"text/template"
+	"time"
+)
+
+// The thresholds of files/rules.yml and the name of the rule in files/pgbailiff.yml.tmpl, which a
+// test compares.
+const (
+	queryWarning  = 4 * time.Second
+	queryCritical = 12 * time.Second
+	idleCritical  = 8 * time.Second
+
+	serverName    = "demo"
+	protectedRule = "nightly load"
+)
+
+//go:embed files
+var files embed.FS
+
+// settings are what differs from one run to the next; the templates in files/ are filled from it.
+type settings struct {
+	Dir              string
+	PostgresAddr     string
+	PgbailiffAddr    string
+	PrometheusAddr   string
+	AlertmanagerAddr string
+	Password         string // of every role
+	Token            string // of the webhook
+	PasswordFile     string
+	TokenFile        string
+	LedgerFile       string
+	RulesFile        string
+}
+
+// newSettings takes four addresses.
+func newSettings(dir string, addrs []string) settings {
+	s := settings{
+		Dir:          dir,
+		PostgresAddr: addrs[0], PgbailiffAddr: addrs[1], PrometheusAddr: addrs[2], AlertmanagerAddr: addrs[3],
+		Password: rand.Text(), Token: rand.Text(),
+	}
+	s.PasswordFile, s.TokenFile = s.path("password"), s.path("webhook.token")
+	s.LedgerFile, s.RulesFile = s.path("ledger.jsonl"), s.path("rules.yml")
+	return s
+}
+
+func (s *settings) path(name string) string { return filepath.Join(s.Dir, name) }
+
+// write makes the four programs' configuration files, and the two secrets.
+func (s *settings) write() error {
+	rules, err := files.ReadFile("files/rules.yml")
+	if err != nil {
+		return err
+	}
+	contents := map[string][]byte{
+		s.RulesFile:    rules,
+		s.PasswordFile: []byte(s.Password + "\n"),
+		s.TokenFile:    []byte(s.Token + "\n"),
+	}
+	for _, name := range []string{"pgbailiff.yml", "prometheus.yml", "alertmanager.yml"} {
+		if contents[s.path(name)], err = s.render(name); err != nil {
+			return err
+		}
+	}
+	for path, content := range contents {
+		if err := os.WriteFile(path, content, 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// render fills files/NAME.tmpl.
+func (s *settings) render(name string) ([]byte, error) {
+	name += ".tmpl"
+	t, err := template.New(name).Funcs(template.FuncMap{"quote": strconv.Quote}).ParseFS(files, "files/"+name)
+	if err != nil {
+		return nil, err
+	}
+	var out bytes.Buffer
+	if err := t.Execute(&out, s); err != nil {
+		return nil, err
+	}
+	return out.Bytes(), nil
+}
+
+// freeAddrs finds n free ports on the loopback interface. They lie below the range from which
+// systems take the ports of outgoing connections, so that nothing moves in before our programs do.
+func freeAddrs(ctx context.Context, n int) ([]string, error) {
+	const low, high, tries = 20000, 32000, 200
+	var addrs []string
+	for range tries {
+		offset, err := rand.Int(rand.Reader, big.NewInt(high-low))
+		if err != nil {
+			return nil, err
+		}
+		addr := net.JoinHostPort("127.0.0.1", strconv.FormatInt(low+offset.Int64(), 10))
+		listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
+		if err != nil {
+			continue
+		}
+		defer listener.Close() // held until all are found, so that they differ
+		if addrs = append(addrs, addr); len(addrs) == n {
+			return addrs, nil
+		}
+	}
+	return nil, fmt.Errorf("found no %d free ports on 127.0.0.1 between %d and %d", n, low, high)
+}

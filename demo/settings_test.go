@@ -1,0 +1,134 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+)
+
+func writeFile(t *testing.T, path, content string, mode os.FileMode) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(content), mode); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// check runs a program that must be satisfied.
+func check(t *testing.T, name string, args ...string) {
+	t.Helper()
+	if out, err := exec.CommandContext(t.Context(), name, args...).CombinedOutput(); err != nil {
+		t.Errorf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
+	}
+}
+
+// written returns settings whose files are in a directory with an awkward name.
+func written(t *testing.T) settings {
+	t.Helper()
+	addrs, err := freeAddrs(t.Context(), 4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Join(t.TempDir(), `a "quoted": name`)
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	s := newSettings(dir, addrs)
+	if err := s.write(); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func TestThePeersAcceptTheirConfiguration(t *testing.T) {
+	s := written(t)
+	check(t, "promtool", "check", "rules", "files/rules.yml")
+	check(t, "promtool", "check", "config", s.path("prometheus.yml"))
+	check(t, "amtool", "check-config", s.path("alertmanager.yml"))
+}
+
+func TestPgbailiffAcceptsItsConfiguration(t *testing.T) {
+	s := written(t)
+	binary := filepath.Join(t.TempDir(), "pgbailiff")
+	check(t, "go", "build", "-o", binary, "github.com/pgbailiff/pgbailiff")
+	check(t, binary, "check-config", s.path("pgbailiff.yml"))
+}
+
+func TestSecretsAreForTheirOwnerOnly(t *testing.T) {
+	s := written(t)
+	for _, path := range []string{s.PasswordFile, s.TokenFile} {
+		info, err := os.Stat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if info.Mode().Perm() != 0o600 {
+			t.Errorf("%s has mode %s", path, info.Mode())
+		}
+	}
+}
+
+func TestFreeAddrsDiffer(t *testing.T) {
+	addrs, err := freeAddrs(t.Context(), 20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	slices.Sort(addrs)
+	if distinct := slices.Compact(slices.Clone(addrs)); len(distinct) != 20 {
+		t.Errorf("addresses repeat: %v", addrs)
+	}
+}
+
+// The story reckons with the thresholds in the rules and with the name of a rule of pgbailiff's.
+func TestTheStoryKnowsItsRules(t *testing.T) {
+	text, err := files.ReadFile("files/rules.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var rules struct {
+		Groups []struct {
+			Rules []struct {
+				Alert, Expr, For string
+				Labels           map[string]string
+			}
+		}
+	}
+	if err := yaml.Unmarshal(text, &rules); err != nil {
+		t.Fatal(err)
+	}
+	over := func(metric string, threshold time.Duration, severity string) string {
+		return fmt.Sprintf("%s > %.0f %s", metric, threshold.Seconds(), severity)
+	}
+	want := []string{
+		over("pgbailiff_query_duration_seconds", queryWarning, "warning"),
+		over("pgbailiff_query_duration_seconds", queryCritical, "critical"),
+		over("pgbailiff_idle_in_transaction_duration_seconds", idleCritical, "critical"),
+	}
+	var got []string
+	for _, rule := range rules.Groups[0].Rules {
+		comparison, _, _ := strings.Cut(rule.Expr, "\n")
+		got = append(got, comparison+" "+rule.Labels["severity"])
+		if rule.Labels["remediation"] != "auto" || rule.For != "0s" {
+			t.Errorf("%s: remediation %q, for %q", rule.Alert, rule.Labels["remediation"], rule.For)
+		}
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("rules are\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+
+	s := written(t)
+	text, err = os.ReadFile(s.path("pgbailiff.yml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"name: " + serverName + "\n", "name: " + protectedRule + "\n"} {
+		if !strings.Contains(string(text), want) {
+			t.Errorf("pgbailiff.yml has no %q", want)
+		}
+	}
+}
