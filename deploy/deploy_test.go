@@ -1,0 +1,129 @@
+package deploy_test
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/pgbailiff/pgbailiff/internal/config"
+	"github.com/pgbailiff/pgbailiff/internal/ledger"
+	"github.com/pgbailiff/pgbailiff/internal/pgtest"
+	"github.com/pgbailiff/pgbailiff/internal/policy"
+	"github.com/pgbailiff/pgbailiff/internal/policytest"
+	"github.com/pgbailiff/pgbailiff/internal/postgres"
+	"github.com/pgbailiff/pgbailiff/webhook"
+)
+
+func read(t *testing.T, file string) string {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+func TestTheExampleDecidesAsItsTestsSay(t *testing.T) {
+	var out bytes.Buffer
+	if err := policytest.Run(&out, "pgbailiff.test.yml"); err != nil {
+		t.Errorf("%v\n%s", err, out.String())
+	}
+}
+
+// Reasons that the policy itself gives; the others are the webhook's.
+func TestTheExamplesTestsHaveEveryReasonOfThePolicy(t *testing.T) {
+	tests := read(t, "pgbailiff.test.yml")
+	for _, reason := range []policy.Reason{
+		policy.ReasonNotVisible, policy.ReasonProtectedBackend, policy.ReasonProtectedUser, policy.ReasonProtectedBackup,
+		policy.ReasonProtectedMaintenance, policy.ReasonSyncRep, policy.ReasonRule, policy.ReasonNoAction,
+		policy.ReasonCannotCancel, policy.ReasonSeverity,
+	} {
+		if !strings.Contains(tests, "reason: "+string(reason)+",") {
+			t.Errorf("no test wants the reason %s", reason)
+		}
+	}
+}
+
+// But for what has no default, the example says what an empty file means.
+func TestTheExampleIsTheDefaultWrittenOut(t *testing.T) {
+	got, err := config.Load("pgbailiff.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := config.Parse("empty", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(got.Remediation.Rules) < 3 {
+		t.Errorf("%d rules", len(got.Remediation.Rules))
+	}
+	want.Servers = []postgres.Config{{
+		Name: "orders", DSN: "postgresql://pgbailiff@db1:5432/postgres?sslmode=verify-full",
+		PasswordFile: "/etc/pgbailiff/orders.password",
+	}}
+	want.Webhook = webhook.Config{CredentialsFile: "/etc/pgbailiff/webhook.token"}
+	want.Remediation.Rules = got.Remediation.Rules
+	want.Remediation.Ledger = ledger.Config{File: "/var/lib/pgbailiff/ledger.jsonl"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("the example (-default +example):\n%s", diff)
+	}
+	if got.Remediation.Mode != webhook.ModeDryRun {
+		t.Errorf("the mode is %s", got.Remediation.Mode)
+	}
+}
+
+func TestTheUnitFitsTheExample(t *testing.T) {
+	unit, example := read(t, "pgbailiff.service"), read(t, "pgbailiff.yml")
+	for _, line := range []string{
+		"ExecStart=/usr/local/bin/pgbailiff --config.file=/etc/pgbailiff/pgbailiff.yml",
+		"ExecReload=/bin/kill -HUP $MAINPID", "StateDirectory=pgbailiff", "ProtectSystem=strict", "NoNewPrivileges=true", "User=pgbailiff",
+	} {
+		if !strings.Contains(unit, "\n"+line+"\n") {
+			t.Errorf("the unit has no line %s", line)
+		}
+	}
+	for _, file := range []string{"orders.password", "webhook.token"} {
+		if !strings.Contains(unit, file) || !strings.Contains(example, filepath.Join("/etc/pgbailiff", file)) {
+			t.Errorf("%s: the unit and the example do not agree", file)
+		}
+	}
+}
+
+func TestTheRoleIsMadeTwiceWithoutHarm(t *testing.T) {
+	s := pgtest.Start(t)
+	script := read(t, "role.sql")
+	conn := s.Connect(t, "postgres").PgConn()
+	for range 2 {
+		if _, err := conn.Exec(t.Context(), script).ReadAll(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for question, sql := range map[string]string{
+		"may log in":                "SELECT rolcanlogin FROM pg_roles WHERE rolname = 'pgbailiff'",
+		"has no attribute of power": "SELECT NOT (rolsuper OR rolcreatedb OR rolcreaterole OR rolreplication OR rolbypassrls) FROM pg_roles WHERE rolname = 'pgbailiff'",
+		"may see":                   "SELECT pg_has_role('pgbailiff', 'pg_monitor', 'usage')",
+		"may signal":                "SELECT pg_has_role('pgbailiff', 'pg_signal_backend', 'usage')",
+		"owns nothing":              "SELECT NOT EXISTS (SELECT FROM pg_shdepend WHERE refobjid = 'pgbailiff'::regrole AND deptype = 'o')",
+	} {
+		if !pgtest.Value[bool](t, s, sql) {
+			t.Errorf("not so: the role %s", question)
+		}
+	}
+	// It connects, sees another session's text and cancels it.
+	victim := s.Connect(t, "app")
+	pid := victim.PgConn().PID()
+	if _, err := victim.Exec(t.Context(), "SELECT 'seen'"); err != nil {
+		t.Fatal(err)
+	}
+	var text string
+	var sent bool
+	err := s.Connect(t, "pgbailiff").QueryRow(t.Context(),
+		"SELECT query, pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = $1", pid).Scan(&text, &sent)
+	if err != nil || text != "SELECT 'seen'" || !sent {
+		t.Errorf("it saw %q and signalled: %t (%v)", text, sent, err)
+	}
+}

@@ -1,0 +1,45 @@
+-- The role of pgbailiff. It may see what every session does and may signal the
+-- sessions of everybody but superusers; it owns nothing and reads no table.
+--
+-- Run it as a superuser on each server (not on standbys, which copy it). To run
+-- it again does no harm:
+--
+--   psql -X -v ON_ERROR_STOP=1 -d postgres -f role.sql
+--
+-- Then give the role a password, or let it in by certificate or peer:
+--
+--   \password pgbailiff
+
+DO $$
+BEGIN
+  IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = 'pgbailiff') THEN
+    CREATE ROLE pgbailiff;
+  END IF;
+END
+$$;
+
+ALTER ROLE pgbailiff LOGIN INHERIT
+  NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS;
+
+-- To see: without it PostgreSQL shows NULL for what other sessions do, and
+-- pgbailiff refuses to signal what it cannot see (not_visible).
+GRANT pg_monitor TO pgbailiff;
+
+-- To act: cancel and terminate. Without it every order is refused
+-- (permission_denied); leave it out for as long as pgbailiff shall only watch.
+GRANT pg_signal_backend TO pgbailiff;
+
+COMMENT ON ROLE pgbailiff IS 'watches sessions, and cancels or terminates those that an alert names';
+
+-- When max_connections is exhausted, pgbailiff acts on a connection that it has
+-- kept open. From PostgreSQL 16 on it can also be given slots that nobody else
+-- may take, so that it can connect again at such a time. Set
+-- reserved_connections = 3 (this needs a restart of PostgreSQL), and
+--
+--   GRANT pg_use_reserved_connections TO pgbailiff;
+
+-- Superusers: pg_signal_backend does not reach their sessions, and no other
+-- privilege does. Only a superuser can signal a superuser. We advise against
+-- making pgbailiff one: give your applications a role that is none instead. A
+-- superuser's session is refused (protected_user) before PostgreSQL is asked,
+-- unless a rule names it.
