@@ -1,0 +1,228 @@
+// Package dashboards_test holds the boards to Grafana's format, to each other
+// and to the metrics that pgbailiff has. What it cannot hold is that a board
+// looks right; that every expression finds data is shown on a live stack.
+package dashboards_test
+
+import (
+	"bytes"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestBoards(t *testing.T) {
+	all := boards(t)
+	var uids []string
+	for _, b := range all {
+		uids = append(uids, b.UID)
+	}
+	want := []string{"pgbailiff-blocking", "pgbailiff-long-queries", "pgbailiff-remediation"}
+	if diff := cmp.Diff(want, uids); diff != "" {
+		t.Fatalf("uids, on which links and bookmarks rest (-want +got):\n%s", diff)
+	}
+	for _, b := range all {
+		t.Run(b.UID, func(t *testing.T) {
+			if b.file != b.UID+".json" {
+				t.Errorf("lies in %s", b.file)
+			}
+			if !strings.HasPrefix(b.Title, "pgbailiff / ") || b.Description == "" {
+				t.Errorf("title %q, description %q", b.Title, b.Description)
+			}
+			if b.SchemaVersion < 39 || b.SchemaVersion > 42 {
+				t.Errorf("schemaVersion %d, want 39 to 42", b.SchemaVersion)
+			}
+			if b.Editable == nil || *b.Editable {
+				t.Error("editable is not false")
+			}
+			if !slices.Contains(b.Tags, "pgbailiff") || b.Refresh == "" || b.Time.To != "now" {
+				t.Errorf("tags %v, refresh %q, time %v", b.Tags, b.Refresh, b.Time)
+			}
+			for _, uid := range uids {
+				leads := slices.ContainsFunc(b.Links, func(l link) bool {
+					return l.URL == "/d/"+uid && l.IncludeVars && l.KeepTime && l.Title != ""
+				})
+				if leads != (uid != b.UID) {
+					t.Errorf("a link to %s that keeps time and variables: %t", uid, leads)
+				}
+			}
+		})
+	}
+}
+
+func TestVariables(t *testing.T) {
+	for _, b := range boards(t) {
+		t.Run(b.UID, func(t *testing.T) {
+			var names []string
+			for _, v := range b.Templating.List {
+				names = append(names, v.Name)
+				if v.Label == "" {
+					t.Errorf("%s has no label", v.Name)
+				}
+				switch v.Type {
+				case "query":
+					if v.Datasource == nil || *v.Datasource != prometheus() {
+						t.Errorf("%s: datasource %v", v.Name, v.Datasource)
+					}
+					if !v.IncludeAll || !v.Multi || v.AllValue != ".+" || !strings.HasPrefix(v.Query, "label_values(pgbailiff_") {
+						t.Errorf("%s: %+v", v.Name, v)
+					}
+				case "textbox":
+					if v.Description == "" || v.Current["value"] != v.Query {
+						t.Errorf("%s: description %q, current %v, default %q", v.Name, v.Description, v.Current, v.Query)
+					}
+				case "datasource":
+				default:
+					t.Errorf("%s has type %s", v.Name, v.Type)
+				}
+			}
+			if want := []string{"datasource", "job", "instance", "server"}; !slices.Equal(want, names[:4]) {
+				t.Errorf("variables are %v, want %v first", names, want)
+			}
+			data, err := os.ReadFile(b.file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, m := range regexp.MustCompile(`\$\{?(\w+)`).FindAllSubmatch(data, -1) {
+				name := string(m[1])
+				if !slices.Contains(names, name) && !strings.HasPrefix(name, "__") {
+					t.Errorf("$%s is not defined", name)
+				}
+			}
+			for _, name := range names {
+				if n := bytes.Count(data, []byte("$"+name)) + bytes.Count(data, []byte("${"+name)); n == 0 {
+					t.Errorf("%s is not used", name)
+				}
+			}
+		})
+	}
+}
+
+func prometheus() datasource { return datasource{Type: "prometheus", UID: "${datasource}"} }
+
+func TestPanels(t *testing.T) {
+	for _, b := range boards(t) {
+		ids := map[int]bool{}
+		titles := map[string]bool{}
+		for _, p := range b.Panels {
+			t.Run(b.UID+"/"+p.Title, func(t *testing.T) {
+				if p.ID <= 0 || ids[p.ID] {
+					t.Errorf("id %d is taken or none", p.ID)
+				}
+				ids[p.ID] = true
+				if p.Title == "" || titles[p.Title] {
+					t.Error("the title is empty or taken")
+				}
+				titles[p.Title] = true
+				if p.Type == "row" {
+					if len(p.Panels) != 0 || p.Collapsed {
+						t.Error("a row hides its panels")
+					}
+					return
+				}
+				checkPanel(t, p)
+			})
+		}
+	}
+}
+
+// checkPanel is about one panel that shows data.
+func checkPanel(t *testing.T, p panel) {
+	if !slices.Contains([]string{"stat", "table", "timeseries", "state-timeline"}, p.Type) {
+		t.Errorf("type %s", p.Type)
+	}
+	if !strings.HasSuffix(p.Description, ".") {
+		t.Errorf("description %q is not a sentence", p.Description)
+	}
+	defaults := p.FieldConfig.Defaults
+	if defaults.Unit == "" {
+		t.Error("no unit")
+	}
+	if p.Type == "stat" && (defaults.Thresholds == nil || len(defaults.Thresholds.Steps) == 0 || defaults.Thresholds.Steps[0].Value != nil) {
+		t.Error("a stat without thresholds, or whose first step has a value")
+	}
+	if defaults.Thresholds != nil {
+		last := 0.0
+		for _, step := range defaults.Thresholds.Steps[1:] {
+			if step.Value == nil || *step.Value <= last {
+				t.Errorf("thresholds do not ascend: %+v", defaults.Thresholds.Steps)
+				break
+			}
+			last = *step.Value
+		}
+	}
+	if p.Datasource == nil || *p.Datasource != prometheus() {
+		t.Errorf("datasource %v", p.Datasource)
+	}
+	if len(p.Targets) == 0 {
+		t.Error("no target")
+	}
+	for i, target := range p.Targets {
+		if target.RefID != string(rune('A'+i)) {
+			t.Errorf("target %d is called %s", i, target.RefID)
+		}
+		if target.Datasource != prometheus() {
+			t.Errorf("target %s: datasource %v", target.RefID, target.Datasource)
+		}
+		now := p.Type == "stat" || p.Type == "table"
+		if target.Instant != now || target.Range == now || (p.Type == "table") != (target.Format == "table") {
+			t.Errorf("target %s: a %s asks for instant=%t range=%t format=%q",
+				target.RefID, p.Type, target.Instant, target.Range, target.Format)
+		}
+	}
+	checkColumns(t, p)
+}
+
+// checkColumns: what is said about a column is about one that there can be.
+func checkColumns(t *testing.T, p panel) {
+	columns := []string{"Time", "Value"}
+	for _, target := range p.Targets {
+		columns = append(columns, "Value #"+target.RefID)
+		columns = append(columns, labelsIn(t, target.Expr)...)
+	}
+	if p.Type == "table" {
+		for _, o := range p.FieldConfig.Overrides {
+			if o.Matcher.ID != "byName" || !slices.Contains(columns, o.Matcher.Options) {
+				t.Errorf("an override for %s %q, which no target has", o.Matcher.ID, o.Matcher.Options)
+			}
+		}
+	}
+	for _, tr := range p.Transformations {
+		byName, _ := tr.Options["indexByName"].(map[string]any)
+		for name := range byName {
+			if !slices.Contains(columns, name) {
+				t.Errorf("%s orders column %q, which no target has", tr.ID, name)
+			}
+		}
+	}
+	for _, l := range p.links(t) {
+		for _, m := range regexp.MustCompile(`\$\{__data\.fields\.(\w+)\}`).FindAllStringSubmatch(l.URL, -1) {
+			if !slices.Contains(columns, m[1]) {
+				t.Errorf("link %q needs column %s, which no target has", l.Title, m[1])
+			}
+		}
+	}
+}
+
+func TestGrid(t *testing.T) {
+	for _, b := range boards(t) {
+		taken := map[[2]int]string{}
+		for _, p := range b.Panels {
+			g := p.GridPos
+			if g.X < 0 || g.Y < 0 || g.W <= 0 || g.H <= 0 || g.X+g.W > 24 {
+				t.Errorf("%s: %s lies at %+v", b.UID, p.Title, g)
+			}
+			for x := g.X; x < g.X+g.W; x++ {
+				for y := g.Y; y < g.Y+g.H; y++ {
+					if other := taken[[2]int{x, y}]; other != "" {
+						t.Fatalf("%s: %s lies on %s", b.UID, p.Title, other)
+					}
+					taken[[2]int{x, y}] = p.Title
+				}
+			}
+		}
+	}
+}
