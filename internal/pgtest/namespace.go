@@ -19,6 +19,11 @@ import (
 // inside the namespace.
 const insideVariable = "PGBAILIFF_TEST_IN_PID_NAMESPACE"
 
+// pidTaken is how OpenWithPID fails when something else has the pid for good:
+// a thread of the test itself may be born with it. That says nothing of what is
+// tested, so the test is run again, in a new namespace.
+const pidTaken = "pgtest: no session got the pid"
+
 // InPIDNamespace runs f in a process-id namespace of its own, where the test
 // may choose the pids of new processes: it runs the test binary once more, for
 // this one test, under unshare. There f is called; here the outcome is
@@ -36,8 +41,6 @@ func InPIDNamespace(t *testing.T, f func()) {
 		t.Fatalf("pgtest: %v", err)
 	}
 
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
-	defer cancel()
 	args := []string{"--pid", "--fork", "--kill-child", "--mount-proc"}
 	if os.Geteuid() != 0 {
 		// The user stays who it is, because PostgreSQL does not run as root,
@@ -45,17 +48,31 @@ func InPIDNamespace(t *testing.T, f func()) {
 		args = append(args, "--user", "--map-current-user", "--keep-caps")
 	}
 	args = append(args, self, "-test.v", "-test.count=1", "-test.run="+onlyTest(t.Name()))
-	cmd := exec.CommandContext(ctx, "unshare", args...)
-	cmd.Env = append(os.Environ(), insideVariable+"=1")
-	cmd.SysProcAttr = &syscall.SysProcAttr{}
-	dieWithParent(cmd.SysProcAttr, syscall.SIGKILL)
-	out, err := cmd.CombinedOutput()
+	out, err := unshare(t, args)
+	for range 4 {
+		if err == nil || !bytes.Contains(out, []byte(pidTaken)) {
+			break
+		}
+		out, err = unshare(t, args)
+	}
 	if err != nil {
 		t.Fatalf("pgtest: in a pid namespace (this needs unshare of util-linux, and root or user namespaces): %v\n%s", err, out)
 	}
 	if !bytes.Contains(out, []byte("--- PASS: "+t.Name())) {
 		t.Fatalf("pgtest: the test did not run in its pid namespace:\n%s", out)
 	}
+}
+
+// unshare runs one command in new namespaces and returns its output.
+func unshare(t *testing.T, args []string) ([]byte, error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "unshare", args...)
+	cmd.Env = append(os.Environ(), insideVariable+"=1")
+	cmd.SysProcAttr = &syscall.SysProcAttr{}
+	dieWithParent(cmd.SysProcAttr, syscall.SIGKILL)
+	return cmd.CombinedOutput()
 }
 
 // onlyTest is a -test.run pattern for one test or subtest.
@@ -92,6 +109,6 @@ func (s *Server) OpenWithPID(t testing.TB, pid int, user string, opts ...func(*p
 		}
 		c.close()
 	}
-	t.Fatalf("pgtest: no session got the pid %d", pid)
+	t.Fatalf("%s %d", pidTaken, pid)
 	return nil
 }
