@@ -59,16 +59,40 @@ func (o *order) signal(ctx context.Context, verb session.Verb, wait time.Duratio
 	if !sent {
 		return e, answer.Verdict == session.VerdictMoved
 	}
-	switch o.pin(s).Met(verb, answer) {
-	case session.MetSuccessor:
+	switch met, err := o.met(ctx, verb, answer, s); {
+	case err != nil:
+		return unseen(e, err), false
+	case met == session.MetSuccessor:
 		e.outcome = ledger.Superseded
 		e.detail = "the named activity ended by itself just before the signal, which may have met its successor"
 		return e, false
-	case session.PerhapsSuccessor:
+	case met == session.PerhapsSuccessor:
 		e.detail = "another statement had begun when we looked again; should its client complain, the signal may have met it"
-	case session.MetTarget:
 	}
 	return o.verify(ctx, verb, wait, answer, e), false
+}
+
+// met tells what the signal met, and looks again where the first look leaves it
+// open. A session that never settles has not gone on.
+func (o *order) met(ctx context.Context, verb session.Verb, answer session.Signalled, s session.Session) (session.Encounter, error) {
+	met := o.pin(s).Met(verb, answer)
+	if met != session.Unsettled {
+		return met, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, o.set.Remediation.VerifyTimeout)
+	defer cancel()
+	last, err := o.server.Watch(ctx, s.ID, answer.Settling())
+	if err != nil {
+		return met, err
+	}
+	return answer.Settle(last), nil
+}
+
+// unseen is the end of a signal that was sent and could not be followed.
+func unseen(e ending, err error) ending {
+	e.outcome, e.err, e.retry = ledger.Failed, err, true
+	e.detail = "the signal was sent; its effect could not be seen"
+	return e
 }
 
 // send is everything up to and including the signal. Not sent, it has filled
@@ -162,9 +186,7 @@ func (o *order) verify(ctx context.Context, verb session.Verb, wait time.Duratio
 		last, err := o.server.Watch(ctx, e.session.ID, ended)
 		switch {
 		case err != nil:
-			e.outcome, e.err, e.retry = ledger.Failed, err, true
-			e.detail = "the signal was sent; its effect could not be seen"
-			return e
+			return unseen(e, err)
 		case !ended(last):
 			e.outcome, e.detail = ledger.Ignored, "the signal was sent, and the target is still there"
 			return e

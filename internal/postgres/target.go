@@ -35,7 +35,7 @@ func (s *Server) Signal(ctx context.Context, verb session.Verb, f session.Fence)
 		var met *time.Time
 		after := &out.After.Session
 		err := row.Scan(&out.Verdict, &out.Before, &out.At, &met, &after.State,
-			&at.backendStart, &at.queryStart, &at.xactStart, &at.stateChange)
+			&at.backendStart, &at.queryStart, &at.xactStart, &at.stateChange, &after.WaitEventType)
 		at.into(after)
 		out.QueryStart = orZero(met)
 		after.Server, after.PID = s.name, f.PID
@@ -62,7 +62,7 @@ func (s *Server) look(ctx context.Context, pids []int32) (map[int32]session.Sigh
 		var at stamps
 		found := session.Session{ID: session.ID{Server: s.name}}
 		_, err = pgx.ForEachRow(rows, []any{
-			&found.PID, &at.backendStart, &found.State, &at.queryStart, &at.xactStart, &at.stateChange,
+			&found.PID, &at.backendStart, &found.State, &at.queryStart, &at.xactStart, &at.stateChange, &found.WaitEventType,
 		}, func() error {
 			at.into(&found)
 			seen[found.PID] = session.Sighting{Present: true, Session: found}

@@ -39,14 +39,16 @@ const (
 )
 
 // Sighting is a look at one backend after a signal. Of the session it holds
-// the ID, the state and the times.
+// the ID, the state, the times and the type of the wait event.
 type Sighting struct {
 	Present bool // the backend exists
 	Session Session
 }
 
 // Signalled is the answer of the signalling statement. After is the session
-// as it was seen microseconds after the signal, by the same statement.
+// as it was seen microseconds after the signal, by the same statement; it has a
+// wait event only if the session waited for its client and was still there, with
+// nothing begun, when that statement looked a third time.
 type Signalled struct {
 	Verdict Verdict
 	// QueryStart is the statement that the session was in when the fence was
@@ -93,6 +95,11 @@ const (
 	// MetSuccessor: what is named had ended by itself before the signal, and the
 	// session had begun another statement.
 	MetSuccessor
+	// Unsettled: when we looked again what is named had ended, nothing else had
+	// begun, and the session did not wait for its client. PostgreSQL drops a
+	// cancel that comes between two statements, but the next one may already have
+	// been on its way. See Settling.
+	Unsettled
 )
 
 // Met tells, as far as the server's own timestamps do, what the signal met. It
@@ -113,6 +120,8 @@ func (f Fence) Met(verb Verb, r Signalled) Encounter {
 		return MetSuccessor
 	case r.After.Session.State == StateFastpath: // shows the query_start of the statement before
 		return MetSuccessor
+	case next.Equal(r.QueryStart) && !r.After.waits():
+		return Unsettled
 	case next.Equal(r.QueryStart):
 		return MetTarget
 	case next.Before(r.Before.Add(reach)):

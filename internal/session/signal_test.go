@@ -58,6 +58,11 @@ func TestAFenceStandsForASightingThatIsPresent(t *testing.T) {
 func TestASuccessorThatMayHaveBeenMetIsNeverASuccess(t *testing.T) {
 	f := session.Fence{PID: 42, BackendStart: backendStart, QueryStart: queryStart}
 	metByCancel := map[string]session.Encounter{
+		"idle since before the signal":      session.Unsettled,
+		"idle since the signal":             session.Unsettled,
+		"idle since after the signal":       session.Unsettled,
+		"idle in transaction since before":  session.Unsettled,
+		"aborted since after the signal":    session.Unsettled,
 		"the next query":                    session.MetSuccessor,
 		"the next query, ended again":       session.MetSuccessor,
 		"the next query, a little later":    session.PerhapsSuccessor,
@@ -128,7 +133,10 @@ func TestACancelOfATransactionMayMeetALaterStatementOfIt(t *testing.T) {
 	aborted.QueryStart, aborted.XactStart, aborted.StateChange = later, time.Time{}, sent.Add(micro)
 	r := answer(session.VerdictSignalled, sighted(aborted))
 	r.QueryStart = later
-	if got := f.Met(session.Cancel, r); got != session.MetTarget {
+	if got := f.Met(session.Cancel, r); got != session.Unsettled {
 		t.Errorf("met %d", got)
+	}
+	if got := r.Settle(r.After); got != session.MetTarget {
+		t.Errorf("the transaction is still aborted, and it met %d", got)
 	}
 }

@@ -18,8 +18,10 @@
 -- unjudged, and a cancel needs a running statement.
 --
 -- "after" looks at the backend again, microseconds later, so that a signal which
--- met a successor is known. The snapshot must be cleared in between, for the
--- server keeps it for the whole statement.
+-- met a successor is known. "still" looks once more at one that waited for its
+-- client: if it has begun nothing since that wait, it has let go of the signal.
+-- The snapshot must be cleared before each look, for the server keeps it for the
+-- whole statement.
 WITH hit AS MATERIALIZED (
   SELECT pg_catalog.clock_timestamp() AS before,
          CASE
@@ -63,9 +65,16 @@ SELECT coalesce(hit.verdict, '')     AS verdict,
        after.backend_start,
        after.query_start,
        after.xact_start,
-       after.state_change
+       after.state_change,
+       CASE WHEN (still.state, still.query_start, still.state_change)
+                 = (after.state, after.query_start, after.state_change)
+            THEN after.wait_event_type ELSE '' END AS waited_for
 FROM hit
 LEFT JOIN LATERAL pg_catalog.pg_stat_get_activity(
   CASE WHEN hit.verdict = 'signalled' AND pg_catalog.pg_stat_clear_snapshot()::text IS NOT NULL
        THEN $2::int4 ELSE 0 END) AS after
   ON after.pid = $2::int4 AND after.backend_start = $3::timestamptz
+LEFT JOIN LATERAL pg_catalog.pg_stat_get_activity(
+  CASE WHEN after.wait_event_type = 'Client' AND pg_catalog.pg_stat_clear_snapshot()::text IS NOT NULL
+       THEN $2::int4 ELSE 0 END) AS still
+  ON still.pid = $2::int4 AND still.backend_start = $3::timestamptz

@@ -1,0 +1,79 @@
+package session_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/pgbailiff/pgbailiff/internal/session"
+)
+
+// settle shows the looks to the condition, one after the other, until it holds.
+func settle(r session.Signalled, looks []session.Sighting) (met session.Encounter, used int) {
+	ended := r.Settling()
+	for _, now := range looks {
+		used++
+		if ended(now) {
+			return r.Settle(now), used
+		}
+	}
+	return session.Unsettled, used
+}
+
+// A backend that has let go of pending cancels and not yet shown its next
+// statement looks idle, and the cancel ends that statement: seen on a real
+// server, once in some thousand trials.
+func TestACancelBetweenTwoStatementsIsFollowedUntilItSettles(t *testing.T) {
+	idle := func(wait string, change time.Duration) session.Sighting {
+		s := inState(session.StateIdle)
+		s.QueryStart, s.StateChange, s.WaitEventType = queryStart, sent.Add(change), wait
+		return sighted(s)
+	}
+	next := inState(session.StateActive)
+	next.QueryStart = sent.Add(50 * micro)
+	late := next
+	late.QueryStart, late.State, late.WaitEventType = sent.Add(time.Second), session.StateIdle, "Client"
+	fastpath := inState(session.StateFastpath) // it shows the query_start of the statement before
+	fastpath.QueryStart, fastpath.StateChange = queryStart, sent.Add(50*micro)
+	before, after := -micro, 100*micro
+	client := "Client"
+
+	for name, tc := range map[string]struct {
+		first session.Sighting
+		looks []session.Sighting
+		want  session.Encounter
+		used  int
+	}{
+		"it was busy, then waited, and still does":         {idle("", before), []session.Sighting{idle("", before), idle(client, before), idle(client, before)}, session.MetTarget, 3},
+		"the cancel had ended it, and nothing came":        {idle("", after), []session.Sighting{idle(client, after), idle(client, after)}, session.MetTarget, 2},
+		"it goes on looking while it is busy":              {idle("", before), []session.Sighting{idle("", before), idle("", before)}, session.Unsettled, 2},
+		"the next statement, ended before the signal":      {idle("", before), []session.Sighting{sighted(next)}, session.MetSuccessor, 1},
+		"a later one, ended before the signal":             {idle("", before), []session.Sighting{idle("", before), sighted(late)}, session.MetSuccessor, 2},
+		"the next one, though it had waited in between":    {idle("", before), []session.Sighting{idle(client, before), sighted(next)}, session.MetSuccessor, 2},
+		"the next statement, ended since the signal":       {idle("", after), []session.Sighting{sighted(next)}, session.PerhapsSuccessor, 1},
+		"a fastpath call":                                  {idle("", before), []session.Sighting{sighted(fastpath)}, session.MetSuccessor, 1},
+		"another one of the same microsecond, ended again": {idle("", before), []session.Sighting{idle(client, after)}, session.MetSuccessor, 1},
+		"the session is gone":                              {idle("", before), []session.Sighting{{}}, session.MetSuccessor, 1},
+		"the session is gone, ended since the signal":      {idle("", after), []session.Sighting{{}}, session.PerhapsSuccessor, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := answer(session.VerdictSignalled, tc.first)
+			f := session.Fence{PID: 42, BackendStart: backendStart, QueryStart: queryStart}
+			if met := f.Met(session.Cancel, r); met != session.Unsettled {
+				t.Fatalf("the first look: met %d", met)
+			}
+			if met, used := settle(r, tc.looks); met != tc.want || used != tc.used {
+				t.Errorf("met %d after %d looks; want %d after %d", met, used, tc.want, tc.used)
+			}
+		})
+	}
+}
+
+// The wait was looked at before the rest: nothing had begun since.
+func TestACancelOfASessionThatWaitsForItsClientIsSettled(t *testing.T) {
+	idle := inState(session.StateIdle)
+	idle.QueryStart, idle.StateChange, idle.WaitEventType = queryStart, sent.Add(-micro), "Client"
+	f := session.Fence{PID: 42, BackendStart: backendStart, QueryStart: queryStart}
+	if met := f.Met(session.Cancel, answer(session.VerdictSignalled, sighted(idle))); met != session.MetTarget {
+		t.Errorf("met %d", met)
+	}
+}
