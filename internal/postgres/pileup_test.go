@@ -99,7 +99,7 @@ func TestPileup(t *testing.T) {
 		begun := time.Now()
 		_, _ = s.Snapshot(ctx, everything())
 		cancel()
-		if took := time.Since(begun); took > time.Second {
+		if took := time.Since(begun); took > 3*time.Second {
 			t.Errorf("%s for a scrape of 5 ms", took)
 		}
 	}
@@ -147,7 +147,7 @@ func TestWhoBlocksWhomCannotBeRead(t *testing.T) {
 	srv.IdleInTransaction(t, "app", "lock table t")
 	waiter := srv.Blocked(t, "app", "select * from t")
 	srv.Exec(t, "begin", "lock table pg_catalog.pg_locks in access exclusive mode")
-	for _, limit := range []time.Duration{200 * time.Millisecond, 10 * time.Second, 10 * time.Second} {
+	for _, limit := range []time.Duration{time.Second, 10 * time.Second, 10 * time.Second} {
 		ctx, cancel := context.WithTimeout(t.Context(), limit)
 		begun := time.Now()
 		got, err := s.Snapshot(ctx, everything())
@@ -155,7 +155,7 @@ func TestWhoBlocksWhomCannotBeRead(t *testing.T) {
 		if _, has := sessionOf(got, waiter); err != nil || !has || got.Blocking || len(got.LockWaits) != 0 {
 			t.Errorf("within %s: %v, %+v", limit, err, got)
 		}
-		if took := time.Since(begun); took > limit+time.Second {
+		if took := time.Since(begun); took > limit+3*time.Second {
 			t.Errorf("took %s of %s", took, limit)
 		}
 	}

@@ -140,22 +140,22 @@ func adversary(t testing.TB, srv *pgtest.Server, s *postgres.Server, kind string
 				t.Fatal(err)
 			}
 			signalled = got.Verdict == session.VerdictSignalled
-			met = encounter(t, s, seen, got)
+			met = settled(t, s, session.Cancel, fence(seen), got, seen.ID)
 		}
 		count.add(signalled, met, <-v.hits)
 	}
 	return count
 }
 
-// encounter is what a cancel met, looked at again where the first look leaves
-// it open.
-func encounter(t testing.TB, s *postgres.Server, seen session.Session, got session.Signalled) session.Encounter {
+// settled is what a signal met, looked at again where the first look leaves it
+// open.
+func settled(t testing.TB, s *postgres.Server, verb session.Verb, f session.Fence, got session.Signalled, id session.ID) session.Encounter {
 	t.Helper()
-	met := fence(seen).Met(session.Cancel, got)
+	met := f.Met(verb, got)
 	if met != session.Unsettled {
 		return met
 	}
-	last, err := s.Watch(deadline(t), seen.ID, got.Settling())
+	last, err := s.Watch(deadline(t), id, got.Settling())
 	if err != nil {
 		t.Fatal(err)
 	}

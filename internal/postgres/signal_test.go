@@ -168,7 +168,7 @@ func TestSignalLooksAgain(t *testing.T) {
 	if !got.After.Present || !got.After.Session.BackendStart.Equal(seen.BackendStart) {
 		t.Fatalf("after: %+v", got.After)
 	}
-	if met := encounter(t, s, seen, got); met != session.MetTarget {
+	if met := settled(t, s, session.Cancel, fence(seen), got, seen.ID); met != session.MetTarget {
 		t.Errorf("met %d: %+v", met, got)
 	}
 }

@@ -74,6 +74,18 @@ func (r Signalled) EndedBefore() bool {
 // Stands reports whether the fence still holds for what was sighted.
 func (f Fence) Stands(s Sighting) bool { return s.Present && f.Holds(s.Session) }
 
+// ending is the fence for the look right after the signal: a backend that
+// aborts or exits has let go of its transaction, and thereby of xact_start,
+// while it still shows the rest.
+func (f Fence) ending(verb Verb, r Signalled) Fence {
+	after := r.After.Session
+	if after.XactStart.IsZero() && after.QueryStart.Equal(r.QueryStart) &&
+		(after.State == StateActive || verb == Terminate && after.State.InIdleTransaction()) {
+		f.XactStart = time.Time{}
+	}
+	return f
+}
+
 // reach is how long after the clock before the signal a statement may begin
 // and still count as met. On two busy cores up to 130 µs lay between that clock
 // and the victim's interrupt, and at least 180 µs between that clock and the
@@ -114,7 +126,7 @@ const (
 func (f Fence) Met(verb Verb, r Signalled) Encounter {
 	next := r.After.Session.QueryStart
 	switch {
-	case r.Verdict != VerdictSignalled || !r.After.Present || f.Stands(r.After):
+	case r.Verdict != VerdictSignalled || !r.After.Present || f.ending(verb, r).Stands(r.After):
 		return MetTarget
 	case verb == Terminate:
 		return MetSuccessor

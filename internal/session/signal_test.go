@@ -124,6 +124,44 @@ func TestACancelThatCameTooLateMetNothing(t *testing.T) {
 	}
 }
 
+// A backend that aborts or exits lets go of its transaction before it shows
+// anything else: seen on a real server, once in some hundred signals.
+func TestABackendThatIsEndingIsNoSuccessor(t *testing.T) {
+	query := session.Fence{PID: 42, BackendStart: backendStart, QueryStart: queryStart, XactStart: xactStart}
+	transaction := session.Fence{PID: 42, BackendStart: backendStart, XactStart: xactStart}
+	idling := session.Fence{PID: 42, BackendStart: backendStart, XactStart: xactStart, StateChange: stateChange}
+	for name, tc := range map[string]struct {
+		fence  session.Fence
+		state  session.State
+		change time.Time
+		target bool
+	}{
+		"a query":                              {query, session.StateActive, stateChange, true},
+		"a transaction in a query":             {transaction, session.StateActive, stateChange, true},
+		"an idle transaction":                  {idling, session.StateIdleInXact, stateChange, true},
+		"a transaction that idles":             {transaction, session.StateIdleInXact, stateChange, true},
+		"an aborted transaction":               {idling, session.StateIdleAborted, stateChange, true},
+		"a query that ended in a transaction":  {query, session.StateIdleInXact, sent, false},
+		"a query that ended":                   {query, session.StateIdle, sent, false},
+		"a transaction that ended":             {transaction, session.StateIdle, sent, false},
+		"an idle transaction that idles again": {idling, session.StateIdleInXact, sent, false},
+		"a fastpath call":                      {query, session.StateFastpath, sent, false},
+		"a fastpath call after a transaction":  {transaction, session.StateFastpath, sent, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			after := inState(tc.state)
+			after.XactStart, after.StateChange = time.Time{}, tc.change
+			if met := tc.fence.Met(session.Terminate, answer(session.VerdictSignalled, sighted(after))); (met == session.MetTarget) != tc.target {
+				t.Errorf("met %d", met)
+			}
+			after.QueryStart = sent
+			if met := tc.fence.Met(session.Terminate, answer(session.VerdictSignalled, sighted(after))); met == session.MetTarget && tc.fence != idling {
+				t.Error("another statement is no successor")
+			}
+		})
+	}
+}
+
 // A transaction that went on to another statement before the signal: that
 // statement is what the alert names too, and ending it is a success.
 func TestACancelOfATransactionMayMeetALaterStatementOfIt(t *testing.T) {
