@@ -100,13 +100,19 @@ func (s *stack) misbehave(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = syscall.Kill(frozen, syscall.SIGCONT) })
 
-	// More slow queries than the limits allow, on a server that is almost full.
-	for range 36 {
-		s.billing.Run(t, "app", "select pg_sleep(600)")
-	}
+	// A server that is almost full.
 	const connected = "select count(*) from pg_stat_activity where backend_type = 'client backend'"
 	for range 48 - pgtest.Value[int64](t, s.billing, connected) {
-		s.billing.Open(t, "app")
+		s.crowd = append(s.crowd, s.billing.Open(t, "app"))
+	}
+}
+
+// overload starts more slow queries than the limits allow. What is terminated
+// of them leaves a server that is not so full any more.
+func (s *stack) overload(t *testing.T) {
+	t.Helper()
+	for _, c := range s.crowd[:36] {
+		c.Start(t, "select pg_sleep(600)")
 	}
 }
 

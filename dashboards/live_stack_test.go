@@ -35,8 +35,9 @@ type stack struct {
 	alertmanager    string // host:port
 	prometheus      *child
 	prometheusURL   string
-	targets         string // of Prometheus, as YAML
-	thresholds      string // the file
+	targets         string           // of Prometheus, as YAML
+	thresholds      string           // the file
+	crowd           []*pgtest.Client // the sessions that fill billing
 
 	mu   sync.Mutex
 	tell map[string]int // messages to people, by receiver

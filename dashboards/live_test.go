@@ -35,6 +35,8 @@ func TestEveryExpressionOnALiveStack(t *testing.T) {
 	s.orderByHand(t)
 	s.prove(t, about(claims, "PgbailiffThresholdsIncomplete"))
 	s.configurePrometheus(t, s.targets, s.thresholds)
+	s.prove(t, append(about(claims, "PgbailiffConnectionsNearLimit"), about(claims, "the full server")...))
+	s.overload(t)
 	s.prove(t, claims)
 
 	s.checkNoErrors(t, claims)
