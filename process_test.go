@@ -61,7 +61,7 @@ func startProcess(t testing.TB, dir string, env []string, path string, args ...s
 // all four programs say it in the words of the exporter toolkit.
 func (p *process) address() string {
 	p.t.Helper()
-	listening := regexp.MustCompile(`msg="Listening on" address=(\S+)|"address":"([^"]+)".*"msg":"Listening on"`)
+	listening := regexp.MustCompile(`msg="Listening on".* address=(\S+)|"address":"([^"]+)".*"msg":"Listening on"`)
 	var address string
 	eventually(p.t, p.name+" to listen", func() error {
 		found := listening.FindStringSubmatch(p.output())

@@ -69,7 +69,7 @@ func (c *child) stop(t *testing.T) {
 // all of them say it in the words of the exporter toolkit.
 func (c *child) address(t *testing.T) (address string) {
 	t.Helper()
-	listening := regexp.MustCompile(`msg="Listening on" address=(\S+)`)
+	listening := regexp.MustCompile(`msg="Listening on".* address=(\S+)`)
 	eventually(t, c.name+" to listen", func() bool {
 		select {
 		case <-c.exited:
