@@ -100,6 +100,10 @@ type Session struct {
 	Query string
 	// QueryTruncated says that Query may have lost its end.
 	QueryTruncated bool
+
+	// SeenAt is the server's clock when the row was read, where the reader asked
+	// for it; only Find does.
+	SeenAt time.Time
 }
 
 // Visible reports whether our role may see what the session does. Without

@@ -10,6 +10,9 @@ var (
 	// ErrUnreachable: the server could not be asked, or the connection broke
 	// before its answer came. A later try can help, and is safe: it is fenced.
 	ErrUnreachable = errors.New("server unreachable")
+	// ErrNotSent goes with ErrUnreachable where the signalling statement
+	// certainly never reached the server, so that no signal was sent.
+	ErrNotSent = errors.New("not sent")
 	// ErrPermissionDenied: PostgreSQL refused our role the signal (SQLSTATE
 	// 42501). Nothing was sent.
 	ErrPermissionDenied = errors.New("permission denied")
@@ -33,6 +36,7 @@ const (
 	VerdictSignalled  Verdict = "signalled"
 	VerdictGone       Verdict = "gone"        // no such session
 	VerdictMoved      Verdict = "moved"       // the session is there and does something else
+	VerdictUnjudged   Verdict = "unjudged"    // the transaction is there; its statement must be judged and pinned first
 	VerdictNotVisible Verdict = "not_visible" // our role may not see what it does
 	VerdictProtected  Verdict = "protected"   // not a client backend, or one of our own
 	VerdictSyncRep    Verdict = "sync_rep"    // waits for a synchronous standby
