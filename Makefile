@@ -30,8 +30,9 @@ test-matrix: ## run the tests that touch PostgreSQL on every supported major
 	.ci/test-matrix
 
 .PHONY: bench
-bench: ## run the benchmarks
-	go test -run '^$$' -bench . -benchmem $(or $(call with-a,Benchmark),$(error there are no benchmarks))
+bench: ## run the benchmarks, with postgres_exporter beside pgbailiff where it can be built
+	-go build -modfile=.ci/peer/go.mod -o bin/peer/postgres_exporter github.com/prometheus-community/postgres_exporter/cmd/postgres_exporter
+	PATH="$(CURDIR)/bin/peer:$$PATH" go test -run '^$$' -bench . -benchmem $(or $(call with-a,Benchmark),$(error there are no benchmarks))
 
 FUZZTIME ?= 10s
 

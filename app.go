@@ -75,7 +75,7 @@ func newApp(f flags, logger log.Logger) (*app, error) {
 	}
 	a.registry.MustRegister(
 		collectors.NewGoCollector(),
-		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		collector.NewProcess(),
 		versioncollector.NewCollector("pgbailiff"),
 		a.reloadOK, a.reloadTime,
 	)

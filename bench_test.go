@@ -3,8 +3,6 @@ package main
 import (
 	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -18,15 +16,9 @@ import (
 func BenchmarkResident(b *testing.B) {
 	for b.Loop() {
 		dir := b.TempDir()
-		path := filepath.Join(dir, "pgbailiff")
-		build := exec.CommandContext(b.Context(), "go", "build", "-trimpath", "-ldflags=-s -w", "-o", path, ".")
-		build.Env = append(os.Environ(), "CGO_ENABLED=0")
-		if out, err := build.CombinedOutput(); err != nil {
-			b.Fatalf("%v\n%s", err, out)
-		}
 		srv := pgtest.Start(b, "max_connections=1100")
 		write(b, dir, "pgbailiff.yml", fmt.Sprintf("servers: [{name: orders, dsn: %q}]\ncollector: {min_duration: 0s}\n", srv.DSN("monsig")))
-		p := startProcess(b, dir, minimalEnv(dir), path, "--config.file=pgbailiff.yml", "--web.listen-address=127.0.0.1:0")
+		p := startProcess(b, dir, minimalEnv(dir), buildRelease(b, dir), "--config.file=pgbailiff.yml", "--web.listen-address=127.0.0.1:0")
 		url := "http://" + p.address() + "/metrics"
 		scrape := func(times int) {
 			for range times {

@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"syscall"
 
 	"github.com/alecthomas/kingpin/v2"
@@ -89,16 +88,9 @@ func checkConfig(file string, webFlags *web.FlagConfig, stdout, stderr io.Writer
 	return 0
 }
 
-// gcPercent keeps the heap small: a scrape leaves little to collect, and beside
-// a database memory is worth more than the processor time of its collection.
-const gcPercent = 50
-
 // serveUntilStopped builds everything once, serves, and stops in reverse
 // order.
 func serveUntilStopped(f flags, stderr io.Writer) int {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
-	}
 	logger, slogger := newLoggers(f, stderr)
 	a, err := newApp(f, logger)
 	if err != nil {

@@ -36,7 +36,7 @@ func (d *descs) collector(ctx context.Context, set Settings, logger log.Logger) 
 // Describe implements prometheus.Collector.
 func (c *Collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range c.descs.all() {
-		ch <- d.Desc
+		ch <- d
 	}
 }
 
@@ -44,12 +44,12 @@ func (c *Collector) Describe(ch chan<- *prometheus.Desc) {
 func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 	var all sync.WaitGroup
 	for _, server := range c.servers {
-		all.Go(func() { c.collectServer(server, &emitter{ch: ch}) })
+		all.Go(func() { c.collectServer(server, emitter{ch}) })
 	}
 	all.Wait()
 }
 
-func (c *Collector) collectServer(server Server, emit *emitter) {
+func (c *Collector) collectServer(server Server, emit emitter) {
 	start := time.Now()
 	snapshot, err := server.Snapshot(c.ctx, session.SnapshotOptions{
 		MinAge:      c.cfg.MinDuration.Seconds(),
@@ -73,7 +73,7 @@ func (c *Collector) collectServer(server Server, emit *emitter) {
 	c.counts(snapshot, emit)
 }
 
-func (c *Collector) facts(snapshot session.Snapshot, emit *emitter) {
+func (c *Collector) facts(snapshot session.Snapshot, emit emitter) {
 	name, f := snapshot.Server, snapshot.Facts
 	emit.gauge(c.descs.maxConnections, float64(f.MaxConnections), name)
 	emit.gauge(c.descs.canSee, oneIf(f.CanSee), name)

@@ -20,7 +20,7 @@ type byDatabase struct {
 
 // counts emits what is there for every database that accepts connections, at
 // zero too, so that an alert never meets a missing series.
-func (c *Collector) counts(snapshot session.Snapshot, emit *emitter) {
+func (c *Collector) counts(snapshot session.Snapshot, emit emitter) {
 	databases := map[string]*byDatabase{}
 	database := func(name string) *byDatabase {
 		name = valid(name) // two names may become one

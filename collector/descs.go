@@ -1,5 +1,7 @@
 package collector
 
+import "github.com/prometheus/client_golang/prometheus"
+
 // identityLabels are on every series of one backend: who it is. What stays true
 // of it comes beside them; what changes stands on pgbailiff_query_info only,
 // because a label that changes starts an alert's "for" anew.
@@ -10,17 +12,17 @@ func identityLabels(more ...string) []string {
 // descs are the metrics of a scrape.
 type descs struct {
 	// Of single backends.
-	query, xact, idleIn, lockWait, blocked, info *desc
+	query, xact, idleIn, lockWait, blocked, info *prometheus.Desc
 	// Of databases and states.
-	backends, waiting, overLimit, maxQuery, maxXact, maxIdleIn *desc
+	backends, waiting, overLimit, maxQuery, maxXact, maxIdleIn *prometheus.Desc
 	// Of servers.
-	up, connections, maxConnections, hidden, canSee, canSignal *desc
-	inRecovery, postmasterStart, serverInfo, scrapeDuration    *desc
-	prepared, oldestPrepared                                   *desc
+	up, connections, maxConnections, hidden, canSee, canSignal *prometheus.Desc
+	inRecovery, postmasterStart, serverInfo, scrapeDuration    *prometheus.Desc
+	prepared, oldestPrepared                                   *prometheus.Desc
 }
 
 func newDescs() *descs {
-	session := func(name, help, period string) *desc {
+	session := func(name, help, period string) *prometheus.Desc {
 		return newDesc(name, help, identityLabels(period, "datname", "usename", "application_name", "client_addr")...)
 	}
 	return &descs{
@@ -81,8 +83,8 @@ func newDescs() *descs {
 }
 
 // all is every desc, for Describe.
-func (d *descs) all() []*desc {
-	return []*desc{
+func (d *descs) all() []*prometheus.Desc {
+	return []*prometheus.Desc{
 		d.query, d.xact, d.idleIn, d.lockWait, d.blocked, d.info,
 		d.backends, d.waiting, d.overLimit, d.maxQuery, d.maxXact, d.maxIdleIn, d.prepared, d.oldestPrepared,
 		d.up, d.connections, d.maxConnections, d.hidden, d.canSee, d.canSignal,

@@ -36,7 +36,7 @@ type Settings struct {
 // they are now. It answers 200 when a server is down.
 func Handler(registered prometheus.Gatherer, settings func() Settings, logger log.Logger) http.Handler {
 	descs := newDescs()
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return compress(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), timeout(r.Header))
 		defer cancel()
 		scrape := prometheus.NewRegistry()
@@ -45,11 +45,12 @@ func Handler(registered prometheus.Gatherer, settings func() Settings, logger lo
 			return
 		}
 		promhttp.HandlerFor(both(registered, scrape), promhttp.HandlerOpts{
-			EnableOpenMetrics: true,
-			ErrorLog:          errorLog{logger},
-			ErrorHandling:     promhttp.ContinueOnError,
+			EnableOpenMetrics:  true,
+			DisableCompression: true, // see compressor
+			ErrorLog:           errorLog{logger},
+			ErrorHandling:      promhttp.ContinueOnError,
 		}).ServeHTTP(w, r)
-	})
+	}))
 }
 
 // both gathers from two that have no metric in common. Unlike

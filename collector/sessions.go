@@ -7,13 +7,15 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
 
 // family is one kind of series of single backends.
 type family struct {
 	name   string
-	desc   *desc
+	desc   *prometheus.Desc
 	period func(session.Session) time.Time // the identity's own label
 	// of returns the family's members, each once and the most important first,
 	// and how many there are in all.
@@ -120,7 +122,7 @@ type backend struct {
 }
 
 // sessions emits the series of single backends, and what each of them does.
-func (c *Collector) sessions(snapshot session.Snapshot, emit *emitter) {
+func (c *Collector) sessions(snapshot session.Snapshot, emit emitter) {
 	backends := map[int32]backend{}
 	for _, f := range c.families() {
 		members, total := f.of(snapshot)
