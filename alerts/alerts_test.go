@@ -38,7 +38,7 @@ type rule struct {
 	Annotations map[string]string `yaml:"annotations"`
 }
 
-// rung is what tells two alerts of one name apart.
+// rung is an alert and what it means to pgbailiff.
 type rung struct{ alert, severity string }
 
 func (r rule) rung() rung { return rung{r.Alert, r.Labels["severity"]} }
@@ -110,13 +110,8 @@ func read(t *testing.T, path string) []byte {
 // fails the test.
 func run(t *testing.T, tool string, args ...string) string {
 	t.Helper()
-	path, err := exec.LookPath(tool)
-	if err != nil {
-		t.Fatalf("%s is missing: install promtool and amtool, on Debian and Ubuntu with "+
-			"`apt-get install prometheus prometheus-alertmanager`", tool)
-	}
 	var stdout, stderr bytes.Buffer
-	cmd := exec.CommandContext(t.Context(), path, args...)
+	cmd := exec.CommandContext(t.Context(), installed(t, tool), args...)
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := cmd.Run(); err != nil {
 		t.Fatalf("%s %s: %v\n%s%s", tool, strings.Join(args, " "), err, &stdout, &stderr)

@@ -89,55 +89,59 @@ func TestOrdersNameOneSession(t *testing.T) {
 	// A cancel ends what runs, so a transaction that idles has no order at warning.
 	want := []rung{
 		{"PgbailiffLongQuery", "warning"},
-		{"PgbailiffLongQuery", "critical"},
+		{"PgbailiffLongQueryCritical", "critical"},
 		{"PgbailiffLongTransaction", "warning"},
-		{"PgbailiffLongTransaction", "critical"},
-		{"PgbailiffIdleInTransaction", "critical"},
-		{"PgbailiffBlocker", "critical"},
+		{"PgbailiffLongTransactionCritical", "critical"},
+		{"PgbailiffIdleInTransactionCritical", "critical"},
+		{"PgbailiffBlockerCritical", "critical"},
 	}
 	if diff := cmp.Diff(want, got, cmp.AllowUnexported(rung{})); diff != "" {
 		t.Errorf("rungs that opt in (-want +got):\n%s", diff)
 	}
 }
 
-var thresholdUse = regexp.MustCompile(`(pgbailiff:threshold_\w+)\{alert="(\w+)", severity="(\w+)"\}`)
+var thresholdUse = regexp.MustCompile(`(pgbailiff:threshold_\w+)\{alert="(\w+)"\}`)
 
 // TestThresholds: every rule that looks up a threshold looks up its own, every
 // threshold is looked up, and the rule that counts them knows how many there are.
 func TestThresholds(t *testing.T) {
-	used := map[rung]string{}
+	used := map[string]string{}
 	for _, r := range alerts(t) {
 		for _, use := range thresholdUse.FindAllStringSubmatch(r.Expr, -1) {
-			if of := (rung{use[2], use[3]}); of != r.rung() {
-				t.Errorf("%s uses the threshold of %s", r.rung(), of)
+			if use[2] != r.Alert {
+				t.Errorf("%s uses the threshold of %s", r.Alert, use[2])
 			}
-			used[r.rung()] = use[1]
+			used[r.Alert] = use[1]
 		}
 	}
-	defined := map[rung]string{}
+	defined := map[string]string{}
 	for _, r := range rules(t, thresholdsFile) {
-		of := rung{r.Labels["alert"], r.Labels["severity"]}
+		of := r.Labels["alert"]
 		if defined[of] != "" {
 			t.Errorf("the threshold of %s is defined twice", of)
 		}
-		if len(r.Labels) != 2 {
-			t.Errorf("the threshold of %s has labels %v, want alert and severity", of, r.Labels)
+		if len(r.Labels) != 1 {
+			t.Errorf("the threshold of %s has labels %v, want alert", of, r.Labels)
 		}
 		defined[of] = r.Record
 	}
 	if diff := cmp.Diff(used, defined); diff != "" {
 		t.Errorf("thresholds (-used by a rule +defined):\n%s", diff)
 	}
-	count := fmt.Sprintf(`count({__name__=~"pgbailiff:threshold_(seconds|backends|ratio)"}) != %d`, len(defined))
-	if !bytes.Contains(read(t, rulesFile), []byte(count)) {
-		t.Errorf("%s does not have %s", rulesFile, count)
+	for _, count := range []string{
+		`count({__name__=~"pgbailiff:threshold_(seconds|backends|ratio)"}) != %d`,
+		`count(count by (alert) ({__name__=~"pgbailiff:threshold_(seconds|backends|ratio)"})) != %d`,
+	} {
+		if count = fmt.Sprintf(count, len(defined)); !bytes.Contains(read(t, rulesFile), []byte(count)) {
+			t.Errorf("%s does not have %s", rulesFile, count)
+		}
 	}
 }
 
 // TestLadderAscends: critical is above warning. Thresholds are products of
 // numbers, so nothing needs to evaluate them.
 func TestLadderAscends(t *testing.T) {
-	value := map[rung]float64{}
+	value := map[string]float64{}
 	for _, r := range rules(t, thresholdsFile) {
 		product := 1.0
 		for factor := range strings.SplitSeq(r.Expr, "*") {
@@ -147,15 +151,14 @@ func TestLadderAscends(t *testing.T) {
 			}
 			product *= f
 		}
-		value[rung{r.Labels["alert"], r.Labels["severity"]}] = product
+		value[r.Labels["alert"]] = product
 	}
-	for of, v := range value {
-		if of.severity == "warning" && v >= value[rung{of.alert, "critical"}] {
-			t.Errorf("%s: critical is not above warning", of.alert)
+	for name, v := range value {
+		if mild, critical := strings.CutSuffix(name, "Critical"); critical && v <= value[mild] {
+			t.Errorf("%s is not above %s", name, mild)
 		}
 	}
-	idle := value[rung{"PgbailiffIdleInTransaction", "warning"}]
-	if idle >= value[rung{"PgbailiffLongTransaction", "warning"}] {
+	if value["PgbailiffIdleInTransaction"] >= value["PgbailiffLongTransaction"] {
 		t.Error("a transaction that idles would be left out of PgbailiffLongTransaction before it is reported as idle")
 	}
 }

@@ -12,8 +12,8 @@ import (
 const (
 	cancelIntent     = `{"time":"2026-11-22T15:28:11.034Z","event":"intent","server":"demo","pid":11,"action":"cancel","alertname":"PgbailiffLongQuery","query_start":"2026-11-22T15:28:05.434000Z","state_change":"2026-11-22T15:28:05.434002Z","state":"active","usename":"analyst","application_name":"reports","new":1}`
 	cancelOutcome    = `{"time":"2026-11-22T15:28:11.039Z","event":"outcome","server":"demo","pid":11,"action":"cancel","outcome":"cancelled","alertname":"PgbailiffLongQuery","query_start":"2026-11-22T15:28:05.434000Z","state_change":"2026-11-22T15:28:05.434002Z","state":"active"}`
-	terminateIntent  = `{"time":"2026-11-22T15:28:20.033Z","event":"intent","server":"demo","pid":12,"action":"terminate","alertname":"PgbailiffIdleInTransaction","state":"idle in transaction","query_start":"2026-11-22T15:28:11.032000Z","state_change":"2026-11-22T15:28:11.033000Z"}`
-	terminateOutcome = `{"time":"2026-11-22T15:28:20.034Z","event":"outcome","server":"demo","pid":12,"action":"terminate","outcome":"terminated","alertname":"PgbailiffIdleInTransaction","state":"idle in transaction","query_start":"2026-11-22T15:28:11.032000Z","state_change":"2026-11-22T15:28:11.033000Z"}`
+	terminateIntent  = `{"time":"2026-11-22T15:28:20.033Z","event":"intent","server":"demo","pid":12,"action":"terminate","alertname":"PgbailiffIdleInTransactionCritical","state":"idle in transaction","query_start":"2026-11-22T15:28:11.032000Z","state_change":"2026-11-22T15:28:11.033000Z"}`
+	terminateOutcome = `{"time":"2026-11-22T15:28:20.034Z","event":"outcome","server":"demo","pid":12,"action":"terminate","outcome":"terminated","alertname":"PgbailiffIdleInTransactionCritical","state":"idle in transaction","query_start":"2026-11-22T15:28:11.032000Z","state_change":"2026-11-22T15:28:11.033000Z"}`
 	refusal          = `{"time":"2026-11-22T15:28:11.035Z","event":"outcome","server":"demo","pid":13,"action":"none","outcome":"refused","reason":"rule","rule":"nightly load","alertname":"PgbailiffLongQuery","usename":"etl","application_name":"nightly-load"}`
 )
 
