@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/pgbailiff/pgbailiff/internal/config"
 )
 
 func writeFile(t *testing.T, path, content string, mode os.FileMode) {
@@ -55,9 +57,9 @@ func TestThePeersAcceptTheirConfiguration(t *testing.T) {
 
 func TestPgbailiffAcceptsItsConfiguration(t *testing.T) {
 	s := written(t)
-	binary := filepath.Join(t.TempDir(), "pgbailiff")
-	check(t, "go", "build", "-o", binary, "github.com/pgbailiff/pgbailiff")
-	check(t, binary, "check-config", s.path("pgbailiff.yml"))
+	if _, err := config.Load(s.path("pgbailiff.yml")); err != nil {
+		t.Error(err)
+	}
 }
 
 func TestSecretsAreForTheirOwnerOnly(t *testing.T) {

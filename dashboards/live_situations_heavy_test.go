@@ -1,3 +1,5 @@
+//go:build heavy
+
 package dashboards_test
 
 import (
@@ -94,7 +96,7 @@ func (s *stack) misbehave(t *testing.T) {
 
 	// These are not: a superuser, and one that reacts to nothing.
 	o.Run(t, "postgres", "select pg_sleep(600)")
-	frozen := o.Run(t, "app", "select pg_sleep(600)").PID()
+	frozen := o.IdleInTransaction(t, "app").PID()
 	if err := syscall.Kill(frozen, syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}

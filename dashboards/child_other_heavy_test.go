@@ -1,4 +1,4 @@
-//go:build !linux
+//go:build heavy && !linux
 
 package dashboards_test
 

@@ -1,3 +1,5 @@
+//go:build heavy
+
 package dashboards_test
 
 import (

@@ -1,3 +1,5 @@
+//go:build heavy && linux
+
 package dashboards_test
 
 import "syscall"
