@@ -110,12 +110,16 @@ func (c Config) open(ctx context.Context, wanted string) (*pgx.Conn, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
-	to.arrange(ctx, connectTimeout, wanted)
-	conn, err := pgx.ConnectConfig(ctx, to.ConnConfig)
+	for _, round := range to.rounds(ctx, connectTimeout, wanted) {
+		var conn *pgx.Conn
+		if conn, err = pgx.ConnectConfig(ctx, round); err == nil {
+			return conn, nil
+		}
+	}
 	if pg, ok := errors.AsType[*pgconn.PgError](err); ok && strings.HasPrefix(pg.Message, "unsupported startup parameter") {
 		return nil, fmt.Errorf("%w (%w)", errPooler, err)
 	}
-	return conn, err
+	return nil, err
 }
 
 // introduce asks who we are on a new connection and makes our settings, in

@@ -36,10 +36,10 @@ func (t *target) hosts() [][]*pgconn.FallbackConfig {
 	return hosts
 }
 
-// arrange looks the hosts up, puts the address that is wanted first, and
-// divides the time among all of them, so that a dead one leaves some for the
-// next.
-func (t *target) arrange(ctx context.Context, budget time.Duration, wanted string) {
+// rounds are what to try, one after the other, within the budget: the address
+// that is wanted, alone, if it is one of several, and then all of them. The
+// time is divided, so that a dead address leaves some for the next.
+func (t *target) rounds(ctx context.Context, budget time.Duration, wanted string) []*pgx.ConnConfig {
 	found := t.lookUp(ctx, budget/2)
 	hosts := t.hosts()
 	if t.random {
@@ -50,42 +50,53 @@ func (t *target) arrange(ctx context.Context, budget time.Duration, wanted strin
 			})
 		}
 	}
-	is := func(port uint16) func(string) bool {
-		return func(address string) bool { return dialled(address, port) == wanted }
+	all := t.turns(hosts, found)
+	if len(all) < 2 || !slices.Contains(all, wanted) {
+		return []*pgx.ConnConfig{t.round(hosts, found, budget)}
 	}
+	// With target_session_attrs=prefer-standby pgx would go on to the others.
+	var alone [][]*pgconn.FallbackConfig
+	only := map[string]*lookup{}
 	for _, tries := range hosts {
-		moveToFront(found[tries[0].Host].addresses, is(tries[0].Port))
-	}
-	moveToFront(hosts, func(tries []*pgconn.FallbackConfig) bool {
-		return slices.ContainsFunc(found[tries[0].Host].addresses, is(tries[0].Port))
-	})
-
-	tries := slices.Concat(hosts...)
-	t.Host, t.Port, t.TLSConfig, t.Fallbacks = tries[0].Host, tries[0].Port, tries[0].TLSConfig, tries[1:]
-	t.LookupFunc = func(_ context.Context, host string) ([]string, error) {
-		return found[host].addresses, found[host].err
-	}
-	share := budget / time.Duration(t.countTurns(tries, found))
-	if t.ConnectTimeout == 0 || t.ConnectTimeout > share {
-		t.ConnectTimeout = share
-	}
-}
-
-// countTurns counts what pgx gives a timeout of its own: each change of the
-// address. With target_session_attrs it may come back to one at the end.
-func (t *target) countTurns(tries []*pgconn.FallbackConfig, found map[string]*lookup) int {
-	n, last := 0, ""
-	for _, try := range tries {
-		for _, address := range found[try.Host].addresses {
-			if address = dialled(address, try.Port); address != last {
-				n, last = n+1, address
+		host, port := tries[0].Host, tries[0].Port
+		for _, address := range found[host].addresses {
+			if dialled(address, port) == wanted && alone == nil {
+				alone, only[host] = append(alone, tries), &lookup{addresses: []string{address}}
 			}
 		}
 	}
-	if t.ValidateConnect != nil && n > 1 {
-		n++
+	share := budget / time.Duration(len(all)+1)
+	return []*pgx.ConnConfig{t.round(alone, only, share), t.round(hosts, found, budget-share)}
+}
+
+// round is one call of pgx, which tries these hosts in their order.
+func (t *target) round(hosts [][]*pgconn.FallbackConfig, found map[string]*lookup, budget time.Duration) *pgx.ConnConfig {
+	c := t.Copy()
+	tries := slices.Concat(hosts...)
+	c.Host, c.Port, c.TLSConfig, c.Fallbacks = tries[0].Host, tries[0].Port, tries[0].TLSConfig, tries[1:]
+	c.LookupFunc = func(_ context.Context, host string) ([]string, error) {
+		return found[host].addresses, found[host].err
 	}
-	return max(1, n)
+	turns := len(t.turns(hosts, found))
+	if t.ValidateConnect != nil && turns > 1 { // pgx may come back to one at the end
+		turns++
+	}
+	if share := budget / time.Duration(max(1, turns)); c.ConnectTimeout == 0 || c.ConnectTimeout > share {
+		c.ConnectTimeout = share
+	}
+	return c
+}
+
+// turns are the addresses in the order in which pgx tries them. It gives each
+// a timeout of its own, but one for all tries of the same in a row.
+func (t *target) turns(hosts [][]*pgconn.FallbackConfig, found map[string]*lookup) []string {
+	var turns []string
+	for _, try := range slices.Concat(hosts...) {
+		for _, address := range found[try.Host].addresses {
+			turns = append(turns, dialled(address, try.Port))
+		}
+	}
+	return slices.Compact(turns)
 }
 
 // lookup is what a host's name stands for.
@@ -129,14 +140,4 @@ func (t *target) lookUp(ctx context.Context, limit time.Duration) map[string]*lo
 func dialled(address string, port uint16) string {
 	_, name := pgconn.NetworkAddress(address, port)
 	return name
-}
-
-// moveToFront moves the first element that is the one, and keeps the others in
-// their order.
-func moveToFront[T any](s []T, is func(T) bool) {
-	if i := slices.IndexFunc(s, is); i > 0 {
-		first := s[i]
-		copy(s[1:], s[:i])
-		s[0] = first
-	}
 }

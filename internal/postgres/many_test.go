@@ -1,10 +1,12 @@
 package postgres_test
 
 import (
+	"context"
 	"fmt"
 	"strconv"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/go-kit/log"
 
@@ -24,6 +26,8 @@ func comeUp(t *testing.T, count, limit int) {
 	busy := newProxy(t, pg)
 	busy.limit = limit
 	dials := postgres.NewDials(limit)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
 	var all sync.WaitGroup
 	for i := range count {
 		s, err := postgres.New(postgres.Config{
@@ -35,7 +39,6 @@ func comeUp(t *testing.T, count, limit int) {
 		}
 		s.Start()
 		t.Cleanup(s.Close)
-		ctx := deadline(t)
 		all.Go(func() {
 			if _, err := s.Snapshot(ctx, session.SnapshotOptions{}); err != nil {
 				t.Errorf("scrape: %v", err)
