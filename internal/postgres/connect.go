@@ -82,15 +82,19 @@ func (s *Server) attempt(ctx context.Context, u use) (*pgx.Conn, self, error) {
 	}
 	defer s.dials.give()
 	conn, err := s.cfg.open(ctx, s.peers.address())
+	var who self
+	if err == nil {
+		if who, err = introduce(ctx, conn, u); err != nil {
+			err = errors.Join(err, closeConn(conn))
+		}
+	}
 	if err != nil {
-		s.failing.Store(true)
+		if ctx.Err() == nil { // else it is no fault of the server's
+			s.failing.Store(true)
+		}
 		return nil, self{}, connectError(err)
 	}
-	who, err := introduce(ctx, conn, u)
-	s.failing.Store(err != nil)
-	if err != nil {
-		return nil, self{}, connectError(errors.Join(err, closeConn(conn)))
-	}
+	s.failing.Store(false)
 	return conn, who, nil
 }
 
