@@ -88,5 +88,5 @@ func (p *peers) address() string {
 	if !p.acting.alive() {
 		return ""
 	}
-	return p.acting.self.address
+	return p.acting.address
 }

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -61,19 +62,8 @@ func pgbouncer(t *testing.T, pg *pgtest.Server, mode string) int {
 	if err != nil {
 		program = "/usr/sbin/pgbouncer" // Debian's, which is not in everybody's PATH
 	}
-	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	port := listener.Addr().(*net.TCPAddr).Port
-	if err := listener.Close(); err != nil {
-		t.Fatal(err)
-	}
-	dir, err := os.MkdirTemp("", "pgbailiff-pooler-") // t.TempDir is closed to the user postgres
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	port := freePort(t)
+	dir := t.TempDir()
 	file := filepath.Join(dir, "pgbouncer.ini")
 	text := fmt.Sprintf(`[databases]
 postgres = host=%s port=%d user=monsig pool_size=1
@@ -84,7 +74,7 @@ unix_socket_dir =
 auth_type = any
 pool_mode = %s
 `, pg.Host(), pg.Port(), port, mode)
-	if err := errors.Join(os.Chmod(dir, 0o755), os.WriteFile(file, []byte(text), 0o644)); err != nil {
+	if err := errors.Join(os.Chmod(filepath.Dir(dir), 0o755), os.WriteFile(file, []byte(text), 0o644)); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
@@ -127,4 +117,20 @@ pool_mode = %s
 			t.Fatal(err)
 		}
 	}
+}
+
+// freePort is none of those that the kernel gives to outgoing connections, nor
+// that pgtest gives to servers.
+func freePort(t *testing.T) int {
+	t.Helper()
+	for range 100 {
+		port := 10000 + rand.IntN(10000)
+		listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:"+itoa(port))
+		if err == nil {
+			_ = listener.Close()
+			return port
+		}
+	}
+	t.Fatal("no free port")
+	return 0
 }
