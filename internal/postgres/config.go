@@ -72,7 +72,7 @@ func (c Config) target() (*target, error) {
 	// These two disturb neither libpq's own checks nor a pooler; everything else
 	// is set on the open connection.
 	to.RuntimeParams["application_name"] = ApplicationName
-	to.RuntimeParams["client_encoding"] = "UTF8"
+	to.RuntimeParams["client_encoding"] = clientEncoding
 	to.DialFunc = dialer()
 	// pgx reads its own options from the connection string, too.
 	to.DefaultQueryExecMode = pgx.QueryExecModeCacheStatement

@@ -26,6 +26,10 @@ var (
 // own view of who is connected.
 var errPooler = errors.New("this looks like a connection pooler; pgbailiff must connect to PostgreSQL itself")
 
+// clientEncoding makes the server send texts as it has them. To convert the
+// text of a session that wrote something else into it would be an error.
+const clientEncoding = "SQL_ASCII"
+
 // use is what a connection is for. The zero value is for nothing.
 type use int
 
@@ -171,7 +175,7 @@ func settings(u use) (names, values []string) {
 		{"default_transaction_read_only", "on"},
 		{"default_transaction_isolation", "read committed"}, // a standby knows no serializable
 		{"default_transaction_deferrable", "off"},
-		{"client_encoding", "UTF8"},
+		{"client_encoding", clientEncoding},
 		{"standard_conforming_strings", "on"},
 		{"search_path", "pg_catalog"}, // for operators, which the statements do not qualify
 		{"work_mem", "32MB"},

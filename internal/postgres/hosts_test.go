@@ -22,6 +22,7 @@ func at(t testing.TB, format string, args ...any) *postgres.Server {
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.Start()
 	t.Cleanup(s.Close)
 	return s
 }

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -39,7 +40,7 @@ func (s self) String() string {
 // given up, also when it was there first.
 type peers struct {
 	mu       sync.Mutex // guards the rest; no I/O under it
-	acting   peer
+	acting   []peer     // the newest last; there may be two while one is replaced
 	scraping peer
 }
 
@@ -56,14 +57,14 @@ func (p peer) alive() bool { return p.wire != nil && !p.wire.isClosed() }
 // alive, or has to go if it is of another server.
 func (p *peers) opened(acting peer) {
 	p.mu.Lock()
-	before, scraping := p.acting, p.scraping
-	p.acting = acting
+	before, scraping := len(p.acting), p.scraping
+	p.acting = append(slices.DeleteFunc(p.acting, func(a peer) bool { return !a.alive() }), acting)
 	p.mu.Unlock()
 	switch {
 	case !scraping.alive():
 	case !scraping.sameServer(acting.self):
 		_ = scraping.wire.Close()
-	case before.wire != nil:
+	case before > 0:
 		scraping.wire.doubt()
 	}
 }
@@ -73,20 +74,28 @@ func (p *peers) opened(acting peer) {
 func (p *peers) admit(scraping peer) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.acting.alive() && !p.acting.sameServer(scraping.self) {
+	if acting, ok := p.reference(); ok && !acting.sameServer(scraping.self) {
 		return fmt.Errorf("%w: its connections lead to two servers: acting is on %s, scraping on %s; the connection string must name one server",
-			session.ErrUnreachable, p.acting.self, scraping.self)
+			session.ErrUnreachable, acting.self, scraping.self)
 	}
 	p.scraping = scraping
 	return nil
+}
+
+// reference is the newest acting connection that is still open. It needs p.mu.
+func (p *peers) reference() (peer, bool) {
+	for _, acting := range slices.Backward(p.acting) {
+		if acting.alive() {
+			return acting, true
+		}
+	}
+	return peer{}, false
 }
 
 // address is where the acting connection is, if there is one.
 func (p *peers) address() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if !p.acting.alive() {
-		return ""
-	}
-	return p.acting.address
+	acting, _ := p.reference()
+	return acting.address
 }
