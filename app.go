@@ -34,11 +34,16 @@ const (
 	pageDecisions = 200 // lines of the ledger
 )
 
+// connectionAttempts is how many connections to servers may be on the way in
+// at a time.
+const connectionAttempts = 16
+
 // app is everything that runs.
 type app struct {
 	flags    flags
 	logger   log.Logger
 	registry *prometheus.Registry
+	dials    *postgres.Dials
 	ledger   *ledger.Ledger
 	webhook  *webhook.Handler
 	scrape   atomic.Pointer[collector.Settings]
@@ -63,6 +68,7 @@ func newApp(f flags, logger log.Logger) (*app, error) {
 	a := &app{
 		flags: f, logger: logger,
 		registry: prometheus.NewRegistry(),
+		dials:    postgres.NewDials(connectionAttempts),
 		servers:  map[string]*postgres.Server{},
 		reloadOK: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "pgbailiff_config_last_reload_successful",
@@ -149,7 +155,7 @@ func (a *app) apply(cfg *config.Config) error {
 			servers[sc.Name] = old
 			continue
 		}
-		server, err := postgres.New(sc, a.logger)
+		server, err := postgres.New(sc, a.dials, a.logger)
 		if err != nil {
 			return fmt.Errorf("servers[%d]: %w", i, err)
 		}

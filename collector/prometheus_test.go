@@ -32,7 +32,7 @@ func TestPrometheusTakesEverySample(t *testing.T) {
 	pg.Exec(t, "create table stock (item int primary key, n int)", "insert into stock values (1, 1), (2, 1)", "grant all on stock to public")
 	var lines bytes.Buffer
 	logger := log.NewLogfmtLogger(log.NewSyncWriter(&lines))
-	orders, err := postgres.New(postgres.Config{Name: "orders", DSN: pg.DSN("monsig")}, logger)
+	orders, err := postgres.New(postgres.Config{Name: "orders", DSN: pg.DSN("monsig")}, postgres.NewDials(16), logger)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -110,7 +110,7 @@ func TestRightPidWrongServer(t *testing.T) {
 
 func TestServerThatIsNotMeant(t *testing.T) {
 	srv, other := pgtest.Start(t), pgtest.Start(t)
-	s, err := postgres.New(postgres.Config{Name: "billing", DSN: other.DSN("monsig")}, log.NewNopLogger())
+	s, err := postgres.New(postgres.Config{Name: "billing", DSN: other.DSN("monsig")}, postgres.NewDials(16), log.NewNopLogger())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -57,7 +57,7 @@ func compile(t testing.TB, rc ...policy.RuleConfig) *policy.Policy {
 
 func newBailiff(t testing.TB, srv *pgtest.Server, role string, opts ...option) *bailiff {
 	t.Helper()
-	s, err := postgres.New(postgres.Config{Name: "orders", DSN: srv.DSN(role)}, log.NewNopLogger())
+	s, err := postgres.New(postgres.Config{Name: "orders", DSN: srv.DSN(role)}, postgres.NewDials(16), log.NewNopLogger())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,12 +7,9 @@
 package postgres
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"net"
-	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -32,6 +29,9 @@ const (
 	keepWarmEvery    = 10 * time.Second
 )
 
+// statementCache is more than the number of our statements.
+const statementCache = 64
+
 // Config is one element of the configuration's "servers".
 type Config struct {
 	// Name is the value of the server label. Default: host:port.
@@ -45,7 +45,7 @@ type Config struct {
 
 // Resolve checks the connection string and gives the server its name.
 func (c Config) Resolve() (Config, error) {
-	cc, err := c.connConfig()
+	cc, err := c.target()
 	if err != nil {
 		return c, err
 	}
@@ -58,54 +58,26 @@ func (c Config) Resolve() (Config, error) {
 	return c, nil
 }
 
-func (c Config) connConfig() (*pgx.ConnConfig, error) {
+// target reads the connection string, and the libpq environment for what it
+// leaves out.
+func (c Config) target() (*target, error) {
 	cc, err := pgx.ParseConfig(c.DSN)
 	if err != nil {
 		return nil, parseError(err)
 	}
-	if cc.ConnectTimeout == 0 || cc.ConnectTimeout > connectTimeout {
-		cc.ConnectTimeout = connectTimeout
-	}
-	dialer := &net.Dialer{KeepAliveConfig: net.KeepAliveConfig{
-		Enable: true, Idle: 15 * time.Second, Interval: 5 * time.Second, Count: 3,
-	}}
-	cc.DialFunc = dialer.DialContext
-	maps.Copy(cc.RuntimeParams, map[string]string{
-		"application_name":                    ApplicationName,
-		"statement_timeout":                   milliseconds(statementTimeout),
-		"lock_timeout":                        milliseconds(statementTimeout),
-		"idle_in_transaction_session_timeout": milliseconds(scrapeTimeout),
-		"idle_session_timeout":                "0",
-		"default_transaction_read_only":       "on",
-		"client_encoding":                     "UTF8",
-		"work_mem":                            "32MB",
-		"jit":                                 "off",
-		"plan_cache_mode":                     "force_generic_plan",
-	})
-	return cc, nil
-}
-
-// connect opens one connection and asks who we are there.
-func (c Config) connect(ctx context.Context, params map[string]string) (*pgx.Conn, error) {
-	cc, err := c.connConfig()
-	if err != nil {
+	to := &target{ConnConfig: cc}
+	if err := to.applyKeywords(); err != nil {
 		return nil, err
 	}
-	maps.Copy(cc.RuntimeParams, params)
-	if c.PasswordFile != "" {
-		secret, err := os.ReadFile(c.PasswordFile)
-		if err != nil {
-			return nil, fmt.Errorf("read password_file: %w", err)
-		}
-		cc.Password = strings.TrimRight(string(secret), "\r\n")
-	}
-	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
-	defer cancel()
-	conn, err := pgx.ConnectConfig(ctx, cc)
-	if err != nil {
-		return nil, err
-	}
-	return conn, nil
+	// These two disturb neither libpq's own checks nor a pooler; everything else
+	// is set on the open connection.
+	to.RuntimeParams["application_name"] = ApplicationName
+	to.RuntimeParams["client_encoding"] = clientEncoding
+	to.DialFunc = dialer()
+	// pgx reads its own options from the connection string, too.
+	to.DefaultQueryExecMode = pgx.QueryExecModeCacheStatement
+	to.StatementCacheCapacity = statementCache
+	return to, nil
 }
 
 // parseError keeps pgx's reason and drops the connection string around it,
@@ -123,4 +95,8 @@ func parseError(err error) error {
 
 func milliseconds(d time.Duration) string {
 	return strconv.FormatInt(d.Milliseconds(), 10)
+}
+
+func seconds(d time.Duration) string {
+	return strconv.Itoa(int(d.Seconds()))
 }

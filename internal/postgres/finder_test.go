@@ -11,7 +11,7 @@ import (
 
 // While a server is down nobody asks the questions; they must not pile up.
 func TestQuestionsToADownServerAreForgotten(t *testing.T) {
-	s, err := New(Config{Name: "down", DSN: "postgresql://nobody@127.0.0.1:1/postgres"}, log.NewNopLogger())
+	s, err := New(Config{Name: "down", DSN: "postgresql://nobody@127.0.0.1:1/postgres"}, NewDials(16), log.NewNopLogger())
 	if err != nil {
 		t.Fatal(err)
 	}

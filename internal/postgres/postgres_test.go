@@ -18,7 +18,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // start returns our side of a server, as the role.
 func start(t testing.TB, srv *pgtest.Server, role string) *postgres.Server {
 	t.Helper()
-	s, err := postgres.New(postgres.Config{Name: "orders", DSN: srv.DSN(role)}, log.NewNopLogger())
+	s, err := postgres.New(postgres.Config{Name: "orders", DSN: srv.DSN(role)}, postgres.NewDials(16), log.NewNopLogger())
 	if err != nil {
 		t.Fatal(err)
 	}

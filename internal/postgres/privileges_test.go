@@ -16,7 +16,7 @@ import (
 func TestMissingPrivilegesAreToldOnce(t *testing.T) {
 	srv := pgtest.Start(t)
 	var lines bytes.Buffer
-	s, err := postgres.New(postgres.Config{Name: "orders", DSN: srv.DSN("nopriv")}, log.NewLogfmtLogger(log.NewSyncWriter(&lines)))
+	s, err := postgres.New(postgres.Config{Name: "orders", DSN: srv.DSN("nopriv")}, postgres.NewDials(16), log.NewLogfmtLogger(log.NewSyncWriter(&lines)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,7 +59,7 @@ func TestTheGrantNamesTheRole(t *testing.T) {
 	srv := pgtest.Start(t)
 	srv.Exec(t, `create role "o""brien x" login`)
 	var lines bytes.Buffer
-	s, err := postgres.New(postgres.Config{Name: "orders", DSN: srv.DSN(`o%22brien%20x`)}, log.NewJSONLogger(log.NewSyncWriter(&lines)))
+	s, err := postgres.New(postgres.Config{Name: "orders", DSN: srv.DSN(`o%22brien%20x`)}, postgres.NewDials(16), log.NewJSONLogger(log.NewSyncWriter(&lines)))
 	if err != nil {
 		t.Fatal(err)
 	}

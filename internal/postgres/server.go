@@ -2,12 +2,16 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
+	"github.com/jackc/pgx/v5"
 )
 
 // Server is one PostgreSQL server: a warm connection for acting, and one for
@@ -22,13 +26,21 @@ type Server struct {
 	scraper *scraper
 	watcher *watcher
 
+	dials   *Dials
+	failing atomic.Bool // the last attempt to connect failed
+	peers   peers
+
 	life context.Context // ends at Close
 	end  context.CancelFunc
 	done sync.WaitGroup
 }
 
-// New checks the configuration; it does not connect.
-func New(cfg Config, logger log.Logger) (*Server, error) {
+// New checks the configuration; it does not connect. All servers share one
+// Dials.
+func New(cfg Config, dials *Dials, logger log.Logger) (*Server, error) {
+	if dials == nil {
+		return nil, errors.New("no limit of connection attempts")
+	}
 	cfg, err := cfg.Resolve()
 	if err != nil {
 		return nil, err
@@ -37,10 +49,11 @@ func New(cfg Config, logger log.Logger) (*Server, error) {
 		name:   cfg.Name,
 		cfg:    cfg,
 		logger: log.With(logger, "server", cfg.Name),
-		acting: newActing(cfg),
+		dials:  dials,
 	}
 	s.life, s.end = context.WithCancel(context.Background())
-	s.scraper = newScraper(cfg, s.logger)
+	s.acting = newActing(func(ctx context.Context) (*pgx.Conn, self, error) { return s.connect(ctx, forActing) })
+	s.scraper = newScraper(cfg, func(ctx context.Context) (*pgx.Conn, self, error) { return s.connect(ctx, forScraping) }, s.logger)
 	s.watcher = newWatcher(s.look)
 	return s, nil
 }
@@ -71,8 +84,6 @@ func (s *Server) Close() {
 // keepWarm pings the acting connection, and says in the log when a server
 // comes and goes, once each.
 func (s *Server) keepWarm(ctx context.Context) {
-	ticker := time.NewTicker(keepWarmEvery)
-	defer ticker.Stop()
 	up := true
 	for {
 		err := s.acting.ping(ctx)
@@ -86,10 +97,14 @@ func (s *Server) keepWarm(ctx context.Context) {
 			level.Info(s.logger).Log("msg", "Server reachable again")
 		}
 		up = err == nil
+		pause := keepWarmEvery
+		if !up { // servers that failed together do not come back together
+			pause -= rand.N(keepWarmEvery / 2)
+		}
 		select {
 		case <-ctx.Done():
 			return
-		case <-ticker.C:
+		case <-time.After(pause):
 		}
 	}
 }

@@ -1,5 +1,7 @@
 -- What the server is, what we may do there, and the prepared transactions by
 -- database.
+-- The role is the one that was set, if any: PostgreSQL asks it, and not the one
+-- that logged in, for the privileges to see and to signal.
 -- datname is NULL in the one row that holds the rest when there are none.
 SELECT pg_catalog.current_setting('max_connections')::int8              AS max_connections,
        pg_catalog.pg_is_in_recovery()                                   AS in_recovery,
@@ -20,4 +22,4 @@ LEFT JOIN (
   FROM pg_catalog.pg_prepared_xacts AS x
   GROUP BY x.database
 ) AS p ON true
-WHERE r.rolname = SESSION_USER
+WHERE r.rolname = CURRENT_USER

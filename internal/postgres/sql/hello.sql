@@ -1,5 +1,10 @@
--- Asked once, on each new connection: who we are here, and which server this is.
+-- Asked first on each new connection, before our settings are made: who we are
+-- here, and which server this is.
+-- The role is the one that logged in, which pg_stat_activity shows as usesysid
+-- also when another one was set since.
 SELECT r.oid,
-       (SELECT c.system_identifier::text FROM pg_catalog.pg_control_system() AS c) AS system_identifier
+       pg_catalog.pg_backend_pid()                                             AS pid,
+       pg_catalog.pg_postmaster_start_time()                                   AS started,
+       pg_catalog.has_function_privilege('pg_catalog.pg_control_system()', 'EXECUTE') AS may_identify
 FROM pg_catalog.pg_roles AS r
-WHERE r.rolname = SESSION_USER
+WHERE r.rolname OPERATOR(pg_catalog.=) SESSION_USER
