@@ -84,13 +84,13 @@ func (a *acting) do(ctx context.Context, j job) error {
 }
 
 func notReached(ctx context.Context) error {
-	return connectError(fmt.Errorf("wait for the acting connection: %w", context.Cause(ctx)))
+	return unsent{fmt.Errorf("%w: wait for the acting connection: %w", session.ErrUnreachable, context.Cause(ctx))}
 }
 
 func (a *acting) try(ctx context.Context, fn func(context.Context, *pgx.Conn, self) error) error {
 	if a.conn == nil || a.conn.IsClosed() {
 		if err := a.open(ctx); err != nil {
-			return err
+			return unsent{err}
 		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, statementTimeout+time.Second)
