@@ -13,7 +13,10 @@ import (
 )
 
 // SQLSTATEs that mean something else than "the server could not be asked".
-const insufficientPrivilege = "42501"
+const (
+	insufficientPrivilege = "42501"
+	lockNotAvailable      = "55P03"
+)
 
 // classify says what an error of a statement means for the one who asked. An
 // error that PostgreSQL itself reported stays what it is, unless it says that
@@ -24,6 +27,9 @@ func classify(err error) error {
 	}
 	var pg *pgconn.PgError
 	if !errors.As(err, &pg) {
+		if pgconn.SafeToRetry(err) {
+			err = unsent{err}
+		}
 		return fmt.Errorf("%w: %w", session.ErrUnreachable, err)
 	}
 	switch {
@@ -43,7 +49,7 @@ func temporary(code string) bool {
 	case "08", "53", "57", "58":
 		return true
 	}
-	return code == "55P03"
+	return code == lockNotAvailable
 }
 
 // connectError marks everything that can go wrong on the way in. A wrong
@@ -54,6 +60,13 @@ func connectError(err error) error {
 	}
 	return fmt.Errorf("%w: %w", session.ErrUnreachable, oneLine{err})
 }
+
+// unsent marks an error that came before the statement had reached the server.
+type unsent struct{ error }
+
+func (e unsent) Is(target error) bool { return target == session.ErrNotSent }
+
+func (e unsent) Unwrap() error { return e.error }
 
 // oneLine says once, and in one line, what pgx says for each address and each
 // kind of encryption that it tried.
