@@ -128,10 +128,6 @@ func (r *scraper) readActivity(ctx context.Context, opts session.SnapshotOptions
 	if err := r.readSnapshot(ctx, opts, clock, &snapshot); err != nil {
 		return session.Snapshot{}, classify(err)
 	}
-	snapshot.Blocking = true
-	for _, c := range snapshot.Counts {
-		snapshot.Blocking = snapshot.Blocking && c.WaitEventType != "Lock"
-	}
 	return snapshot, nil
 }
 

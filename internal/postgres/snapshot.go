@@ -44,6 +44,7 @@ func (r *scraper) readSnapshot(ctx context.Context, opts session.SnapshotOptions
 		return err
 	}
 	row.finish()
+	to.Blocking = !row.waits && to.Hidden == 0
 	r.delta = next
 	if to.Connections < worthwhile || !to.Facts.CanSee { // hidden times cannot tell who has changed
 		r.delta = delta{}
@@ -58,6 +59,7 @@ type snapshotRow struct {
 	sessions int64
 	at       stamps
 	now      *time.Time
+	waits    bool // somebody waits for a lock, a session or not
 }
 
 func (r *snapshotRow) targets() []any {
@@ -71,6 +73,7 @@ func (r *snapshotRow) targets() []any {
 
 // count adds the row to the snapshot.
 func (r *snapshotRow) count() {
+	r.waits = r.waits || r.s.WaitEventType == waitsForLock
 	switch {
 	case r.s.PID == 0:
 		r.idle(r.s, r.sessions)
