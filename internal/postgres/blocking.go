@@ -83,14 +83,17 @@ func (r *scraper) readSessions(ctx context.Context, opts session.SnapshotOptions
 	known := map[int32]session.Session{}
 	s := session.Session{ID: session.ID{Server: r.cfg.Name}}
 	var at stamps
+	var encoding string
+	names := encodingOf(r.conn)
 	_, err = pgx.ForEachRow(rows, []any{
 		&s.PID, &at.backendStart, &s.Datname, &s.Usename, &s.ApplicationName, &s.ClientAddr,
 		&s.State, &at.queryStart, &at.xactStart, &at.stateChange,
-		&s.WaitEventType, &s.WaitEvent, &s.QueryID, &s.Query, &s.BackendType, &s.LeaderPID, &s.Own,
+		&s.WaitEventType, &s.WaitEvent, &s.QueryID, &s.Query, &encoding, &s.BackendType, &s.LeaderPID, &s.Own,
 	}, func() error {
 		row := s
 		at.into(&row)
 		blankFastpath(&row)
+		validTexts(&row, names, encoding)
 		known[row.PID] = row
 		return nil
 	})

@@ -31,7 +31,7 @@ func (r *scraper) readSnapshot(ctx context.Context, opts session.SnapshotOptions
 	}
 	since := clock.Add(-margin)
 	next := delta{since: &since}
-	row := snapshotRow{tally: newTally(opts, to)}
+	row := snapshotRow{tally: newTally(opts, to), names: encodingOf(r.conn)}
 	row.s.Server = r.cfg.Name
 	_, err = pgx.ForEachRow(rows, row.targets(), func() error {
 		if row.s.PID > 0 {
@@ -55,7 +55,9 @@ func (r *scraper) readSnapshot(ctx context.Context, opts session.SnapshotOptions
 // snapshotRow is a row of snapshot.sql.
 type snapshotRow struct {
 	*tally
+	names    string // their encoding
 	s        session.Session
+	encoding string // of its database
 	sessions int64
 	at       stamps
 	now      *time.Time
@@ -67,7 +69,7 @@ func (r *snapshotRow) targets() []any {
 		&r.s.PID, &r.sessions, &r.at.backendStart, &r.s.Datname, &r.s.Usename, &r.s.Superuser,
 		&r.s.ApplicationName, &r.s.ClientAddr, &r.s.BackendType, &r.s.Own,
 		&r.s.State, &r.at.queryStart, &r.at.xactStart, &r.at.stateChange,
-		&r.s.WaitEventType, &r.s.WaitEvent, &r.s.QueryID, &r.s.Query, &r.now,
+		&r.s.WaitEventType, &r.s.WaitEvent, &r.s.QueryID, &r.s.Query, &r.encoding, &r.now,
 	}
 }
 
@@ -76,7 +78,9 @@ func (r *snapshotRow) count() {
 	r.waits = r.waits || r.s.WaitEventType == waitsForLock
 	switch {
 	case r.s.PID == 0:
-		r.idle(r.s, r.sessions)
+		s := r.s
+		validTexts(&s, r.names, r.encoding)
+		r.idle(s, r.sessions)
 	case r.s.BackendType == "" && r.s.Usename != "":
 		r.to.Connections++
 		r.to.Hidden++
@@ -87,8 +91,16 @@ func (r *snapshotRow) count() {
 		r.at.into(&s)
 		blankFastpath(&s)
 		s.QueryTruncated = int64(len(s.Query)) >= r.to.Facts.TextBytes-longestRune
+		validTexts(&s, r.names, r.encoding)
 		r.session(s, *r.now)
 	}
+}
+
+// validTexts makes valid UTF-8 of names and of the statement, which is in the
+// encoding of its own database.
+func validTexts(s *session.Session, names, text string) {
+	s.Datname, s.Usename = validText(names, s.Datname), validText(names, s.Usename)
+	s.Query = validText(text, s.Query)
 }
 
 // longestRune: the server cuts a text at a character boundary, one byte short of
@@ -117,7 +129,7 @@ func (r *scraper) readFacts(ctx context.Context, to *session.Snapshot) (clock ti
 		&f.Role, &f.CanSignal, &f.CanSee, &datname, &prepared.Count, &prepared.Oldest,
 	}, func() error {
 		if datname != nil {
-			prepared.Datname = *datname
+			prepared.Datname = validText(encodingOf(r.conn), *datname)
 			f.Prepared = append(f.Prepared, prepared)
 		}
 		return nil
@@ -125,6 +137,7 @@ func (r *scraper) readFacts(ctx context.Context, to *session.Snapshot) (clock ti
 	if err != nil {
 		return clock, err
 	}
+	f.Role = validText(encodingOf(r.conn), f.Role)
 	to.Facts = f
 	r.tellPrivileges(f)
 	return clock, nil

@@ -11,6 +11,7 @@ SELECT s.pid, s.backend_start, coalesce(d.datname, '')::text AS datname,
        coalesce(s.wait_event_type, '') AS wait_event_type, coalesce(s.wait_event, '') AS wait_event,
        coalesce(s.query_id, 0) AS query_id,
        CASE WHEN $2::bool AND s.state <> 'fastpath function call' THEN coalesce(s.query, '') ELSE '' END AS query,
+       coalesce(pg_catalog.pg_encoding_to_char(d.encoding), '')::text AS encoding,
        coalesce(s.backend_type, '') AS backend_type, coalesce(s.leader_pid, 0) AS leader_pid,
        s.pid = pg_catalog.pg_backend_pid()
          OR coalesce(s.usesysid = $3::oid AND s.application_name = 'pgbailiff', false) AS own
