@@ -17,20 +17,18 @@ var (
 	factsSQL string
 )
 
-// worthwhile is from how many connections on it pays to find out first who can
-// have changed.
-const worthwhile = 200
-
-// readSnapshot reads the activity and remembers what the next one needs. clock
-// is a time of the server's before this one.
-func (r *scraper) readSnapshot(ctx context.Context, opts session.SnapshotOptions, clock time.Time, to *session.Snapshot) error {
+// readSnapshot reads the activity and remembers what the next one needs. now is
+// before it.
+func (r *scraper) readSnapshot(ctx context.Context, opts session.SnapshotOptions, now clocks, to *session.Snapshot) error {
 	minAge := time.Duration(opts.MinAge * float64(time.Second))
-	rows, err := r.conn.Query(ctx, snapshotSQL, minAge, opts.Text, r.self.role, r.delta.since, r.delta.pids)
+	if !r.delta.holds(now) {
+		r.delta = delta{}
+	}
+	rows, err := r.conn.Query(ctx, snapshotSQL, minAge, opts.Text, r.self.role, r.delta.since(), r.delta.pids)
 	if err != nil {
 		return err
 	}
-	since := clock.Add(-margin)
-	next := delta{since: &since}
+	next := r.delta.next(now)
 	row := snapshotRow{tally: newTally(opts, to), names: encodingOf(r.conn)}
 	row.s.Server = r.cfg.Name
 	_, err = pgx.ForEachRow(rows, row.targets(), func() error {
@@ -46,7 +44,7 @@ func (r *scraper) readSnapshot(ctx context.Context, opts session.SnapshotOptions
 	row.finish()
 	to.Blocking = !row.waits && to.Hidden == 0
 	r.delta = next
-	if to.Connections < worthwhile || !to.Facts.CanSee { // hidden times cannot tell who has changed
+	if to.Connections < r.worthwhile || !to.Facts.CanSee { // hidden times cannot tell who has changed
 		r.delta = delta{}
 	}
 	return nil
@@ -116,16 +114,17 @@ func blankFastpath(s *session.Session) {
 }
 
 // readFacts reads what the server is and what we may do there, and its clock.
-func (r *scraper) readFacts(ctx context.Context, to *session.Snapshot) (clock time.Time, _ error) {
+func (r *scraper) readFacts(ctx context.Context, to *session.Snapshot) (now clocks, _ error) {
+	now.before = time.Now()
 	rows, err := r.conn.Query(ctx, factsSQL)
 	if err != nil {
-		return clock, err
+		return now, err
 	}
 	f := session.Facts{SystemIdentifier: r.self.systemIdentifier}
 	var datname *string
 	var prepared session.Prepared
 	_, err = pgx.ForEachRow(rows, []any{
-		&f.MaxConnections, &f.InRecovery, &f.PostmasterStart, &clock, &f.TextBytes, &f.Version,
+		&f.MaxConnections, &f.InRecovery, &f.PostmasterStart, &now.server, &f.TextBytes, &f.Version,
 		&f.Role, &f.CanSignal, &f.CanSee, &datname, &prepared.Count, &prepared.Oldest,
 	}, func() error {
 		if datname != nil {
@@ -135,10 +134,11 @@ func (r *scraper) readFacts(ctx context.Context, to *session.Snapshot) (clock ti
 		return nil
 	})
 	if err != nil {
-		return clock, err
+		return now, err
 	}
+	now.after = time.Now()
 	f.Role = validText(encodingOf(r.conn), f.Role)
 	to.Facts = f
 	r.tellPrivileges(f)
-	return clock, nil
+	return now, nil
 }

@@ -9,9 +9,11 @@
 --
 -- Reading a backend's row costs some 10 microseconds, reading one of its times a
 -- hundredth of that. Where there are many backends, only those are read that can
--- have changed: the ones of $5, the ones that are in a transaction, and the ones that
--- have begun a statement or their session since $4. Every other one was idle then
--- and is idle now. When too many can have changed, all are read.
+-- have changed: the ones of $5, the ones that are in a transaction, the ones that
+-- have begun a statement or their session since $4, and the ones that show no
+-- statement: a session that has run none yet, one that has turned track_activities
+-- off, or no session at all. Every other one was idle then and is idle now. When
+-- too many can have changed, all are read.
 --
 -- A row stands for one backend, or, with pid 0, for a number of idle client
 -- sessions of one database; a database that accepts connections has at least one
@@ -21,6 +23,8 @@ WITH backend AS MATERIALIZED (
          pg_catalog.pg_stat_get_backend_dbid(i) AS datid,
          coalesce(pg_catalog.pg_stat_get_backend_xact_start(i) IS NOT NULL
            OR pg_catalog.pg_stat_get_backend_activity_start(i) >= $4::timestamptz
+           OR pg_catalog.pg_stat_get_backend_activity_start(i) IS NULL
+              AND pg_catalog.pg_stat_get_backend_dbid(i) <> 0
            OR pg_catalog.pg_stat_get_backend_start(i) >= $4::timestamptz
            OR pg_catalog.pg_stat_get_backend_pid(i) = ANY ($5::int4[]), false) AS changed
   FROM pg_catalog.pg_stat_get_backend_idset() AS i
