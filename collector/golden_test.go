@@ -151,10 +151,10 @@ func TestHostileLabels(t *testing.T) {
 // Names that differ in what is no valid text become one name, and one series.
 func TestNamesThatBecomeOne(t *testing.T) {
 	s := quiet()
-	for _, name := range []string{"a\xff", "a\xfe"} {
+	for i, name := range []string{"a\xff", "a\xfe"} {
 		s.Databases = append(s.Databases, name)
 		s.Counts = append(s.Counts, session.Count{Datname: name, State: session.StateActive, WaitEventType: "IO", Backends: 2})
-		s.Facts.Prepared = append(s.Facts.Prepared, session.Prepared{Datname: name, Count: 3, Oldest: 5})
+		s.Facts.Prepared = append(s.Facts.Prepared, session.Prepared{Datname: name, Count: 3, Oldest: float64(5 - i)})
 	}
 	text := scrape(t, config(), server(s))
 	for _, want := range []string{

@@ -79,8 +79,8 @@ func (c *Collector) lasting(is func(session.Aged) (bool, float64), old func(sess
 
 // lockWaits are the sessions that have waited for a lock for long enough. If
 // there was no time to find out who they are, all that wait are over the limit.
-// Of the first waiters it is known whether they are sessions; one that is not,
-// like a parallel worker, is not over the limit either.
+// Of the first waiters it is known whether they are sessions that still wait;
+// one that is not, like a replication worker, is not over the limit either.
 func (c *Collector) lockWaits(snapshot session.Snapshot) (members []member, total int64) {
 	long := func(age float64) bool { return age >= c.cfg.MinDuration.Seconds() }
 	for _, w := range snapshot.LockWaits {

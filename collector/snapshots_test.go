@@ -92,7 +92,7 @@ func rich() session.Snapshot {
 		Blocking:    true,
 		Waiters: []session.Waiter{
 			{PID: 43, Age: 61.25, Object: "t", Blockers: []int32{45}},
-			{PID: 71, Age: 30, Object: "t", Blockers: []int32{43}}, // a parallel worker
+			{PID: 71, Age: 30, Object: "t", Blockers: []int32{43}}, // a replication worker
 			{PID: 44, Age: 19.5, Object: "u", Blockers: []int32{0, 70}},
 		},
 		LockWaits: []session.LockWait{

@@ -1,11 +1,9 @@
 package postgres
 
 import (
-	"cmp"
 	"context"
 	_ "embed"
 	"errors"
-	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -43,56 +41,41 @@ func (r *scraper) readBlocking(ctx context.Context, opts session.SnapshotOptions
 		return err
 	}
 	defer func() { err = errors.Join(err, r.limit(ctx, scrapeTimeout)) }()
-	rows, err := r.conn.Query(ctx, locksSQL, maxAsked)
+	seen, err := r.readLocks(ctx)
 	if err != nil {
 		return err
 	}
-	to.Waiters, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (session.Waiter, error) {
-		var w session.Waiter
-		err := row.Scan(&w.PID, &w.Age, &w.Object, &w.Blockers)
-		w.Age = max(0, w.Age)
-		return w, err
-	})
+	known, err := r.readSessions(ctx, opts, seen.pids(opts.MaxSessions))
 	if err != nil {
 		return err
 	}
-	behind := session.Roots(to.Waiters)
-	longest := to.Waiters[:min(len(to.Waiters), opts.MaxSessions)]
-	known, err := r.readSessions(ctx, opts, longest, behind)
-	if err != nil {
-		return err
-	}
-	for _, w := range longest {
-		if s, ok := known[w.PID]; ok && s.BackendType == session.BackendTypeClient && !s.Own {
-			to.LockWaits = append(to.LockWaits, session.LockWait{Session: s, Age: w.Age})
-		}
-	}
-	for pid, n := range behind {
-		s, ok := known[pid]
-		if !ok && pid != session.PreparedTransaction || s.Own {
-			continue
-		}
-		s.Server = r.cfg.Name
-		to.Blockers = append(to.Blockers, session.Blocker{Session: s, Behind: n})
-	}
-	slices.SortFunc(to.Blockers, func(a, b session.Blocker) int {
-		return cmp.Or(cmp.Compare(b.Behind, a.Behind), cmp.Compare(a.PID, b.PID))
-	})
+	seen.into(to, opts.MaxSessions, known)
 	to.Blocking = true
 	return nil
 }
 
-// readSessions reads the rows of some waiters and of all root blockers.
-func (r *scraper) readSessions(ctx context.Context, opts session.SnapshotOptions, waiters []session.Waiter, behind map[int32]int) (map[int32]session.Session, error) {
-	var pids []int32
-	for _, w := range waiters {
-		pids = append(pids, w.PID)
+// readLocks reads who waits, as processes.
+func (r *scraper) readLocks(ctx context.Context) (locks, error) {
+	var seen locks
+	rows, err := r.conn.Query(ctx, locksSQL, maxAsked)
+	if err != nil {
+		return seen, err
 	}
-	for pid := range behind {
-		if pid > 0 {
-			pids = append(pids, pid)
+	waiters, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (w waiter, err error) {
+		var since *time.Time
+		err = row.Scan(&w.process, &w.PID, &since, &w.Age, &w.Object, &w.Blockers, &seen.asked)
+		if since != nil {
+			w.since = *since
 		}
-	}
+		w.Age = max(0, w.Age)
+		return w, err
+	})
+	seen.found(waiters)
+	return seen, err
+}
+
+// readSessions reads the rows of some backends.
+func (r *scraper) readSessions(ctx context.Context, opts session.SnapshotOptions, pids []int32) (map[int32]session.Session, error) {
 	rows, err := r.conn.Query(ctx, sessionsSQL, pids, opts.Text, r.self.role)
 	if err != nil {
 		return nil, err
@@ -100,14 +83,17 @@ func (r *scraper) readSessions(ctx context.Context, opts session.SnapshotOptions
 	known := map[int32]session.Session{}
 	s := session.Session{ID: session.ID{Server: r.cfg.Name}}
 	var at stamps
+	var encoding string
+	names := encodingOf(r.conn)
 	_, err = pgx.ForEachRow(rows, []any{
 		&s.PID, &at.backendStart, &s.Datname, &s.Usename, &s.ApplicationName, &s.ClientAddr,
 		&s.State, &at.queryStart, &at.xactStart, &at.stateChange,
-		&s.WaitEventType, &s.WaitEvent, &s.QueryID, &s.Query, &s.BackendType, &s.Own,
+		&s.WaitEventType, &s.WaitEvent, &s.QueryID, &s.Query, &encoding, &s.BackendType, &s.LeaderPID, &s.Own,
 	}, func() error {
 		row := s
 		at.into(&row)
 		blankFastpath(&row)
+		validTexts(&row, names, encoding)
 		known[row.PID] = row
 		return nil
 	})

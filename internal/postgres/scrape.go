@@ -3,7 +3,6 @@ package postgres
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
@@ -29,7 +28,8 @@ type scraper struct {
 	delta delta
 	told  privileges
 
-	closed bool
+	worthwhile int64 // see the constant
+	closed     bool
 }
 
 // privileges are what was last said about them in the log.
@@ -39,7 +39,7 @@ type privileges struct {
 }
 
 func newScraper(cfg Config, connect func(context.Context) (*pgx.Conn, self, error), logger log.Logger) *scraper {
-	return &scraper{cfg: cfg, connect: connect, logger: logger, sem: make(chan struct{}, 1)}
+	return &scraper{cfg: cfg, connect: connect, logger: logger, sem: make(chan struct{}, 1), worthwhile: worthwhile}
 }
 
 // stage is what a scrape has found out so far, or why it goes no further.
@@ -99,7 +99,6 @@ func (r *scraper) read(ctx context.Context, opts session.SnapshotOptions, stages
 		snapshot, err = r.readActivity(ctx, opts)
 	}
 	if err != nil {
-		r.delta = delta{}
 		stages <- stage{err: err}
 		return
 	}
@@ -121,16 +120,12 @@ func (r *scraper) readActivity(ctx context.Context, opts session.SnapshotOptions
 		}
 	}
 	snapshot := session.Snapshot{Server: r.cfg.Name}
-	clock, err := r.readFacts(ctx, &snapshot)
+	now, err := r.readFacts(ctx, &snapshot)
 	if err != nil {
 		return session.Snapshot{}, classify(err)
 	}
-	if err := r.readSnapshot(ctx, opts, clock, &snapshot); err != nil {
+	if err := r.readSnapshot(ctx, opts, now, &snapshot); err != nil {
 		return session.Snapshot{}, classify(err)
-	}
-	snapshot.Blocking = true
-	for _, c := range snapshot.Counts {
-		snapshot.Blocking = snapshot.Blocking && c.WaitEventType != "Lock"
 	}
 	return snapshot, nil
 }
@@ -173,15 +168,4 @@ func (r *scraper) close() {
 	if r.conn != nil {
 		_ = closeConn(r.conn)
 	}
-}
-
-// margin covers what lies between the time that a statement has as its start
-// and the instant at which others can see it.
-const margin = time.Second
-
-// delta is what lets the next snapshot read only those backends that can have
-// changed. The zero delta makes it read all.
-type delta struct {
-	since *time.Time
-	pids  []int32 // those that were not plainly idle
 }

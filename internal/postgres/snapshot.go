@@ -17,21 +17,19 @@ var (
 	factsSQL string
 )
 
-// worthwhile is from how many connections on it pays to find out first who can
-// have changed.
-const worthwhile = 200
-
-// readSnapshot reads the activity and remembers what the next one needs. clock
-// is a time of the server's before this one.
-func (r *scraper) readSnapshot(ctx context.Context, opts session.SnapshotOptions, clock time.Time, to *session.Snapshot) error {
+// readSnapshot reads the activity and remembers what the next one needs. now is
+// before it.
+func (r *scraper) readSnapshot(ctx context.Context, opts session.SnapshotOptions, now clocks, to *session.Snapshot) error {
 	minAge := time.Duration(opts.MinAge * float64(time.Second))
-	rows, err := r.conn.Query(ctx, snapshotSQL, minAge, opts.Text, r.self.role, r.delta.since, r.delta.pids)
+	if !r.delta.holds(now) {
+		r.delta = delta{}
+	}
+	rows, err := r.conn.Query(ctx, snapshotSQL, minAge, opts.Text, r.self.role, r.delta.since(), r.delta.pids)
 	if err != nil {
 		return err
 	}
-	since := clock.Add(-margin)
-	next := delta{since: &since}
-	row := snapshotRow{tally: newTally(opts, to)}
+	next := r.delta.next(now)
+	row := snapshotRow{tally: newTally(opts, to), names: encodingOf(r.conn)}
 	row.s.Server = r.cfg.Name
 	_, err = pgx.ForEachRow(rows, row.targets(), func() error {
 		if row.s.PID > 0 {
@@ -44,8 +42,9 @@ func (r *scraper) readSnapshot(ctx context.Context, opts session.SnapshotOptions
 		return err
 	}
 	row.finish()
+	to.Blocking = !row.waits && to.Hidden == 0
 	r.delta = next
-	if to.Connections < worthwhile || !to.Facts.CanSee { // hidden times cannot tell who has changed
+	if to.Connections < r.worthwhile || !to.Facts.CanSee { // hidden times cannot tell who has changed
 		r.delta = delta{}
 	}
 	return nil
@@ -54,10 +53,13 @@ func (r *scraper) readSnapshot(ctx context.Context, opts session.SnapshotOptions
 // snapshotRow is a row of snapshot.sql.
 type snapshotRow struct {
 	*tally
+	names    string // their encoding
 	s        session.Session
+	encoding string // of its database
 	sessions int64
 	at       stamps
 	now      *time.Time
+	waits    bool // somebody waits for a lock, a session or not
 }
 
 func (r *snapshotRow) targets() []any {
@@ -65,15 +67,18 @@ func (r *snapshotRow) targets() []any {
 		&r.s.PID, &r.sessions, &r.at.backendStart, &r.s.Datname, &r.s.Usename, &r.s.Superuser,
 		&r.s.ApplicationName, &r.s.ClientAddr, &r.s.BackendType, &r.s.Own,
 		&r.s.State, &r.at.queryStart, &r.at.xactStart, &r.at.stateChange,
-		&r.s.WaitEventType, &r.s.WaitEvent, &r.s.QueryID, &r.s.Query, &r.now,
+		&r.s.WaitEventType, &r.s.WaitEvent, &r.s.QueryID, &r.s.Query, &r.encoding, &r.now,
 	}
 }
 
 // count adds the row to the snapshot.
 func (r *snapshotRow) count() {
+	r.waits = r.waits || r.s.WaitEventType == waitsForLock
 	switch {
 	case r.s.PID == 0:
-		r.idle(r.s, r.sessions)
+		s := r.s
+		validTexts(&s, r.names, r.encoding)
+		r.idle(s, r.sessions)
 	case r.s.BackendType == "" && r.s.Usename != "":
 		r.to.Connections++
 		r.to.Hidden++
@@ -84,8 +89,16 @@ func (r *snapshotRow) count() {
 		r.at.into(&s)
 		blankFastpath(&s)
 		s.QueryTruncated = int64(len(s.Query)) >= r.to.Facts.TextBytes-longestRune
+		validTexts(&s, r.names, r.encoding)
 		r.session(s, *r.now)
 	}
+}
+
+// validTexts makes valid UTF-8 of names and of the statement, which is in the
+// encoding of its own database.
+func validTexts(s *session.Session, names, text string) {
+	s.Datname, s.Usename = validText(names, s.Datname), validText(names, s.Usename)
+	s.Query = validText(text, s.Query)
 }
 
 // longestRune: the server cuts a text at a character boundary, one byte short of
@@ -101,28 +114,31 @@ func blankFastpath(s *session.Session) {
 }
 
 // readFacts reads what the server is and what we may do there, and its clock.
-func (r *scraper) readFacts(ctx context.Context, to *session.Snapshot) (clock time.Time, _ error) {
+func (r *scraper) readFacts(ctx context.Context, to *session.Snapshot) (now clocks, _ error) {
+	now.before = time.Now()
 	rows, err := r.conn.Query(ctx, factsSQL)
 	if err != nil {
-		return clock, err
+		return now, err
 	}
 	f := session.Facts{SystemIdentifier: r.self.systemIdentifier}
 	var datname *string
 	var prepared session.Prepared
 	_, err = pgx.ForEachRow(rows, []any{
-		&f.MaxConnections, &f.InRecovery, &f.PostmasterStart, &clock, &f.TextBytes, &f.Version,
+		&f.MaxConnections, &f.InRecovery, &f.PostmasterStart, &now.server, &f.TextBytes, &f.Version,
 		&f.Role, &f.CanSignal, &f.CanSee, &datname, &prepared.Count, &prepared.Oldest,
 	}, func() error {
 		if datname != nil {
-			prepared.Datname = *datname
+			prepared.Datname = validText(encodingOf(r.conn), *datname)
 			f.Prepared = append(f.Prepared, prepared)
 		}
 		return nil
 	})
 	if err != nil {
-		return clock, err
+		return now, err
 	}
+	now.after = time.Now()
+	f.Role = validText(encodingOf(r.conn), f.Role)
 	to.Facts = f
 	r.tellPrivileges(f)
-	return clock, nil
+	return now, nil
 }

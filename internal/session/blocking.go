@@ -4,7 +4,8 @@ package session
 // it holds its locks without a backend, and nothing can be signalled.
 const PreparedTransaction int32 = 0
 
-// Waiter is a backend that waits for a lock.
+// Waiter is a backend that waits for a lock, itself or through its parallel
+// workers.
 type Waiter struct {
 	PID int32
 	// Age is for how long, in seconds.
@@ -17,7 +18,8 @@ type Waiter struct {
 }
 
 // Roots returns, for each backend that blocks others and does not wait itself,
-// how many wait behind it, directly or not. Waiters whose blockers are not
+// how many wait behind it, directly or not. A backend may be among the waiters
+// more than once, for itself and for its workers. Waiters whose blockers are not
 // known count behind those of another waiter for the same object. A deadlock
 // has no root.
 func Roots(waiters []Waiter) map[int32]int {

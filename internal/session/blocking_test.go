@@ -62,6 +62,10 @@ func TestRoots(t *testing.T) {
 			[]session.Waiter{waits(2, 1), waits(12, 11), waits(20, 2, 12)},
 			map[int32]int{1: 2, 11: 2},
 		},
+		"a parallel query with two workers": {
+			[]session.Waiter{queue(2, "table", 1), queue(2, "other table", 3), waits(4, 2)},
+			map[int32]int{1: 2, 3: 2},
+		},
 		"blockers named twice": {[]session.Waiter{waits(2, 1, 1, 1)}, map[int32]int{1: 1}},
 		"a prepared transaction": {
 			[]session.Waiter{waits(2, session.PreparedTransaction), waits(3, 2)},

@@ -25,12 +25,13 @@ type Snapshot struct {
 	// Blocking says that the rest is known: nobody waits for a lock, or there
 	// was time to find out who and behind whom.
 	Blocking bool
-	// Waiters wait for a lock, the longest first.
+	// Waiters wait for a lock, the longest first, each once.
 	Waiters []Waiter
-	// LockWaits are the sessions of the first Waiters, as many as were asked
-	// for, parallel workers left out.
+	// LockWaits are the client sessions among the first Waiters, as many as were
+	// asked for, that certainly still wait in the same statement.
 	LockWaits []LockWait
-	// Blockers are the roots: who blocks others and does not wait.
+	// Blockers are the roots: who blocks others and does not wait. Each was in
+	// its transaction, or in none, before the look at the locks already.
 	Blockers []Blocker
 }
 

@@ -3,11 +3,14 @@
 -- The role is the one that was set, if any: PostgreSQL asks it, and not the one
 -- that logged in, for the privileges to see and to signal.
 -- datname is NULL in the one row that holds the rest when there are none.
+-- A size that is no multiple of 1kB is shown as "1500B", which pg_size_bytes reads
+-- from PostgreSQL 16 on only.
 SELECT pg_catalog.current_setting('max_connections')::int8              AS max_connections,
        pg_catalog.pg_is_in_recovery()                                   AS in_recovery,
        pg_catalog.pg_postmaster_start_time()                            AS postmaster_start,
-       statement_timestamp()                                            AS clock,
-       pg_catalog.pg_size_bytes(pg_catalog.current_setting('track_activity_query_size')) AS text_bytes,
+       pg_catalog.statement_timestamp()                                 AS clock,
+       pg_catalog.pg_size_bytes(pg_catalog.regexp_replace(
+         pg_catalog.current_setting('track_activity_query_size'), '(?<=[0-9])B$', '')) AS text_bytes,
        pg_catalog.current_setting('server_version')                     AS version,
        r.rolname::text                                                  AS role,
        r.rolsuper OR pg_catalog.pg_has_role(r.oid, 'pg_signal_backend', 'USAGE') AS can_signal,

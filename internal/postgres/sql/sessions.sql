@@ -1,5 +1,5 @@
--- Single backends of any type, by their pids: those that wait for a lock, and
--- those that others wait for.
+-- Single backends of any type, by their pids: those that wait for a lock, the
+-- leaders of parallel workers among them, and those that others wait for.
 --   $1 int4[]  pids, each greater than 0
 --   $2 bool    whether to return statement texts
 --   $3 oid     our own role
@@ -11,7 +11,8 @@ SELECT s.pid, s.backend_start, coalesce(d.datname, '')::text AS datname,
        coalesce(s.wait_event_type, '') AS wait_event_type, coalesce(s.wait_event, '') AS wait_event,
        coalesce(s.query_id, 0) AS query_id,
        CASE WHEN $2::bool AND s.state <> 'fastpath function call' THEN coalesce(s.query, '') ELSE '' END AS query,
-       coalesce(s.backend_type, '') AS backend_type,
+       coalesce(pg_catalog.pg_encoding_to_char(d.encoding), '')::text AS encoding,
+       coalesce(s.backend_type, '') AS backend_type, coalesce(s.leader_pid, 0) AS leader_pid,
        s.pid = pg_catalog.pg_backend_pid()
          OR coalesce(s.usesysid = $3::oid AND s.application_name = 'pgbailiff', false) AS own
 FROM pg_catalog.unnest($1::int4[]) AS target(pid)

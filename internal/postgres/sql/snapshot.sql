@@ -7,11 +7,13 @@
 --   $4 timestamptz  a time before the last snapshot; NULL: read every backend
 --   $5 int4[]       backends that were not plainly idle then
 --
--- Reading a backend's row costs some 10 µs, reading one of its times 0.1 µs.
--- Where there are many backends, only those are read that can have changed: the
--- ones of $5, the ones that are in a transaction, and the ones that have begun a
--- statement or their session since $4. Every other one was idle then and is idle
--- now. When too many can have changed, all are read.
+-- Reading a backend's row costs some 10 microseconds, reading one of its times a
+-- hundredth of that. Where there are many backends, only those are read that can
+-- have changed: the ones of $5, the ones that are in a transaction, the ones that
+-- have begun a statement or their session since $4, and the ones that show no
+-- statement: a session that has run none yet, one that has turned track_activities
+-- off, or no session at all. Every other one was idle then and is idle now. When
+-- too many can have changed, all are read.
 --
 -- A row stands for one backend, or, with pid 0, for a number of idle client
 -- sessions of one database; a database that accepts connections has at least one
@@ -21,6 +23,8 @@ WITH backend AS MATERIALIZED (
          pg_catalog.pg_stat_get_backend_dbid(i) AS datid,
          coalesce(pg_catalog.pg_stat_get_backend_xact_start(i) IS NOT NULL
            OR pg_catalog.pg_stat_get_backend_activity_start(i) >= $4::timestamptz
+           OR pg_catalog.pg_stat_get_backend_activity_start(i) IS NULL
+              AND pg_catalog.pg_stat_get_backend_dbid(i) <> 0
            OR pg_catalog.pg_stat_get_backend_start(i) >= $4::timestamptz
            OR pg_catalog.pg_stat_get_backend_pid(i) = ANY ($5::int4[]), false) AS changed
   FROM pg_catalog.pg_stat_get_backend_idset() AS i
@@ -56,7 +60,7 @@ SELECT a.pid, 1::int8 AS sessions, a.backend_start,
        coalesce(a.state, '') AS state, a.query_start, a.xact_start, a.state_change,
        coalesce(a.wait_event_type, '') AS wait_event_type, coalesce(a.wait_event, '') AS wait_event,
        coalesce(a.query_id, 0) AS query_id,
-       a.query,
+       a.query, coalesce(pg_catalog.pg_encoding_to_char(d.encoding), '')::text AS encoding,
        pg_catalog.clock_timestamp() AS now
 FROM act AS a
 LEFT JOIN pg_catalog.pg_database AS d ON d.oid = a.datid
@@ -64,7 +68,7 @@ LEFT JOIN pg_catalog.pg_roles    AS r ON r.oid = a.usesysid
 WHERE a.own OR NOT a.client OR a.state IS DISTINCT FROM 'idle'
 UNION ALL
 SELECT 0, pg_catalog.sum(idle.sessions)::int8, NULL, d.datname::text, '', false, '', '', '', false,
-       'idle', NULL, NULL, NULL, idle.wait_event_type, '', 0, '', NULL
+       'idle', NULL, NULL, NULL, idle.wait_event_type, '', 0, '', '', NULL
 FROM (
   SELECT act.datid, coalesce(act.wait_event_type, '') AS wait_event_type, pg_catalog.count(*) AS sessions
   FROM act

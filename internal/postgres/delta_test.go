@@ -1,0 +1,235 @@
+package postgres
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/pgbailiff/pgbailiff/internal/pgtest"
+	"github.com/pgbailiff/pgbailiff/internal/session"
+)
+
+// crowded is a server with many idle sessions, and a scraper to which it is
+// worthwhile to read only those that can have changed.
+//
+// The marker tells which it did: a transaction that failed long ago, and that
+// the scraper has been made to forget. Who reads all finds it.
+type crowded struct {
+	*pgtest.Server
+	r      *scraper
+	idle   []*pgtest.Client
+	marker *pgtest.Client
+}
+
+func newCrowded(t *testing.T) *crowded {
+	t.Helper()
+	srv := pgtest.Start(t)
+	c := &crowded{Server: srv, r: openScraper(t, srv), marker: srv.AbortedTransaction(t, "app")}
+	c.r.worthwhile = 1
+	for range 40 {
+		idle := srv.Open(t, "super1")
+		idle.Exec(t, "select 1")
+		c.idle = append(c.idle, idle)
+	}
+	if got, all := c.read(t); !all || got[session.StateIdleAborted] != 1 {
+		t.Fatalf("the first snapshot: %v", got)
+	}
+	return c
+}
+
+// snapshot is the next one, as if since the last one the margin had gone by.
+func (c *crowded) snapshot(t *testing.T) (got session.Snapshot, all bool) {
+	t.Helper()
+	d := &c.r.delta
+	for _, at := range []*time.Time{&d.at.server, &d.at.before, &d.at.after} {
+		if !at.IsZero() {
+			*at = at.Add(margin)
+		}
+	}
+	marker := int32(c.marker.PID())
+	d.pids = slices.DeleteFunc(d.pids, func(pid int32) bool { return pid == marker })
+	got, err := c.r.readActivity(soon(t), session.SnapshotOptions{MaxSessions: 1000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	all = slices.ContainsFunc(got.Sessions, func(s session.Aged) bool { return s.PID == marker })
+	return got, all
+}
+
+// read returns how many backends there are in each state, and whether all have
+// been read.
+func (c *crowded) read(t *testing.T) (states map[session.State]int64, all bool) {
+	t.Helper()
+	got, all := c.snapshot(t)
+	states = map[session.State]int64{}
+	for _, count := range got.Counts {
+		states[count.State] += count.Backends
+	}
+	if !all { // the marker counts as idle
+		states[session.StateIdle]--
+		states[session.StateIdleAborted]++
+	}
+	return states, all
+}
+
+// changesTo checks what the next snapshot counts, apart from those that are
+// idle, and that it has read only those that can have changed.
+func (c *crowded) changesTo(t *testing.T, when string, want map[session.State]int64) {
+	t.Helper()
+	got, all := c.read(t)
+	if all {
+		t.Errorf("%s: all have been read", when)
+	}
+	want[session.StateIdleAborted]++
+	want[session.StateIdle] = int64(len(c.idle)) + 2 // pgtest's own session and the marker
+	for state, n := range want {
+		if state != session.StateIdle {
+			want[session.StateIdle] -= n
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", when, diff)
+	}
+}
+
+type states = map[session.State]int64
+
+// What can have changed is read, whatever happens between two scrapes.
+func TestOnlyWhatCanHaveChangedIsRead(t *testing.T) {
+	c := newCrowded(t)
+	c.changesTo(t, "nothing happened", states{})
+	c.idle[0].Start(t, "select pg_sleep(60)")
+	c.idle[1].Exec(t, "begin")
+	c.idle[2].Start(t, "begin; select 1/0")
+	_ = c.idle[2].Wait(t)
+	want := states{session.StateActive: 1, session.StateIdleInXact: 1, session.StateIdleAborted: 1}
+	c.changesTo(t, "some began", states{session.StateActive: 1, session.StateIdleInXact: 1, session.StateIdleAborted: 1})
+	c.changesTo(t, "and went on", want)
+	c.idle[1].Exec(t, "commit")
+	c.idle[2].Exec(t, "rollback")
+	c.changesTo(t, "some ended", states{session.StateActive: 1})
+	c.idle = append(c.idle, c.IdleInTransaction(t, "app", "select 1"))
+	c.changesTo(t, "one came", states{session.StateActive: 1, session.StateIdleInXact: 1})
+	c.Exec(t, fmt.Sprintf("select pg_terminate_backend(%d)", c.idle[0].PID()))
+	c.WaitFor(t, "select not exists (select from pg_stat_activity where pid = $1)", c.idle[0].PID())
+	c.idle = c.idle[1:]
+	c.changesTo(t, "one has gone", states{session.StateIdleInXact: 1})
+	c.r.delta.pids = nil
+	c.changesTo(t, "who is in a transaction need not be known", states{session.StateIdleInXact: 1})
+	for _, idle := range c.idle[1:30] {
+		idle.Exec(t, "begin")
+	}
+	if got, all := c.read(t); !all || got[session.StateIdleInXact] != 30 {
+		t.Errorf("most have changed: %v, all were read: %t", got, all)
+	}
+}
+
+// A session that turns tracking off shows nothing any more, not even when it
+// did so.
+func TestTrackingIsTurnedOff(t *testing.T) {
+	c := newCrowded(t)
+	fresh := c.Open(t, "super1")
+	c.idle = append(c.idle, fresh)
+	c.changesTo(t, "nothing happened", states{})
+	c.idle[0].Exec(t, "set track_activities = off")
+	c.changesTo(t, "one turned it off", states{session.StateDisabled: 1})
+	c.idle[0].Exec(t, "begin")
+	c.changesTo(t, "and is in a transaction", states{session.StateDisabled: 1})
+	fresh.Exec(t, "set track_activities = off")
+	c.changesTo(t, "another began with it", states{session.StateDisabled: 2})
+	fresh.Exec(t, "set track_activities = on")
+	c.changesTo(t, "and turned it on", states{session.StateDisabled: 1})
+}
+
+// A server's clock that was set back gives to what begins now the time of what
+// has been seen long ago.
+func TestAClockThatWasSetBack(t *testing.T) {
+	c := newCrowded(t)
+	for _, by := range []time.Duration{time.Second, time.Minute, time.Hour} {
+		c.changesTo(t, "the clock goes on", states{})
+		c.idle[0].Start(t, "begin; select 1/0")
+		_ = c.idle[0].Wait(t)
+		c.r.delta.at.server = c.r.delta.at.server.Add(by) // as it was before it was set back
+		if got, all := c.read(t); !all || got[session.StateIdleAborted] != 2 {
+			t.Errorf("set back by %s: %v, all were read: %t", by, got, all)
+		}
+		c.idle[0].Exec(t, "rollback")
+	}
+}
+
+// A role that may not see the times reads all: they cannot tell it who has
+// changed.
+func TestWhoMayNotSeeReadsAll(t *testing.T) {
+	c := newCrowded(t)
+	c.Exec(t, "revoke pg_monitor from monsig")
+	for range 2 {
+		if got, _ := c.snapshot(t); got.Hidden != int64(len(c.idle))+2 || c.r.delta.since() != nil {
+			t.Errorf("%d hidden; the next one reads what has changed since %v", got.Hidden, c.r.delta.since())
+		}
+	}
+}
+
+// What could be missed is missed for a few minutes only.
+func TestAllIsReadNowAndThen(t *testing.T) {
+	c := newCrowded(t)
+	c.changesTo(t, "a moment later", states{})
+	c.r.delta.full = c.r.delta.full.Add(-fullEvery)
+	if _, all := c.read(t); !all {
+		t.Error("minutes later only what can have changed is read")
+	}
+	c.changesTo(t, "a moment after that", states{})
+}
+
+// A process that is no client may show up long after it was started, and is no
+// idle client.
+func TestAWalSenderThatShowsUpLate(t *testing.T) {
+	c := newCrowded(t)
+	before, _ := c.snapshot(t)
+	sender := c.Open(t, "repl", func(config *pgx.ConnConfig) { config.RuntimeParams["replication"] = "database" })
+	// The last snapshot was later than its start, and did not see it.
+	c.r.delta.at = clocks{pgtest.Value[time.Time](t, c.Server, "select clock_timestamp()"), time.Now(), time.Now()}
+	for _, command := range []string{"", "IDENTIFY_SYSTEM"} {
+		if command != "" {
+			sender.Exec(t, command)
+		}
+		for range 2 {
+			got, all := c.snapshot(t)
+			if all || got.Connections != before.Connections {
+				t.Errorf("%q: %d connections, there were %d; all were read: %t", command, got.Connections, before.Connections, all)
+			}
+		}
+	}
+}
+
+func TestWhenADeltaHolds(t *testing.T) {
+	at := time.Date(2026, 11, 22, 11, 5, 54, 0, time.UTC)
+	after := func(ours, theirs time.Duration) clocks {
+		return clocks{server: at.Add(theirs), before: at.Add(ours), after: at.Add(ours)}
+	}
+	d := delta{}.next(after(0, 0))
+	for name, tt := range map[string]struct {
+		delta delta
+		now   clocks
+		want  bool
+	}{
+		"no snapshot yet":            {delta{}, after(0, 0), false},
+		"both clocks go on":          {d, after(time.Minute, time.Minute), true},
+		"the server's was set ahead": {d, after(time.Minute, time.Hour), true},
+		"it was set back":            {d, after(time.Minute, time.Minute-margin), false},
+		"it was set back, and more":  {d, after(time.Minute, -time.Hour), false},
+		"set back a little":          {d, after(time.Minute, time.Minute-margin/4), true},
+		"a long time ago":            {d, after(fullEvery, fullEvery), false},
+		"a full one is long ago":     {d.next(after(time.Minute, time.Minute)), after(fullEvery, fullEvery), false},
+		"the last one is not":        {d.next(after(time.Minute, time.Minute)), after(2*time.Minute, 2*time.Minute), true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := tt.delta.holds(tt.now); got != tt.want {
+				t.Errorf("%t, want %t", got, tt.want)
+			}
+		})
+	}
+}
