@@ -100,7 +100,7 @@ func described(c prometheus.Collector) map[string][]string {
 // ofTheWebhook returns the labels of each of its metrics.
 func ofTheWebhook(t *testing.T) map[string][]string {
 	t.Helper()
-	l, err := ledger.Open(ledger.Config{}, log.NewNopLogger())
+	l, err := ledger.Open(ledger.Config{}, log.NewNopLogger(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

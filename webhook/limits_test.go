@@ -73,7 +73,7 @@ func (b *bailiff) restart(t *testing.T, path string) {
 	if err := b.ledger.Close(); err != nil {
 		t.Fatal(err)
 	}
-	reopened, err := ledger.Open(ledger.Config{File: path}, log.NewNopLogger())
+	reopened, err := ledger.Open(ledger.Config{File: path}, log.NewNopLogger(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,7 +1,7 @@
 // Package ledger writes down every decision and its outcome, one JSON object a
 // line, and knows from what it has written how much was done lately.
 //
-// A line is durable when Record returns: an intent before its signal, an
+// A line is durable when the call returns: an intent before its signal, an
 // outcome after it, a refusal too. Budget and suspension are read back from
 // the file at start, so that a restart forgives nothing.
 package ledger
@@ -52,8 +52,10 @@ func Outcomes() []Outcome {
 type Entry struct {
 	Time  time.Time `json:"time"`
 	Event Event     `json:"event"`
-	// ID joins an intent with its outcome.
+	// ID joins an intent with its outcome. Each signal has one of its own.
 	ID string `json:"id,omitempty"`
+	// Decision joins all lines of one request.
+	Decision string `json:"decision,omitempty"`
 
 	Server       string `json:"server"`
 	PID          int32  `json:"pid"`

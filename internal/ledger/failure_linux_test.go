@@ -38,7 +38,7 @@ func TestAFileThatCannotBeSaysWhy(t *testing.T) {
 		"below where nobody can any": {"/proc/self/no/ledger.jsonl", "no such file or directory"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			l, err := ledger.Open(ledger.Config{File: tt.file}, log.NewNopLogger())
+			l, err := ledger.Open(ledger.Config{File: tt.file}, log.NewNopLogger(), nil)
 			if err == nil {
 				t.Fatalf("opened, and closed: %v", l.Close())
 			}

@@ -24,7 +24,7 @@ const victimFile = "PGBAILIFF_LEDGER_TEST_VICTIM"
 // victim says how much is spent, and then the id of every line once its Record
 // has returned.
 func victim(file string) int {
-	l, err := ledger.Open(ledger.Config{File: file}, log.NewNopLogger())
+	l, err := ledger.Open(ledger.Config{File: file}, log.NewNopLogger(), nil)
 	if err != nil {
 		fmt.Println(err)
 		return 1

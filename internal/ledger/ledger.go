@@ -13,12 +13,13 @@ import (
 
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // remembered is how many lines are kept for the page and the API.
 const remembered = 500
 
-// ErrClosed is returned by Record after Close.
+// ErrClosed is returned after Close.
 var ErrClosed = errors.New("the ledger is closed")
 
 // Config is "remediation.ledger".
@@ -33,15 +34,28 @@ type Config struct {
 type Ledger struct {
 	logger log.Logger
 	writer *writer // nil: in memory only
+	errors prometheus.Counter
 
 	mu      sync.Mutex // guards the rest; no I/O under it
 	recent  []Entry    // oldest first, at most remembered
 	budgets map[string]*budget
 }
 
-// Open reads the file back, if there is one, and opens it for writing.
-func Open(cfg Config, logger log.Logger) (*Ledger, error) {
-	l := &Ledger{logger: logger, budgets: map[string]*budget{}}
+// Open reads the file back, if there is one, and opens it for writing. The
+// registerer may be nil.
+func Open(cfg Config, logger log.Logger, reg prometheus.Registerer) (*Ledger, error) {
+	l := &Ledger{
+		logger: logger, budgets: map[string]*budget{},
+		errors: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "pgbailiff_ledger_write_errors_total",
+			Help: "Lines of the ledger that could not be written.",
+		}),
+	}
+	if reg != nil {
+		if err := reg.Register(l.errors); err != nil {
+			return nil, fmt.Errorf("register the ledger's metric: %w", err)
+		}
+	}
 	if cfg.File == "" {
 		return l, nil
 	}
@@ -62,9 +76,43 @@ func Open(cfg Config, logger log.Logger) (*Ledger, error) {
 // Durable reports whether lines go to a file.
 func (l *Ledger) Durable() bool { return l.writer != nil }
 
-// Record writes one line; it returns when the line is durable, or an error
+// Begin reserves one signal of the server's budget and makes the intent durable,
+// by one clock reading, the intent's. Not Allowed: nothing was written and
+// nothing is reserved. An error: nothing is reserved, and nothing may be
+// signalled.
+func (l *Ledger) Begin(ctx context.Context, intent Entry, limits Limits) (Allowance, error) {
+	intent.Event = EventIntent
+	allowance := l.take(ctx, intent.Server, intent.ID, limits, intent.Time)
+	if allowance != Allowed {
+		return allowance, nil
+	}
+	if err := l.record(ctx, intent); err != nil {
+		l.giveBack(intent.Server, intent.ID)
+		return OverBudget, err
+	}
+	return Allowed, nil
+}
+
+// Finish writes the one outcome of the intent with the same ID. Signalled says
+// whether it stays spent.
+func (l *Ledger) Finish(ctx context.Context, outcome Entry) error {
+	outcome.Event = EventOutcome
+	if !outcome.Signalled {
+		l.giveBack(outcome.Server, outcome.ID)
+	}
+	return l.record(ctx, outcome)
+}
+
+// Append writes a line behind which there is no signal: a refusal, a dry run,
+// a session that is gone.
+func (l *Ledger) Append(ctx context.Context, e Entry) error {
+	e.Event, e.ID, e.Signalled = EventOutcome, "", false
+	return l.record(ctx, e)
+}
+
+// record writes one line; it returns when the line is durable, or an error
 // when nobody knows whether it is. The context bounds the waiting only.
-func (l *Ledger) Record(ctx context.Context, e Entry) error {
+func (l *Ledger) record(ctx context.Context, e Entry) error {
 	e.Time = e.Time.UTC()
 	if l.writer != nil {
 		var line bytes.Buffer
@@ -74,6 +122,7 @@ func (l *Ledger) Record(ctx context.Context, e Entry) error {
 			return fmt.Errorf("write the ledger: %w", err)
 		}
 		if err := l.writer.write(ctx, line.Bytes()); err != nil {
+			l.errors.Inc()
 			return fmt.Errorf("write the ledger: %w", err)
 		}
 	}
@@ -94,16 +143,16 @@ func (l *Ledger) Recent(n int) []Entry {
 	return out
 }
 
-// Take spends one signal of a server's budget on the intent with this ID,
+// take spends one signal of a server's budget on the intent with this ID,
 // before the signal. A suspension that this brings is written down.
-func (l *Ledger) Take(ctx context.Context, server, id string, limits Limits, now time.Time) Allowance {
+func (l *Ledger) take(ctx context.Context, server, id string, limits Limits, now time.Time) Allowance {
 	l.mu.Lock()
 	allowance, suspended := l.budget(server).take(id, now, limits)
 	l.mu.Unlock()
 	if suspended {
 		level.Error(l.logger).Log("msg", "Too many signals: suspended until an operator resumes",
 			"server", server, "resume", "POST /-/resume?server="+server)
-		err := l.Record(ctx, Entry{Time: now, Event: EventSuspended, Server: server})
+		err := l.record(ctx, Entry{Time: now, Event: EventSuspended, Server: server})
 		if err != nil {
 			level.Error(l.logger).Log("msg", "Writing down the suspension failed", "server", server, "err", err)
 		}
@@ -111,8 +160,8 @@ func (l *Ledger) Take(ctx context.Context, server, id string, limits Limits, now
 	return allowance
 }
 
-// GiveBack returns what Take spent, for a signal that was not sent.
-func (l *Ledger) GiveBack(server, id string) {
+// giveBack returns what take spent, for a signal that was not sent.
+func (l *Ledger) giveBack(server, id string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.budget(server).giveBack(id)
@@ -134,7 +183,7 @@ func (l *Ledger) Spent(server string, window time.Duration, now time.Time) int {
 
 // Resume ends a suspension, once that is written down.
 func (l *Ledger) Resume(ctx context.Context, server string, now time.Time) error {
-	if err := l.Record(ctx, Entry{Time: now, Event: EventResumed, Server: server}); err != nil {
+	if err := l.record(ctx, Entry{Time: now, Event: EventResumed, Server: server}); err != nil {
 		return err
 	}
 	l.mu.Lock()

@@ -35,7 +35,7 @@ func newFile(t *testing.T) string { return filepath.Join(t.TempDir(), "ledger.js
 func open(t *testing.T, file string) (*ledger.Ledger, *logged) {
 	t.Helper()
 	out := &logged{}
-	l, err := ledger.Open(ledger.Config{File: file}, log.NewLogfmtLogger(out))
+	l, err := ledger.Open(ledger.Config{File: file}, log.NewLogfmtLogger(out), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
