@@ -200,6 +200,9 @@ func (o *order) record(ctx context.Context, e ending) {
 	if err := write(ctx, line); err != nil {
 		o.log(e, "msg", "Writing down the outcome failed", "err", err)
 	}
+	if e.id != "" { // a signal that was sent may have brought a suspension
+		o.handler.showSuspension(o.name)
+	}
 	o.log(e, "msg", "Alert dealt with")
 }
 

@@ -21,7 +21,7 @@ import (
 // process which writes to the ledger that it names until it is killed.
 const victimFile = "PGBAILIFF_LEDGER_TEST_VICTIM"
 
-// victim says how much is spent, and then the id of every line once its Record
+// victim says how much is spent, and then the id of every line once its call
 // has returned.
 func victim(file string) int {
 	l, err := ledger.Open(ledger.Config{File: file}, log.NewNopLogger(), nil)
@@ -35,20 +35,13 @@ func victim(file string) int {
 		all.Go(func() {
 			for i := 0; ; i++ {
 				id := fmt.Sprintf("%d/%d/%d", os.Getpid(), g, i)
-				if l.Take(context.Background(), "orders", id, plenty, noon) != ledger.Allowed {
-					fmt.Println("not allowed")
-					return
-				}
-				if err := l.Record(context.Background(), intent("orders", id, noon)); err != nil {
-					fmt.Println(err)
+				if got, err := l.Begin(context.Background(), intent("orders", id, noon), plenty); got != ledger.Allowed || err != nil {
+					fmt.Println("not allowed", err)
 					return
 				}
 				fmt.Println("intent", id)
 				signalled := i%3 > 0
-				if !signalled {
-					l.GiveBack("orders", id)
-				}
-				if err := l.Record(context.Background(), outcome("orders", id, noon, signalled)); err != nil {
+				if err := l.Finish(context.Background(), outcome("orders", id, noon, signalled)); err != nil {
 					fmt.Println(err)
 					return
 				}
