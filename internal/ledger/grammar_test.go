@@ -72,9 +72,13 @@ func TestEachSignalHasOneIntentAndOneOutcome(t *testing.T) {
 	if err := l.Append(t.Context(), ledger.Entry{Time: noon, Event: ledger.EventIntent, Server: "orders", ID: "cancel", Outcome: ledger.Gone, Signalled: true}); err != nil {
 		t.Error(err)
 	}
+	// It takes longer than the windows.
+	begin(t, l, "long", noon)
+	spend(t, l, "later", noon.Add(time.Hour))
+	finish(t, l, "long", noon.Add(time.Hour), true)
 	grammar(t, file)
 	all := lines(t, file)
-	if last := all[len(all)-1]; last["event"] != "outcome" || last["id"] != nil || last["signalled"] != nil {
+	if last := all[len(all)-5]; last["event"] != "outcome" || last["id"] != nil || last["signalled"] != nil {
 		t.Errorf("a decision without a signal is %v", last)
 	}
 }
