@@ -88,7 +88,7 @@ func newApp(f flags, logger log.Logger) (*app, error) {
 	if _, err := checkAuth(cfg, f.configFile, *f.web.WebConfigFile); err != nil {
 		return nil, err
 	}
-	a.ledger, err = ledger.Open(cfg.Remediation.Ledger, logger)
+	a.ledger, err = ledger.Open(cfg.Remediation.Ledger, logger, a.registry)
 	if err != nil {
 		return nil, err
 	}

@@ -96,16 +96,21 @@ func unseen(e ending, err error) ending {
 }
 
 // send is everything up to and including the signal. Not sent, it has filled
-// in the ending. An intent that led to no signal gets its budget back.
+// in the ending. Finish gives the budget of an intent that led to no signal back.
 func (o *order) send(ctx context.Context, verb session.Verb, e *ending) (sent bool, answer session.Signalled) {
 	ctx, cancel := o.deadline(ctx, decideTimeout/2)
 	defer cancel()
 	l := o.handler.ledger
-	allowance := l.Take(ctx, o.name, e.id, o.set.Remediation.Limits, time.Now())
+	intent := o.entry(ledger.EventIntent, *e)
+	intent.Action = policy.Action(verb)
+	allowance, err := l.Begin(ctx, intent, o.set.Remediation.Limits)
 	o.handler.showSuspension(o.name)
-	switch allowance {
-	case ledger.Allowed:
-	case ledger.Suspended:
+	switch {
+	case err != nil:
+		e.outcome, e.detail, e.err, e.retry, e.id = ledger.Failed, "no signal without a ledger", err, true, ""
+		return false, answer
+	case allowance == ledger.Allowed:
+	case allowance == ledger.Suspended:
 		e.outcome, e.reason, e.id = ledger.Refused, policy.ReasonSuspended, ""
 		e.detail = "too many signals; POST /-/resume?server=" + o.name
 		return false, answer
@@ -115,15 +120,7 @@ func (o *order) send(ctx context.Context, verb session.Verb, e *ending) (sent bo
 		return false, answer
 	}
 
-	intent := o.entry(ledger.EventIntent, *e)
-	intent.Action = policy.Action(verb)
-	if err := l.Record(ctx, intent); err != nil {
-		l.GiveBack(o.name, e.id)
-		e.outcome, e.detail, e.err, e.retry = ledger.Failed, "no signal without a ledger", err, true
-		return false, answer
-	}
-
-	answer, err := o.server.Signal(ctx, verb, o.pin(e.session))
+	answer, err = o.server.Signal(ctx, verb, o.pin(e.session))
 	if err == nil && answer.Verdict == session.VerdictSignalled {
 		e.signalled = true
 		if !o.alert.StartsAt.IsZero() {
@@ -145,7 +142,6 @@ func (o *order) send(ctx context.Context, verb session.Verb, e *ending) (sent bo
 	default:
 		e.unsent(answer.Verdict)
 	}
-	l.GiveBack(o.name, e.id)
 	return false, answer
 }
 

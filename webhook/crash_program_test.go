@@ -152,7 +152,7 @@ func (p *program) spent(t *testing.T) int {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "copy.jsonl")
 	write(t, file, string(p.lines(t)))
-	l, err := ledger.Open(ledger.Config{File: file}, log.NewNopLogger())
+	l, err := ledger.Open(ledger.Config{File: file}, log.NewNopLogger(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -38,7 +38,7 @@ func FuzzMessage(f *testing.F) {
 	} {
 		f.Add(body)
 	}
-	l, err := ledger.Open(ledger.Config{}, log.NewNopLogger())
+	l, err := ledger.Open(ledger.Config{}, log.NewNopLogger(), nil)
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -193,8 +193,15 @@ func (o *order) record(ctx context.Context, e ending) {
 	line := o.entry(ledger.EventOutcome, e)
 	ctx, cancel := context.WithTimeout(ctx, decideTimeout)
 	defer cancel()
-	if err := o.handler.ledger.Record(ctx, line); err != nil {
+	write := o.handler.ledger.Append
+	if e.id != "" {
+		write = o.handler.ledger.Finish
+	}
+	if err := write(ctx, line); err != nil {
 		o.log(e, "msg", "Writing down the outcome failed", "err", err)
+	}
+	if e.id != "" { // a signal that was sent may have brought a suspension
+		o.handler.showSuspension(o.name)
 	}
 	o.log(e, "msg", "Alert dealt with")
 }

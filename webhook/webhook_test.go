@@ -64,7 +64,7 @@ func newBailiff(t testing.TB, srv *pgtest.Server, role string, opts ...option) *
 	s.Start()
 	t.Cleanup(s.Close)
 	b := &bailiff{srv: srv, registry: prometheus.NewRegistry()}
-	b.ledger, err = ledger.Open(ledger.Config{File: filepath.Join(t.TempDir(), "ledger.jsonl")}, log.NewNopLogger())
+	b.ledger, err = ledger.Open(ledger.Config{File: filepath.Join(t.TempDir(), "ledger.jsonl")}, log.NewNopLogger(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,7 +1,6 @@
 package ledger
 
 import (
-	"slices"
 	"time"
 )
 
@@ -20,122 +19,109 @@ type Limits struct {
 // zero Allowance says no.
 type Allowance int
 
-// The answers.
+// The answers. OverBudget says that as many signals as the limits allow were
+// sent lately or are being sent now. Suspended lasts until an operator resumes.
 const (
 	OverBudget Allowance = iota
 	Suspended
 	Allowed
 )
 
-// budget is what was spent on one server lately. It is a value's worth of
-// state without a lock or a clock: the ledger has both.
+// budget is what was spent on one server lately. It has no lock and no clock:
+// the ledger has both.
 type budget struct {
-	spent     []spending // oldest first
-	since     time.Time  // what was spent before does not count towards a suspension
+	signals   map[string]*signal // by the ID of the intent
+	since     time.Time          // what was spent before does not count towards a suspension
 	suspended bool
-	carried   map[string]bool // IDs in spent that came from a checkpoint
 }
 
-type spending struct {
-	at time.Time
-	id string
+// signal is one intent and what is known of its outcome.
+type signal struct {
+	at     time.Time
+	limits Limits // those that allowed it
+
+	spent bool // counts against the budget; false once it is known that nothing was sent
+	sent  bool // it was sent, as far as anybody knows: it counts towards a suspension too
+	// intent is the durable line whose outcome is not durable yet. An intent is
+	// written once its signal is reserved: until then there is none.
+	intent *Entry
+	told   bool // the outcome is known, durable or not
 }
 
-// take spends one signal, if the limits allow it. The second result is true
-// when this brings the suspension.
-func (b *budget) take(id string, now time.Time, l Limits) (Allowance, bool) {
+func newBudget() *budget { return &budget{signals: map[string]*signal{}} }
+
+// reserve spends one signal, if the limits allow it. The last result is true
+// when this brings the suspension: the limits were tightened, or a crash left
+// signals that nobody could count.
+func (b *budget) reserve(id string, now time.Time, l Limits) (*signal, Allowance, bool) {
 	b.forget(now.Add(-max(l.Window, l.SuspendWindow)))
-	if b.suspend(now, l) {
-		return Suspended, true
-	}
+	suspends := b.suspend(now, l)
+	from := now.Add(-l.SuspendWindow)
 	switch {
 	case b.suspended:
-		return Suspended, false
-	case b.count(now.Add(-l.Window)) >= l.Actions:
-		return OverBudget, false
+		return nil, Suspended, suspends
+	case b.count(now.Add(-l.Window)) >= l.Actions, b.count(b.later(from)) >= l.SuspendAfter:
+		return nil, OverBudget, false
 	}
-	b.spent = append(b.spent, spending{now, id})
-	return Allowed, b.suspend(now, l)
+	s := &signal{at: now, limits: l, spent: true}
+	b.signals[id] = s
+	return s, Allowed, false
+}
+
+// finish takes in what became of a signal and reports whether that brings the
+// suspension.
+func (b *budget) finish(s *signal, sent bool) (suspends bool) {
+	s.told, s.spent, s.sent = true, sent, sent
+	return sent && b.suspend(s.at, s.limits)
 }
 
 // suspend reports whether there are too many signals now, for the first time.
 func (b *budget) suspend(now time.Time, l Limits) bool {
-	from := now.Add(-l.SuspendWindow)
-	if from.Before(b.since) {
-		from = b.since
+	n := 0
+	from := b.later(now.Add(-l.SuspendWindow))
+	for _, s := range b.signals {
+		if s.sent && s.at.After(from) {
+			n++
+		}
 	}
-	if b.suspended || b.count(from) < l.SuspendAfter {
+	if b.suspended || n == 0 || n < l.SuspendAfter {
 		return false
 	}
 	b.suspended = true
 	return true
 }
 
-// giveBack returns what was taken for a signal that was not sent. It is among
-// the last ones.
-func (b *budget) giveBack(id string) {
-	for i, s := range slices.Backward(b.spent) {
-		if s.id == id {
-			b.spent = slices.Delete(b.spent, i, i+1)
-			return
-		}
-	}
-}
+// drop removes a signal that has no line in the file, or both of them.
+func (b *budget) drop(id string) { delete(b.signals, id) }
 
 func (b *budget) resume(now time.Time) {
 	b.suspended, b.since = false, now
 }
 
-// count is how many signals were sent after an instant.
+// count is how many signals were spent after an instant.
 func (b *budget) count(after time.Time) int {
 	n := 0
-	for _, s := range b.spent {
-		if s.at.After(after) {
+	for _, s := range b.signals {
+		if s.spent && s.at.After(after) {
 			n++
 		}
 	}
 	return n
 }
 
-func (b *budget) forget(before time.Time) {
-	b.spent = slices.DeleteFunc(b.spent, func(s spending) bool { return s.at.Before(before) })
-}
-
-// checkpoint is the line that replay turns into this budget.
-func (b *budget) checkpoint(server string, now time.Time) Entry {
-	e := Entry{Time: now, Event: EventCheckpoint, Server: server, Since: b.since, Suspended: b.suspended}
-	for _, s := range b.spent {
-		e.Spent, e.SpentIDs = append(e.Spent, s.at), append(e.SpentIDs, s.id)
+// later is an instant, but not before the last resumption.
+func (b *budget) later(t time.Time) time.Time {
+	if t.Before(b.since) {
+		return b.since
 	}
-	return e
+	return t
 }
 
-// replay repeats what a line of the file says.
-func (b *budget) replay(e Entry) {
-	switch e.Event {
-	case EventIntent:
-		// What was taken right before a rotation has its intent after it.
-		if !b.carried[e.ID] {
-			b.spent = append(b.spent, spending{e.Time, e.ID})
+// forget drops what is too old to count, once both its lines are durable.
+func (b *budget) forget(before time.Time) {
+	for id, s := range b.signals {
+		if s.at.Before(before) && s.told && s.intent == nil {
+			delete(b.signals, id)
 		}
-	case EventOutcome:
-		if e.ID != "" && !e.Signalled {
-			b.giveBack(e.ID)
-		}
-	case EventSuspended:
-		b.suspended = true
-	case EventResumed:
-		b.resume(e.Time)
-	case EventCheckpoint:
-		b.spent, b.carried = b.spent[:0], map[string]bool{}
-		for i, at := range e.Spent {
-			s := spending{at: at}
-			if i < len(e.SpentIDs) && e.SpentIDs[i] != "" {
-				s.id = e.SpentIDs[i]
-				b.carried[s.id] = true
-			}
-			b.spent = append(b.spent, s)
-		}
-		b.since, b.suspended = e.Since, e.Suspended
 	}
 }

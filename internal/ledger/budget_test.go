@@ -15,13 +15,13 @@ import (
 var limits = ledger.Limits{Actions: 3, Window: time.Minute, SuspendAfter: 5, SuspendWindow: 10 * time.Minute}
 
 // step is one event in the life of a budget: at a time after noon somebody
-// takes, gives back, or resumes.
+// sends a signal, is about to send one, sends that one or does not, or resumes.
 type step struct {
-	after    time.Duration
-	take     string
-	want     ledger.Allowance
-	giveBack string
-	resume   bool
+	after          time.Duration
+	take, begin    string
+	want           ledger.Allowance
+	sent, giveBack string
+	resume         bool
 }
 
 func TestTheBudgetAllowsAndRefuses(t *testing.T) {
@@ -32,24 +32,12 @@ func TestTheBudgetAllowsAndRefuses(t *testing.T) {
 		},
 		"what is given back is there again": {
 			{take: "a", want: allowed},
-			{take: "b", want: allowed},
+			{begin: "b", want: allowed},
 			{take: "c", want: allowed},
 			{take: "d", want: over},
 			{giveBack: "b"},
 			{take: "e", want: allowed},
 			{take: "f", want: over},
-		},
-		"what was not taken cannot be given back": {
-			{take: "a", want: allowed}, {giveBack: "z"}, {giveBack: ""}, {take: "b", want: allowed}, {take: "c", want: allowed}, {take: "d", want: over},
-		},
-		"nothing is given back twice": {
-			{take: "a", want: allowed},
-			{take: "b", want: allowed},
-			{take: "c", want: allowed},
-			{giveBack: "a"},
-			{giveBack: "a"},
-			{take: "d", want: allowed},
-			{take: "e", want: over},
 		},
 		"a refusal costs nothing": {
 			{take: "a", want: allowed},
@@ -103,14 +91,44 @@ func TestTheBudgetAllowsAndRefuses(t *testing.T) {
 			{after: 13 * time.Minute, take: "f", want: allowed},
 			{after: 16 * time.Minute, take: "g", want: allowed},
 		},
-		"a suspension outlasts what is given back": {
+		"no more are under way than would suspend, and only what is sent does": {
 			{take: "a", want: allowed},
 			{after: time.Minute, take: "b", want: allowed},
 			{after: 2 * time.Minute, take: "c", want: allowed},
+			{after: 3 * time.Minute, begin: "d", want: allowed},
+			{after: 4 * time.Minute, begin: "e", want: allowed},
+			{after: 5 * time.Minute, begin: "f", want: over},
+			{after: 5 * time.Minute, giveBack: "d"},
+			{after: 5 * time.Minute, begin: "g", want: allowed},
+			{after: 5 * time.Minute, begin: "h", want: over},
+			{after: 5 * time.Minute, sent: "e"},
+			{after: 5 * time.Minute, begin: "i", want: over},
+			{after: 5 * time.Minute, sent: "g"},
+			{after: 5 * time.Minute, begin: "j", want: suspended},
+		},
+		"a suspension outlasts what is given back": {
+			{take: "a", want: allowed},
+			{after: time.Minute, begin: "b", want: allowed},
+			{after: 2 * time.Minute, take: "c", want: allowed},
 			{after: 3 * time.Minute, take: "d", want: allowed},
 			{after: 4 * time.Minute, take: "e", want: allowed},
-			{giveBack: "e"},
-			{after: 5 * time.Minute, take: "f", want: suspended},
+			{after: 4 * time.Minute, giveBack: "b"},
+			{after: 5 * time.Minute, begin: "f", want: allowed},
+			{after: 5 * time.Minute, begin: "g", want: over},
+			{after: 5 * time.Minute, sent: "f"},
+			{after: 6 * time.Minute, begin: "h", want: suspended},
+		},
+		"what a resumption finds under way does not count towards the next suspension": {
+			{begin: "a", want: allowed},
+			{after: time.Minute, take: "b", want: allowed},
+			{after: 2 * time.Minute, resume: true},
+			{after: 2 * time.Minute, sent: "a"},
+			{after: 3 * time.Minute, take: "c", want: allowed},
+			{after: 4 * time.Minute, take: "d", want: allowed},
+			{after: 5 * time.Minute, take: "e", want: allowed},
+			{after: 6 * time.Minute, take: "f", want: allowed},
+			{after: 7 * time.Minute, take: "g", want: allowed},
+			{after: 8 * time.Minute, take: "h", want: suspended},
 		},
 		"resumed, the suspension begins to count anew, the budget does not": {
 			{take: "a", want: allowed},
@@ -142,10 +160,16 @@ func TestTheBudgetAllowsAndRefuses(t *testing.T) {
 					if err := l.Resume(t.Context(), "orders", now); err != nil {
 						t.Fatal(err)
 					}
-				case s.take == "":
-					l.GiveBack("orders", s.giveBack)
+				case s.sent != "":
+					finish(t, l, s.sent, now, true)
+				case s.giveBack != "":
+					finish(t, l, s.giveBack, now, false)
+				case s.begin != "":
+					if got := begin(t, l, s.begin, now); got != s.want {
+						t.Fatalf("step %d, begin %s at %s: %d, want %d", i, s.begin, s.after, got, s.want)
+					}
 				default:
-					if got := l.Take(t.Context(), "orders", s.take, limits, now); got != s.want {
+					if got := spend(t, l, s.take, now); got != s.want {
 						t.Fatalf("step %d, take %s at %s: %d, want %d", i, s.take, s.after, got, s.want)
 					}
 				}
@@ -156,13 +180,15 @@ func TestTheBudgetAllowsAndRefuses(t *testing.T) {
 
 func TestNoLimitsAllowNothing(t *testing.T) {
 	l, _ := open(t, "")
-	if got := l.Take(t.Context(), "orders", "a", ledger.Limits{}, noon); got == ledger.Allowed {
-		t.Error("the zero Limits allow a signal")
-	}
 	none := limits
 	none.Actions = 0
-	if got := l.Take(t.Context(), "stock", "a", none, noon); got != ledger.OverBudget {
-		t.Errorf("no actions: %d", got)
+	never := limits
+	never.SuspendAfter = 0
+	for _, limits := range []ledger.Limits{{}, none, never} {
+		got, err := l.Begin(t.Context(), intent("orders", "a", noon), limits)
+		if err != nil || got != ledger.OverBudget || l.Suspended("orders") {
+			t.Errorf("%+v: %d, %v, suspended %t", limits, got, err, l.Suspended("orders"))
+		}
 	}
 	var zero ledger.Allowance
 	if zero == ledger.Allowed {
@@ -173,13 +199,13 @@ func TestNoLimitsAllowNothing(t *testing.T) {
 func TestEachServerHasABudgetOfItsOwn(t *testing.T) {
 	l, _ := open(t, "")
 	for i := range 5 {
-		l.Take(t.Context(), "orders", fmt.Sprint(i), limits, noon.Add(time.Duration(i)*time.Minute))
+		spend(t, l, fmt.Sprint(i), noon.Add(time.Duration(i)*time.Minute))
 	}
 	if !l.Suspended("orders") || l.Suspended("stock") {
 		t.Errorf("suspended: orders %t, stock %t", l.Suspended("orders"), l.Suspended("stock"))
 	}
-	if got := l.Take(t.Context(), "stock", "x", limits, noon); got != ledger.Allowed {
-		t.Errorf("stock: %d", got)
+	if got, err := l.Begin(t.Context(), intent("stock", "x", noon), limits); got != ledger.Allowed || err != nil {
+		t.Errorf("stock: %d, %v", got, err)
 	}
 	if a, b := l.Spent("orders", time.Hour, noon.Add(5*time.Minute)), l.Spent("stock", time.Hour, noon.Add(5*time.Minute)); a != 5 || b != 1 {
 		t.Errorf("spent: orders %d, stock %d", a, b)
@@ -187,23 +213,47 @@ func TestEachServerHasABudgetOfItsOwn(t *testing.T) {
 }
 
 // A bad rule orders 500 at once: as many get through as the limits allow, and
-// the suspension is told once.
+// the suspension is told once, when the last of them was sent.
 func TestFiveHundredAtOnceGetWhatTheLimitsAllow(t *testing.T) {
 	file := newFile(t)
 	l, out := open(t, file)
-	for burst, want := range []struct{ allowed, over, suspended int32 }{{3, 497, 0}, {2, 0, 498}} {
+	for burst, want := range []int{3, 2} {
 		now := noon.Add(time.Duration(burst) * 2 * time.Minute)
-		var counts [3]atomic.Int32
+		allowed := make(chan string, 500)
+		var over atomic.Int32
 		var all sync.WaitGroup
 		for i := range 500 {
 			all.Go(func() {
-				counts[l.Take(t.Context(), "orders", fmt.Sprint(burst, i), limits, now)].Add(1)
+				id := fmt.Sprint(burst, i)
+				switch got, err := l.Begin(t.Context(), intent("orders", id, now), limits); {
+				case err != nil:
+					t.Error(err)
+				case got == ledger.Allowed:
+					allowed <- id
+				case got == ledger.OverBudget:
+					over.Add(1)
+				}
 			})
 		}
 		all.Wait()
-		if a, o, s := counts[ledger.Allowed].Load(), counts[ledger.OverBudget].Load(), counts[ledger.Suspended].Load(); a != want.allowed || o != want.over || s != want.suspended {
-			t.Errorf("burst %d: %d allowed, %d over the budget, %d suspended; want %+v", burst, a, o, s, want)
+		close(allowed)
+		if got := len(allowed); got != want || int(over.Load()) != 500-want {
+			t.Errorf("burst %d: %d allowed, %d over the budget; want %d and the rest", burst, got, over.Load(), want)
 		}
+		if l.Suspended("orders") {
+			t.Errorf("burst %d: suspended before the signals were sent", burst)
+		}
+		for id := range allowed {
+			all.Go(func() {
+				if err := l.Finish(t.Context(), outcome("orders", id, now, true)); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		all.Wait()
+	}
+	if got := begin(t, l, "late", noon.Add(3*time.Minute)); got != ledger.Suspended || !l.Suspended("orders") {
+		t.Errorf("afterwards: %d", got)
 	}
 	if got := len(ids(t, file, ledger.EventSuspended)); got != 1 {
 		t.Errorf("%d lines say suspended", got)

@@ -1,9 +1,16 @@
 // Package ledger writes down every decision and its outcome, one JSON object a
 // line, and knows from what it has written how much was done lately.
 //
-// A line is durable when Record returns: an intent before its signal, an
+// A line is durable when the call returns: an intent before its signal, an
 // outcome after it, a refusal too. Budget and suspension are read back from
 // the file at start, so that a restart forgives nothing.
+//
+// The grammar: each signal has one intent and one outcome with the same ID, so
+// that an escalation has two of each. A decision without a signal is one
+// outcome without an ID. Decision joins the lines of one request. Only a crash
+// leaves an intent without its outcome, and the next start writes that one down
+// as failed. An outcome or a suspension whose write failed is written again
+// with the next line.
 package ledger
 
 import (
@@ -16,15 +23,14 @@ import (
 // Event is what a line is about.
 type Event string
 
-// An intent is written before its signal and has no outcome. Every alert that
-// was dealt with has one outcome. The other events keep the limits across
-// restarts and rotations.
+// An intent is written before its signal and has no outcome. The last three
+// events keep the limits across restarts and rotations.
 const (
 	EventIntent     Event = "intent"
 	EventOutcome    Event = "outcome"
 	EventSuspended  Event = "suspended"
 	EventResumed    Event = "resumed"
-	EventCheckpoint Event = "checkpoint" // first lines of a new file
+	EventCheckpoint Event = "checkpoint" // first lines of a new file; without a server: what came before is void
 )
 
 // Outcome is how it ended for one alert.
@@ -52,8 +58,10 @@ func Outcomes() []Outcome {
 type Entry struct {
 	Time  time.Time `json:"time"`
 	Event Event     `json:"event"`
-	// ID joins an intent with its outcome.
+	// ID joins an intent with its outcome. Each signal has one of its own.
 	ID string `json:"id,omitempty"`
+	// Decision joins all lines of one request.
+	Decision string `json:"decision,omitempty"`
 
 	Server       string `json:"server"`
 	PID          int32  `json:"pid"`
@@ -87,10 +95,11 @@ type Entry struct {
 	Query           string        `json:"query,omitempty"`
 
 	// The rest is a checkpoint's: when signals were sent lately and by which
-	// intents, since when they count towards a suspension, and whether there is
-	// one.
+	// intents, which of these have no outcome yet, since when signals count
+	// towards a suspension, and whether there is one.
 	Spent     []time.Time `json:"spent,omitempty"`
 	SpentIDs  []string    `json:"spent_ids,omitempty"`
+	Open      []Entry     `json:"open,omitempty"`
 	Since     time.Time   `json:"since,omitzero"`
 	Suspended bool        `json:"suspended,omitempty"`
 }

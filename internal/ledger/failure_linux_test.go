@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -38,7 +39,7 @@ func TestAFileThatCannotBeSaysWhy(t *testing.T) {
 		"below where nobody can any": {"/proc/self/no/ledger.jsonl", "no such file or directory"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			l, err := ledger.Open(ledger.Config{File: tt.file}, log.NewNopLogger())
+			l, err := ledger.Open(ledger.Config{File: tt.file}, log.NewNopLogger(), nil)
 			if err == nil {
 				t.Fatalf("opened, and closed: %v", l.Close())
 			}
@@ -57,28 +58,19 @@ func TestAFullDiskIsAnErrorOfTheLine(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, file := range []string{"/dev/full", link} {
-		l, out := open(t, file)
-		if got := l.Take(t.Context(), "orders", "a", limits, noon); got != ledger.Allowed {
-			t.Fatalf("Take = %d", got)
+		l, _ := open(t, file)
+		got, err := l.Begin(t.Context(), intent("orders", "a", noon), limits)
+		if got == ledger.Allowed || !errors.Is(err, syscall.ENOSPC) || !strings.HasPrefix(err.Error(), "write the ledger: ") {
+			t.Errorf("Begin = %d, %v", got, err)
 		}
-		if err := l.Record(t.Context(), intent("orders", "a", noon)); !errors.Is(err, syscall.ENOSPC) || !strings.HasPrefix(err.Error(), "write the ledger: ") {
-			t.Errorf("Record = %v", err)
+		if got := l.Spent("orders", time.Hour, noon); got != 0 {
+			t.Errorf("%d are spent on an intent that could not be written", got)
 		}
 		if got := l.Recent(10); len(got) != 0 {
-			t.Errorf("Recent has what was never written: %v", got)
+			t.Errorf("Recent has an intent that was never written: %v", got)
 		}
 		if err := l.Resume(t.Context(), "orders", noon); !errors.Is(err, syscall.ENOSPC) {
 			t.Errorf("Resume = %v", err)
-		}
-		// The suspension holds, though it could not be written down.
-		if got := l.Take(t.Context(), "orders", "b", ledger.Limits{}, noon); got != ledger.Suspended || !l.Suspended("orders") {
-			t.Errorf("Take without limits = %d", got)
-		}
-		if !strings.Contains(out.String(), "Writing down the suspension failed") {
-			t.Errorf("the log says %q", out)
-		}
-		if err := l.Resume(t.Context(), "orders", noon); err == nil || !l.Suspended("orders") {
-			t.Errorf("resumed without having written it down: %v", err)
 		}
 	}
 }
@@ -88,38 +80,19 @@ func TestAFullDiskIsAnErrorOfTheLine(t *testing.T) {
 func TestALineThatWasTornStaysAlone(t *testing.T) {
 	file := newFile(t)
 	l, _ := open(t, file)
-	record(t, l, intent("orders", "before", noon))
-	size := func() uint64 {
-		info, err := os.Stat(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return uint64(info.Size())
-	}
-
-	signal.Ignore(syscall.SIGXFSZ)
-	defer signal.Reset(syscall.SIGXFSZ)
-	var room syscall.Rlimit
-	if err := syscall.Getrlimit(syscall.RLIMIT_FSIZE, &room); err != nil {
-		t.Fatal(err)
-	}
+	spend(t, l, "before", noon)
 	for i, left := range []uint64{20, 1, 0, 60} {
-		limit := syscall.Rlimit{Cur: size() + left, Max: room.Max}
-		if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &limit); err != nil {
-			t.Fatal(err)
-		}
-		err := l.Record(t.Context(), intent("orders", "torn", noon))
-		again := l.Record(t.Context(), intent("orders", "torn", noon))
-		if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &room); err != nil {
-			t.Fatal(err)
-		}
+		restore := leave(t, file, left)
+		err := l.Append(t.Context(), refusal("orders", "torn"))
+		_, again := l.Begin(t.Context(), intent("orders", "torn", noon), plenty)
+		restore()
 		if !errors.Is(err, syscall.EFBIG) || !errors.Is(again, syscall.EFBIG) {
-			t.Fatalf("%d: with %d bytes left: Record = %v, %v", i, left, err, again)
+			t.Fatalf("%d: with %d bytes left: %v, %v", i, left, err, again)
 		}
-		record(t, l, outcome("orders", "after", noon, true))
+		refuse(t, l, "after")
 	}
 
-	if got := ids(t, file, ledger.EventOutcome); !slices.Equal(got, []string{"after", "after", "after", "after"}) {
+	if got := decisions(t, file); !slices.Equal(got, []string{"of before", "after", "after", "after", "after"}) {
 		t.Errorf("outcomes %v", got)
 	}
 	if got := ids(t, file, ledger.EventIntent); !slices.Equal(got, []string{"before"}) {
@@ -128,4 +101,39 @@ func TestALineThatWasTornStaysAlone(t *testing.T) {
 	if got := reopened(t, l, file).Spent("orders", time.Hour, noon); got != 1 {
 		t.Errorf("%d are spent", got)
 	}
+}
+
+// leave lets the process write that many bytes more to the file, and no
+// other file become longer than that. The result lifts it.
+func leave(t *testing.T, file string, bytes uint64) (restore func()) {
+	t.Helper()
+	info, err := os.Stat(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return limitFiles(t, uint64(info.Size())+bytes)
+}
+
+// noRoom lets nobody write to any file.
+func noRoom(t *testing.T) (restore func()) { return limitFiles(t, 0) }
+
+func limitFiles(t *testing.T, size uint64) (restore func()) {
+	t.Helper()
+	signal.Ignore(syscall.SIGXFSZ)
+	var room syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_FSIZE, &room); err != nil {
+		t.Fatal(err)
+	}
+	limit := syscall.Rlimit{Cur: size, Max: room.Max}
+	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	restore = sync.OnceFunc(func() {
+		if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &room); err != nil {
+			t.Error(err)
+		}
+		signal.Reset(syscall.SIGXFSZ)
+	})
+	t.Cleanup(restore)
+	return restore
 }

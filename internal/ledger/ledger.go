@@ -1,9 +1,7 @@
 package ledger
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -13,13 +11,14 @@ import (
 
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
+	"github.com/prometheus/client_golang/prometheus"
 )
 
-// remembered is how many lines are kept for the page and the API.
-const remembered = 500
+// patience is how long Open, Reopen and Close wait for a disk that hangs.
+const patience = 5 * time.Second
 
-// ErrClosed is returned by Record after Close.
-var ErrClosed = errors.New("the ledger is closed")
+// errDiskHangs ends that waiting.
+var errDiskHangs = fmt.Errorf("the disk did not answer within %s", patience)
 
 // Config is "remediation.ledger".
 type Config struct {
@@ -33,176 +32,137 @@ type Config struct {
 type Ledger struct {
 	logger log.Logger
 	writer *writer // nil: in memory only
+	errors prometheus.Counter
 
 	mu      sync.Mutex // guards the rest; no I/O under it
-	recent  []Entry    // oldest first, at most remembered
-	budgets map[string]*budget
+	recent  ring
+	budgets map[string]*budget // of servers that were signalled, or are suspended
 }
 
-// Open reads the file back, if there is one, and opens it for writing.
-func Open(cfg Config, logger log.Logger) (*Ledger, error) {
-	l := &Ledger{logger: logger, budgets: map[string]*budget{}}
-	if cfg.File == "" {
-		return l, nil
+// Open reads the file back, if there is one, opens it for writing, and writes
+// down as failed what a crash cut off between intent and outcome. The registerer
+// may be nil.
+func Open(cfg Config, logger log.Logger, reg prometheus.Registerer) (*Ledger, error) {
+	l := &Ledger{
+		logger:  logger,
+		budgets: map[string]*budget{},
+		errors: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "pgbailiff_ledger_write_errors_total",
+			Help: "Lines of the ledger that could not be written when they were due.",
+		}),
 	}
-	skipped, err := readBack(cfg.File, l.replay)
-	if err != nil {
-		return nil, fmt.Errorf("read the ledger: %w", err)
+	if cfg.File != "" {
+		skipped, err := readBack(cfg.File, l.replay)
+		if err != nil {
+			return nil, fmt.Errorf("read the ledger: %w", err)
+		}
+		if skipped > 0 {
+			level.Warn(logger).Log("msg", "Skipped lines of the ledger that are not whole", "file", cfg.File, "lines", skipped)
+		}
+		file, err := openForAppend(cfg.File)
+		if err != nil {
+			return nil, fmt.Errorf("open the ledger: %w", err)
+		}
+		l.writer = newWriter(&appender{file: file, path: cfg.File})
+		l.closeCutOff(time.Now())
 	}
-	if skipped > 0 {
-		level.Warn(logger).Log("msg", "Skipped lines of the ledger that are not whole", "file", cfg.File, "lines", skipped)
-	}
-	l.writer, err = newWriter(cfg.File)
-	if err != nil {
-		return nil, fmt.Errorf("open the ledger: %w", err)
+	if reg != nil {
+		if err := reg.Register(l.errors); err != nil {
+			return nil, errors.Join(fmt.Errorf("register the ledger's metric: %w", err), l.Close())
+		}
 	}
 	return l, nil
+}
+
+// closeCutOff writes the outcomes that a crash prevented.
+func (l *Ledger) closeCutOff(now time.Time) {
+	ctx, cancel := context.WithTimeoutCause(context.Background(), patience, errDiskHangs)
+	defer cancel()
+	var all []Entry
+	var requests []*request
+	for _, server := range slices.Sorted(maps.Keys(l.budgets)) {
+		b := l.budgets[server]
+		for _, e := range b.unfinished(now.UTC()) {
+			l.recent.add(e)
+			all, requests = append(all, e), append(requests, l.outcome(b.signals[e.ID], e))
+		}
+	}
+	for i, e := range all {
+		level.Warn(l.logger).Log("msg", "pgbailiff stopped between a signal's intent and its outcome",
+			"server", e.Server, "pid", e.PID, "id", e.ID)
+		_ = l.write(ctx, requests[i], e) // says itself what went wrong
+	}
 }
 
 // Durable reports whether lines go to a file.
 func (l *Ledger) Durable() bool { return l.writer != nil }
 
-// Record writes one line; it returns when the line is durable, or an error
-// when nobody knows whether it is. The context bounds the waiting only.
-func (l *Ledger) Record(ctx context.Context, e Entry) error {
-	e.Time = e.Time.UTC()
-	if l.writer != nil {
-		var line bytes.Buffer
-		encoder := json.NewEncoder(&line)
-		encoder.SetEscapeHTML(false) // people grep for SQL
-		if err := encoder.Encode(e); err != nil {
-			return fmt.Errorf("write the ledger: %w", err)
-		}
-		if err := l.writer.write(ctx, line.Bytes()); err != nil {
-			return fmt.Errorf("write the ledger: %w", err)
-		}
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.remember(e)
-	return nil
-}
-
-// Recent returns the last lines, at most n, newest first.
+// Recent returns the last lines, at most n, newest first. An outcome is among
+// them even if it could not be written.
 func (l *Ledger) Recent(n int) []Entry {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	out := make([]Entry, 0, min(n, len(l.recent)))
-	for i := len(l.recent) - 1; i >= 0 && len(out) < n; i-- {
-		out = append(out, l.recent[i])
-	}
-	return out
-}
-
-// Take spends one signal of a server's budget on the intent with this ID,
-// before the signal. A suspension that this brings is written down.
-func (l *Ledger) Take(ctx context.Context, server, id string, limits Limits, now time.Time) Allowance {
-	l.mu.Lock()
-	allowance, suspended := l.budget(server).take(id, now, limits)
-	l.mu.Unlock()
-	if suspended {
-		level.Error(l.logger).Log("msg", "Too many signals: suspended until an operator resumes",
-			"server", server, "resume", "POST /-/resume?server="+server)
-		err := l.Record(ctx, Entry{Time: now, Event: EventSuspended, Server: server})
-		if err != nil {
-			level.Error(l.logger).Log("msg", "Writing down the suspension failed", "server", server, "err", err)
-		}
-	}
-	return allowance
-}
-
-// GiveBack returns what Take spent, for a signal that was not sent.
-func (l *Ledger) GiveBack(server, id string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.budget(server).giveBack(id)
+	return l.recent.last(n)
 }
 
 // Suspended reports whether a server is suspended.
 func (l *Ledger) Suspended(server string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.budget(server).suspended
+	b := l.budgets[clip(server, maxName)]
+	return b != nil && b.suspended
 }
 
 // Spent returns how many signals count against the budget of the window.
 func (l *Ledger) Spent(server string, window time.Duration, now time.Time) int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.budget(server).count(now.Add(-window))
-}
-
-// Resume ends a suspension, once that is written down.
-func (l *Ledger) Resume(ctx context.Context, server string, now time.Time) error {
-	if err := l.Record(ctx, Entry{Time: now, Event: EventResumed, Server: server}); err != nil {
-		return err
+	b := l.budgets[clip(server, maxName)]
+	if b == nil {
+		return 0
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.budget(server).resume(now)
-	return nil
+	return b.count(now.Add(-window))
 }
 
 // Reopen closes the file and opens the one at the path anew, after a rotation
 // or a new configuration. Another file goes on with the budgets as they are. On
-// an error the old file stays.
+// an error the old file stays. It waits no longer than five seconds.
 func (l *Ledger) Reopen(ctx context.Context, path string) error {
 	if l.writer == nil {
 		return nil
 	}
-	now := time.Now()
-	if err := l.writer.reopen(ctx, path, func() []byte { return l.checkpoints(now) }); err != nil {
+	ctx, cancel := context.WithTimeoutCause(ctx, patience, errDiskHangs)
+	defer cancel()
+	now := time.Now().UTC()
+	err := l.writer.ask(ctx, &request{path: path, header: func() []byte { return l.checkpoints(now) }})
+	if err != nil {
 		return fmt.Errorf("reopen the ledger: %w", err)
 	}
 	return nil
 }
 
-// Close waits for the lines that are being written and closes the file.
+// Close waits for the lines that are being written and closes the file. It
+// waits no longer than five seconds.
 func (l *Ledger) Close() error {
 	if l.writer == nil {
 		return nil
 	}
-	return l.writer.close()
+	ctx, cancel := context.WithTimeoutCause(context.Background(), patience, errDiskHangs)
+	defer cancel()
+	if err := l.writer.close(ctx); err != nil {
+		return fmt.Errorf("close the ledger: %w", err)
+	}
+	return nil
 }
 
-// checkpoints are the lines that another file goes on with.
+// checkpoints are the lines that another file goes on with. The first one makes
+// void what that file says already.
 func (l *Ledger) checkpoints(now time.Time) []byte {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	var lines []byte
+	text := encode(Entry{Time: now, Event: EventCheckpoint})
 	for _, server := range slices.Sorted(maps.Keys(l.budgets)) {
-		line, err := json.Marshal(l.budgets[server].checkpoint(server, now.UTC()))
-		if err != nil {
-			level.Error(l.logger).Log("msg", "Carrying the budget over to another file failed", "server", server, "err", err)
-			continue
-		}
-		lines = append(append(lines, line...), '\n')
+		text = append(text, encode(l.budgets[server].checkpoint(server, now))...)
 	}
-	return lines
-}
-
-// budget needs the lock.
-func (l *Ledger) budget(server string) *budget {
-	b, ok := l.budgets[server]
-	if !ok {
-		b = &budget{}
-		l.budgets[server] = b
-	}
-	return b
-}
-
-// remember needs the lock.
-func (l *Ledger) remember(e Entry) {
-	if len(l.recent) == remembered {
-		l.recent = append(l.recent[:0], l.recent[1:]...)
-	}
-	l.recent = append(l.recent, e)
-}
-
-// replay takes in a line that was read back, before anybody else is there.
-func (l *Ledger) replay(e Entry) {
-	l.budget(e.Server).replay(e)
-	if e.Event != EventCheckpoint {
-		l.remember(e)
-	}
+	return text
 }

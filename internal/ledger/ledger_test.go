@@ -1,9 +1,9 @@
 package ledger_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -28,25 +28,37 @@ func TestALineSaysWhoWhatAndWhy(t *testing.T) {
 	}, "SELECT ?\n-- two lines")
 	e.Time, e.Event, e.ID = noon.In(time.FixedZone("", 3600)), ledger.EventOutcome, "ID1"
 	e.Action, e.Outcome, e.Reason, e.Rule, e.Signalled = "cancel", ledger.Cancelled, "rule", "the rule", true
-	e.Alertname, e.Fingerprint = "Slow", "c0ffee"
-	record(t, l, e)
+	e.Alertname, e.Fingerprint, e.Decision = "Slow", "c0ffee", "D1"
+	before := e
+	before.Event, before.Outcome, before.Signalled = ledger.EventIntent, "", false
+	if allowance, err := l.Begin(t.Context(), before, limits); allowance != ledger.Allowed || err != nil {
+		t.Fatal(allowance, err)
+	}
+	if err := l.Finish(t.Context(), e); err != nil {
+		t.Fatal(err)
+	}
 
 	want := []map[string]any{{
-		"time": "2026-11-22T12:00:00Z", "event": "outcome", "id": "ID1", "server": "orders", "pid": 42.0,
+		"time": "2026-11-22T12:00:00Z", "event": "outcome", "id": "ID1", "decision": "D1", "server": "orders", "pid": 42.0,
 		"backend_start": "2026-11-22T12:00:00.000000Z", "query_start": "2026-11-22T12:00:00.001500Z", "xact_start": "2026-11-22T12:00:01.000000Z",
 		"action": "cancel", "outcome": "cancelled", "reason": "rule", "rule": "the rule", "signalled": true,
 		"alertname": "Slow", "fingerprint": "c0ffee", "datname": "shop", "usename": "app", "application_name": "checkout",
 		"client_addr": "10.0.0.7", "state": "active", "wait_event_type": "Lock", "wait_event": "tuple",
 		"session_id": "6b02d940.2a", "query": "SELECT ?\n-- two lines",
 	}}
+	first := maps.Clone(want[0])
+	first["event"] = "intent"
+	delete(first, "outcome")
+	delete(first, "signalled")
+	want = slices.Insert(want, 0, first)
 	if diff := cmp.Diff(want, lines(t, file)); diff != "" {
 		t.Errorf("the file (-want +got):\n%s", diff)
 	}
-	e.Time = noon
-	if diff := cmp.Diff([]ledger.Entry{e}, l.Recent(10)); diff != "" {
+	e.Time, before.Time = noon, noon
+	if diff := cmp.Diff([]ledger.Entry{e, before}, l.Recent(10)); diff != "" {
 		t.Errorf("Recent (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff([]ledger.Entry{e}, reopened(t, l, file).Recent(10)); diff != "" {
+	if diff := cmp.Diff([]ledger.Entry{e, before}, reopened(t, l, file).Recent(10)); diff != "" {
 		t.Errorf("Recent after a restart (-want +got):\n%s", diff)
 	}
 }
@@ -67,13 +79,13 @@ func TestRecentIsTheLastLinesNewestFirst(t *testing.T) {
 	for i := range written {
 		id := fmt.Sprint("id", i)
 		newestFirst = slices.Insert(newestFirst, 0, id)
-		record(t, l, outcome("orders", id, noon.Add(time.Duration(i)*time.Second), true))
+		refuse(t, l, id)
 	}
 	for _, l := range []*ledger.Ledger{l, reopened(t, l, file)} {
 		for n, want := range map[int]int{0: 0, 1: 1, 3: 3, 500: 500, 10_000: 500} {
 			var got []string
 			for _, e := range l.Recent(n) {
-				got = append(got, e.ID)
+				got = append(got, e.Decision)
 			}
 			if !slices.Equal(got, newestFirst[:want]) {
 				t.Errorf("Recent(%d) has %d lines, the first %v", n, len(got), got[:min(3, len(got))])
@@ -83,7 +95,7 @@ func TestRecentIsTheLastLinesNewestFirst(t *testing.T) {
 }
 
 // Lines that arrive together share an fsync. None is lost, none is torn apart
-// by another, and each is there when its Record returns.
+// by another, and each is there when its Append returns.
 func TestManyGoroutinesWriteWholeLines(t *testing.T) {
 	file := newFile(t)
 	l, _ := open(t, file)
@@ -92,15 +104,15 @@ func TestManyGoroutinesWriteWholeLines(t *testing.T) {
 	for g := range goroutines {
 		all.Go(func() {
 			for i := range each {
-				e := outcome("orders", fmt.Sprintf("%d/%d", g, i), noon, true)
+				e := refusal("orders", fmt.Sprintf("%d/%d", g, i))
 				e.Query = strings.Repeat(fmt.Sprint(g%10), 1+g*i)
-				if err := l.Record(t.Context(), e); err != nil {
+				if err := l.Append(t.Context(), e); err != nil {
 					t.Error(err)
 				}
 			}
 			text, err := os.ReadFile(file)
-			if err != nil || !strings.Contains(string(text), fmt.Sprintf(`"id":"%d/%d"`, g, each-1)) {
-				t.Errorf("goroutine %d: the line is not there when Record has returned (%v)", g, err)
+			if err != nil || !strings.Contains(string(text), fmt.Sprintf(`"decision":"%d/%d"`, g, each-1)) {
+				t.Errorf("goroutine %d: the line is not there when Append has returned (%v)", g, err)
 			}
 		})
 	}
@@ -108,7 +120,7 @@ func TestManyGoroutinesWriteWholeLines(t *testing.T) {
 	seen := map[string]bool{}
 	for _, line := range lines(t, file) {
 		var g, i int
-		id, _ := line["id"].(string)
+		id, _ := line["decision"].(string)
 		if _, err := fmt.Sscanf(id, "%d/%d", &g, &i); err != nil || seen[id] {
 			t.Fatalf("the line %v", line)
 		}
@@ -125,19 +137,22 @@ func TestManyGoroutinesWriteWholeLines(t *testing.T) {
 func TestNothingIsRecordedAfterClose(t *testing.T) {
 	file := newFile(t)
 	l, _ := open(t, file)
-	record(t, l, outcome("orders", "before", noon, true))
+	refuse(t, l, "before")
 	for range 2 {
 		if err := l.Close(); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := l.Record(t.Context(), outcome("orders", "after", noon, true)); !errors.Is(err, ledger.ErrClosed) {
-		t.Errorf("Record = %v", err)
+	if err := l.Append(t.Context(), refusal("orders", "after")); !errors.Is(err, ledger.ErrClosed) {
+		t.Errorf("Append = %v", err)
+	}
+	if got, err := l.Begin(t.Context(), intent("orders", "after", noon), limits); got == ledger.Allowed || !errors.Is(err, ledger.ErrClosed) {
+		t.Errorf("Begin = %d, %v", got, err)
 	}
 	if err := l.Reopen(t.Context(), file); !errors.Is(err, ledger.ErrClosed) {
 		t.Errorf("Reopen = %v", err)
 	}
-	if got := ids(t, file, ledger.EventOutcome); !slices.Equal(got, []string{"before"}) {
+	if got := decisions(t, file); !slices.Equal(got, []string{"before"}) {
 		t.Errorf("the file has %v", got)
 	}
 }
@@ -151,7 +166,7 @@ func TestRecordersAndCloseDoNotWaitForEachOther(t *testing.T) {
 		all.Go(func() {
 			for i := range 20 {
 				id := fmt.Sprintf("%d/%d", g, i)
-				err := l.Record(t.Context(), outcome("orders", id, noon, true))
+				err := l.Append(t.Context(), refusal("orders", id))
 				switch {
 				case err == nil:
 					written <- id
@@ -167,24 +182,12 @@ func TestRecordersAndCloseDoNotWaitForEachOther(t *testing.T) {
 	}
 	all.Wait()
 	close(written)
-	inFile := ids(t, file, ledger.EventOutcome)
+	inFile := decisions(t, file)
 	for id := range written {
 		if !slices.Contains(inFile, id) {
-			t.Errorf("%s was recorded and is not in the file", id)
+			t.Errorf("%s was written and is not in the file", id)
 		}
 	}
-}
-
-func TestTheContextBoundsTheWaiting(t *testing.T) {
-	l, _ := open(t, newFile(t))
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	for range 100 {
-		if err := l.Record(ctx, outcome("orders", "x", noon, true)); err != nil && !errors.Is(err, context.Canceled) {
-			t.Fatal(err)
-		}
-	}
-	record(t, l, outcome("orders", "y", noon, true))
 }
 
 func TestWithoutAFileTheLedgerIsInMemory(t *testing.T) {
@@ -192,11 +195,11 @@ func TestWithoutAFileTheLedgerIsInMemory(t *testing.T) {
 	if l.Durable() {
 		t.Error("Durable without a file")
 	}
-	record(t, l, outcome("orders", "x", noon, true))
+	refuse(t, l, "x")
 	if err := l.Reopen(t.Context(), ""); err != nil {
 		t.Error(err)
 	}
-	if got := l.Recent(10); len(got) != 1 || got[0].ID != "x" {
+	if got := l.Recent(10); len(got) != 1 || got[0].Decision != "x" {
 		t.Errorf("Recent = %v", got)
 	}
 	file := newFile(t)

@@ -2,7 +2,6 @@ package ledger_test
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -21,6 +20,9 @@ func TestMain(m *testing.M) {
 	if file := os.Getenv(victimFile); file != "" {
 		os.Exit(victim(file))
 	}
+	if directory := os.Getenv(moverDirectory); directory != "" {
+		os.Exit(mover(directory))
+	}
 	goleak.VerifyTestMain(m)
 }
 
@@ -35,7 +37,7 @@ func newFile(t *testing.T) string { return filepath.Join(t.TempDir(), "ledger.js
 func open(t *testing.T, file string) (*ledger.Ledger, *logged) {
 	t.Helper()
 	out := &logged{}
-	l, err := ledger.Open(ledger.Config{File: file}, log.NewLogfmtLogger(out))
+	l, err := ledger.Open(ledger.Config{File: file}, log.NewLogfmtLogger(out), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,23 +59,59 @@ func reopened(t *testing.T, before *ledger.Ledger, file string) *ledger.Ledger {
 	return l
 }
 
-func record(t *testing.T, l *ledger.Ledger, e ledger.Entry) {
+// begin reserves a signal and writes its intent.
+func begin(t *testing.T, l *ledger.Ledger, id string, now time.Time) ledger.Allowance {
 	t.Helper()
-	if err := l.Record(context.Background(), e); err != nil {
+	allowance, err := l.Begin(t.Context(), intent("orders", id, now), limits)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return allowance
+}
+
+// finish writes what became of it.
+func finish(t *testing.T, l *ledger.Ledger, id string, now time.Time, signalled bool) {
+	t.Helper()
+	if err := l.Finish(t.Context(), outcome("orders", id, now, signalled)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// spend is a signal that was sent.
+func spend(t *testing.T, l *ledger.Ledger, id string, now time.Time) ledger.Allowance {
+	t.Helper()
+	allowance := begin(t, l, id, now)
+	if allowance == ledger.Allowed {
+		finish(t, l, id, now, true)
+	}
+	return allowance
+}
+
+// refuse writes a line behind which there is no signal. Decision names it.
+func refuse(t *testing.T, l *ledger.Ledger, decision string) {
+	t.Helper()
+	if err := l.Append(t.Context(), refusal("orders", decision)); err != nil {
 		t.Fatal(err)
 	}
 }
 
 func intent(server, id string, at time.Time) ledger.Entry {
-	return ledger.Entry{Time: at, Event: ledger.EventIntent, ID: id, Server: server, PID: 42, Action: "cancel", Reason: "severity"}
+	return ledger.Entry{Time: at, Event: ledger.EventIntent, ID: id, Decision: "of " + id, Server: server, PID: 42, Action: "cancel", Reason: "severity"}
 }
 
 func outcome(server, id string, at time.Time, signalled bool) ledger.Entry {
-	e := ledger.Entry{Time: at, Event: ledger.EventOutcome, ID: id, Server: server, PID: 42, Action: "cancel", Outcome: ledger.Gone}
+	e := ledger.Entry{Time: at, Event: ledger.EventOutcome, ID: id, Decision: "of " + id, Server: server, PID: 42, Action: "cancel", Outcome: ledger.Gone}
 	if signalled {
 		e.Outcome, e.Signalled = ledger.Cancelled, true
 	}
 	return e
+}
+
+func refusal(server, decision string) ledger.Entry {
+	return ledger.Entry{
+		Time: noon, Event: ledger.EventOutcome, Decision: decision, Server: server, PID: 42,
+		Action: "cancel", Outcome: ledger.Refused, Reason: "rule",
+	}
 }
 
 // lines are those of a file. One that is no JSON object is nil.
@@ -95,10 +133,21 @@ func lines(t *testing.T, file string) []map[string]any {
 // ids are those of the lines of an event, in order.
 func ids(t *testing.T, file string, event ledger.Event) []string {
 	t.Helper()
+	return column(t, file, event, "id")
+}
+
+// decisions are those of the outcomes, in order.
+func decisions(t *testing.T, file string) []string {
+	t.Helper()
+	return column(t, file, ledger.EventOutcome, "decision")
+}
+
+func column(t *testing.T, file string, event ledger.Event, key string) []string {
+	t.Helper()
 	var all []string
 	for _, line := range lines(t, file) {
 		if line["event"] == string(event) {
-			id, _ := line["id"].(string)
+			id, _ := line[key].(string)
 			all = append(all, id)
 		}
 	}

@@ -10,25 +10,15 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/ledger"
 )
 
-// spend takes and writes the intent, as for a signal that is sent next.
-func spend(t *testing.T, l *ledger.Ledger, id string, now time.Time) ledger.Allowance {
-	t.Helper()
-	allowance := l.Take(t.Context(), "orders", id, limits, now)
-	if allowance == ledger.Allowed {
-		record(t, l, intent("orders", id, now))
-	}
-	return allowance
-}
-
 func TestARestartForgivesNothing(t *testing.T) {
 	at := func(minutes int) time.Time { return noon.Add(time.Duration(minutes) * time.Minute) }
 	t.Run("an intent without an outcome is spent", func(t *testing.T) {
 		file := newFile(t)
 		l, _ := open(t, file)
 		for _, id := range []string{"a", "b", "c"} {
-			spend(t, l, id, noon)
+			begin(t, l, id, noon)
 		}
-		record(t, l, outcome("orders", "a", noon, true))
+		finish(t, l, "a", noon, true)
 		l = reopened(t, l, file)
 		if got := spend(t, l, "d", noon.Add(59*time.Second)); got != ledger.OverBudget {
 			t.Errorf("the fourth: %d", got)
@@ -40,12 +30,11 @@ func TestARestartForgivesNothing(t *testing.T) {
 	t.Run("an intent that led to no signal is not", func(t *testing.T) {
 		file := newFile(t)
 		l, _ := open(t, file)
-		for _, id := range []string{"a", "b", "c"} {
-			spend(t, l, id, noon)
-		}
-		l.GiveBack("orders", "b")
-		record(t, l, outcome("orders", "b", noon, false))
-		record(t, l, outcome("orders", "", noon, false)) // a refusal has no intent
+		spend(t, l, "a", noon)
+		begin(t, l, "b", noon)
+		spend(t, l, "c", noon)
+		finish(t, l, "b", noon, false)
+		refuse(t, l, "no intent")
 		l = reopened(t, l, file)
 		if got := l.Spent("orders", time.Hour, at(1)); got != 2 {
 			t.Errorf("%d are spent", got)
@@ -58,7 +47,7 @@ func TestARestartForgivesNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 		l, _ := open(t, file)
-		record(t, l, outcome("orders", "", noon, false))
+		refuse(t, l, "no intent")
 		if got := reopened(t, l, file).Spent("orders", time.Hour, at(1)); got != 1 {
 			t.Errorf("%d are spent", got)
 		}
@@ -97,8 +86,9 @@ func TestARestartForgivesNothing(t *testing.T) {
 		l = reopened(t, l, file)
 		tight := limits
 		tight.SuspendAfter = 2
-		if got := l.Take(t.Context(), "orders", "c", tight, at(1)); got != ledger.Suspended || !l.Suspended("orders") {
-			t.Errorf("the third: %d", got)
+		got, err := l.Begin(t.Context(), intent("orders", "c", at(1)), tight)
+		if got != ledger.Suspended || err != nil || !l.Suspended("orders") {
+			t.Errorf("the third: %d, %v", got, err)
 		}
 		if !reopened(t, l, file).Suspended("orders") {
 			t.Error("the suspension was not written down")
@@ -123,17 +113,11 @@ func TestTheBudgetAfterARestartEqualsTheLedger(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	d := rand.New(rand.NewPCG(seed, 0))
-	for range 30 {
+	for range 10 {
 		file := newFile(t)
 		l, _ := open(t, file)
 		now, rotations := noon, 0
-		var waiting []ledger.Entry // intents of what was taken, not written yet
-		write := func() {
-			for _, e := range waiting {
-				record(t, l, e)
-			}
-			waiting = nil
-		}
+		var waiting []string // intents without an outcome
 		for i := range 60 {
 			now = now.Add(time.Duration(d.IntN(40)) * time.Second)
 			id := fmt.Sprint("id", i)
@@ -142,42 +126,35 @@ func TestTheBudgetAfterARestartEqualsTheLedger(t *testing.T) {
 				if err := l.Resume(t.Context(), "orders", now); err != nil {
 					t.Fatal(err)
 				}
-			case 1: // a refusal
-				record(t, l, outcome("orders", "", now, false))
+			case 1:
+				refuse(t, l, id)
 			case 2: // another server's business
-				record(t, l, intent("stock", id, now))
+				if _, err := l.Begin(t.Context(), intent("stock", id, now), plenty); err != nil {
+					t.Fatal(err)
+				}
 			case 3:
 				rotations++
-				if err := os.Rename(file, fmt.Sprint(file, ".", rotations)); err != nil {
-					t.Fatal(err)
+				rotate(t, l, file, fmt.Sprint(file, ".", rotations))
+			case 4:
+				for _, id := range waiting {
+					finish(t, l, id, now, d.IntN(2) == 0)
 				}
-				if err := l.Reopen(t.Context(), file); err != nil {
-					t.Fatal(err)
-				}
-				write()
+				waiting = nil
 			default:
-				if l.Take(t.Context(), "orders", id, limits, now) != ledger.Allowed {
-					continue
+				if begin(t, l, id, now) == ledger.Allowed {
+					waiting = append(waiting, id)
 				}
-				if d.IntN(4) == 0 {
-					waiting = append(waiting, intent("orders", id, now))
-					continue
-				}
-				record(t, l, intent("orders", id, now))
-				switch d.IntN(3) {
-				case 0:
-					record(t, l, outcome("orders", id, now, true))
-				case 1:
-					l.GiveBack("orders", id)
-					record(t, l, outcome("orders", id, now, false))
+				if n := len(waiting); n > 0 && d.IntN(4) > 0 {
+					finish(t, l, waiting[n-1], now, d.IntN(2) == 0)
+					waiting = waiting[:n-1]
 				}
 			}
 			if d.IntN(6) > 0 {
 				continue
 			}
-			write()
 			before := l
 			l = reopened(t, l, file)
+			waiting = nil // the restart has written them down
 			for _, window := range []time.Duration{limits.Window, limits.SuspendWindow} {
 				if got, want := l.Spent("orders", window, now), before.Spent("orders", window, now); got != want {
 					t.Fatalf("step %d: %d spent in %s after the restart, %d before it", i, got, window, want)
@@ -186,12 +163,6 @@ func TestTheBudgetAfterARestartEqualsTheLedger(t *testing.T) {
 			if got, want := l.Suspended("orders"), before.Suspended("orders"); got != want {
 				t.Fatalf("step %d: suspended %t after the restart, %t before it", i, got, want)
 			}
-			if got, want := l.Take(t.Context(), "orders", "probe", limits, now), before.Take(t.Context(), "orders", "probe", limits, now); got != want {
-				t.Fatalf("step %d: a signal is %d after the restart, %d before it", i, got, want)
-			}
-			record(t, l, intent("orders", "probe", now))
-			l.GiveBack("orders", "probe")
-			record(t, l, outcome("orders", "probe", now, false))
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -21,6 +22,19 @@ func rotate(t *testing.T, l *ledger.Ledger, file, to string) {
 	}
 }
 
+// suspendServer sends as many signals as bring a suspension.
+func suspendServer(t *testing.T, l *ledger.Ledger, server string) {
+	t.Helper()
+	tight := limits
+	tight.SuspendAfter = 1
+	if got, err := l.Begin(t.Context(), intent(server, "last of "+server, noon), tight); got != ledger.Allowed || err != nil {
+		t.Fatal(got, err)
+	}
+	if err := l.Finish(t.Context(), outcome(server, "last of "+server, noon, true)); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestARotationLosesNoLine(t *testing.T) {
 	file := newFile(t)
 	l, _ := open(t, file)
@@ -29,7 +43,7 @@ func TestARotationLosesNoLine(t *testing.T) {
 	for g := range goroutines {
 		all.Go(func() {
 			for i := range each {
-				if err := l.Record(t.Context(), outcome("orders", fmt.Sprintf("%d/%d", g, i), noon, true)); err != nil {
+				if err := l.Append(t.Context(), refusal("orders", fmt.Sprintf("%d/%d", g, i))); err != nil {
 					t.Error(err)
 				}
 			}
@@ -43,7 +57,7 @@ func TestARotationLosesNoLine(t *testing.T) {
 	all.Wait()
 	var got []string
 	for _, f := range files {
-		got = append(got, ids(t, f, ledger.EventOutcome)...)
+		got = append(got, decisions(t, f)...)
 	}
 	slices.Sort(got)
 	if n := len(slices.Compact(got)); n != goroutines*each || n != len(got) {
@@ -82,7 +96,7 @@ func TestANewFileGoesOnWithTheBudgets(t *testing.T) {
 			other := file + ".other"
 			old, _ := open(t, other)
 			for i := range 3 {
-				record(t, old, intent("orders", fmt.Sprint("old", i), noon))
+				spend(t, old, fmt.Sprint("old", i), noon)
 			}
 			if err := l.Reopen(t.Context(), other); err != nil {
 				t.Fatal(err)
@@ -93,15 +107,15 @@ func TestANewFileGoesOnWithTheBudgets(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			file := newFile(t)
 			l, _ := open(t, file)
-			for i := range 4 {
+			for i := range 3 {
 				spend(t, l, fmt.Sprint(i), noon.Add(time.Duration(i)*time.Minute))
 			}
-			l.Take(t.Context(), "suspended", "x", ledger.Limits{}, noon)
+			begin(t, l, "3", noon.Add(3*time.Minute))
+			suspendServer(t, l, "suspended")
 			next := move(t, l, file)
 
 			// An outcome after the rotation gives back what was taken before.
-			l.GiveBack("orders", "3")
-			record(t, l, outcome("orders", "3", noon.Add(3*time.Minute), false))
+			finish(t, l, "3", noon.Add(3*time.Minute), false)
 			l = reopened(t, l, next)
 			now := noon.Add(4 * time.Minute)
 			if got := l.Spent("orders", time.Hour, now); got != 3 {
@@ -122,22 +136,27 @@ func TestANewFileGoesOnWithTheBudgets(t *testing.T) {
 	}
 }
 
-// A process that dies right after the rotation has the header already.
+// A process that dies right after the rotation has the header already. What is
+// under way is in it, and is no second intent.
 func TestANewFileBeginsWithItsHeader(t *testing.T) {
 	file := newFile(t)
 	l, _ := open(t, file)
-	spend(t, l, "a", noon)
+	begin(t, l, "a", noon)
 	rotate(t, l, file, file+".1")
 	all := lines(t, file)
-	if len(all) != 1 || all[0]["event"] != string(ledger.EventCheckpoint) {
+	if len(all) != 2 || all[0]["event"] != string(ledger.EventCheckpoint) || all[1]["event"] != string(ledger.EventCheckpoint) {
 		t.Errorf("the new file is %v", all)
+	}
+	text, err := os.ReadFile(file)
+	if err != nil || !strings.Contains(string(text), `"open":[{`) || strings.Contains(string(text), `"intent"`) {
+		t.Errorf("the new file is %s, %v", text, err)
 	}
 }
 
 func TestReopeningTheSameFileChangesNothing(t *testing.T) {
 	file := newFile(t)
 	l, _ := open(t, file)
-	spend(t, l, "a", noon)
+	begin(t, l, "a", noon)
 	before := lines(t, file)
 	for range 3 {
 		if err := l.Reopen(t.Context(), file); err != nil {
@@ -147,7 +166,7 @@ func TestReopeningTheSameFileChangesNothing(t *testing.T) {
 	if after := lines(t, file); len(after) != len(before) {
 		t.Errorf("the file grew from %d to %d lines", len(before), len(after))
 	}
-	record(t, l, outcome("orders", "a", noon, true))
+	finish(t, l, "a", noon, true)
 	if got := ids(t, file, ledger.EventOutcome); !slices.Equal(got, []string{"a"}) {
 		t.Errorf("outcomes %v", got)
 	}
@@ -161,9 +180,9 @@ func TestWhereTheNewFileCannotBeTheOldOneStays(t *testing.T) {
 		if err := l.Reopen(t.Context(), bad); err == nil {
 			t.Errorf("Reopen(%s) succeeded", bad)
 		}
-		record(t, l, outcome("orders", bad, noon, true))
+		refuse(t, l, bad)
 	}
-	if got := ids(t, file, ledger.EventOutcome); len(got) != 4 {
+	if got := decisions(t, file); len(got) != 5 {
 		t.Errorf("outcomes %v", got)
 	}
 }

@@ -1,0 +1,49 @@
+package ledger
+
+import (
+	"strings"
+	"unicode/utf8"
+)
+
+// An alert's labels are as long as their sender likes, and the last entries
+// stay in memory. In bytes.
+const (
+	maxName   = 256
+	maxDetail = 512
+	maxQuery  = 16 << 10
+)
+
+const ellipsis = "…"
+
+// clipped returns the entry with every text valid UTF-8 and bounded. What goes
+// into the file or stays in memory goes through here.
+func (e Entry) clipped() Entry {
+	for _, name := range []*string{
+		&e.ID, &e.Decision, &e.Server, &e.Rule, &e.Alertname, &e.Severity, &e.Fingerprint,
+		&e.Datname, &e.Usename, &e.ApplicationName, &e.ClientAddr, &e.WaitEventType, &e.WaitEvent, &e.SessionID,
+	} {
+		*name = clip(*name, maxName)
+	}
+	e.Event, e.Action, e.Outcome = clip(e.Event, maxName), clip(e.Action, maxName), clip(e.Outcome, maxName)
+	e.Reason, e.State = clip(e.Reason, maxName), clip(e.State, maxName)
+	e.Detail, e.Query = clip(e.Detail, maxDetail), clip(e.Query, maxQuery)
+	return e
+}
+
+// clip returns at most n bytes of a text: whole runes, and an ellipsis where
+// something was cut. A text that was cut keeps no long one in memory.
+func clip[T ~string](text T, n int) T {
+	s, cut := string(text), false
+	if len(s) > n {
+		s, cut = s[:n], true
+	}
+	s = strings.ToValidUTF8(s, "\uFFFD")
+	if !cut && len(s) <= n {
+		return T(s)
+	}
+	end := min(len(s), n-len(ellipsis))
+	for end < len(s) && !utf8.RuneStart(s[end]) {
+		end--
+	}
+	return T(s[:end] + ellipsis)
+}
