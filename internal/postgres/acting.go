@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"context"
-	_ "embed"
 	"errors"
 	"fmt"
 	"time"
@@ -13,26 +12,8 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
 
-//go:embed sql/hello.sql
-var helloSQL string
-
 // errClosed: the server left the configuration while somebody still used it.
 var errClosed = fmt.Errorf("%w: it is no longer configured", session.ErrUnreachable)
-
-// self is who we are on a server, and which one it is.
-type self struct {
-	role             uint32 // oid
-	systemIdentifier string
-}
-
-// hello asks a new connection who we are on it.
-func hello(ctx context.Context, conn *pgx.Conn) (self, error) {
-	var s self
-	if err := conn.QueryRow(ctx, helloSQL).Scan(&s.role, &s.systemIdentifier); err != nil {
-		return self{}, fmt.Errorf("ask for our own role: %w", err)
-	}
-	return s, nil
-}
 
 // acting is the one connection that finds, signals and verifies. It is opened
 // at start and kept, because when max_connections is exhausted an open
@@ -43,7 +24,8 @@ func hello(ctx context.Context, conn *pgx.Conn) (self, error) {
 // Those who are not urgent stand in line before it, one at a time, so that who
 // is urgent waits for one statement at most.
 type acting struct {
-	cfg  Config
+	connect func(context.Context) (*pgx.Conn, self, error)
+
 	line chan struct{}
 	sem  chan struct{}
 	conn *pgx.Conn
@@ -52,8 +34,8 @@ type acting struct {
 	closed bool
 }
 
-func newActing(cfg Config) *acting {
-	return &acting{cfg: cfg, line: make(chan struct{}, 1), sem: make(chan struct{}, 1)}
+func newActing(connect func(context.Context) (*pgx.Conn, self, error)) *acting {
+	return &acting{connect: connect, line: make(chan struct{}, 1), sem: make(chan struct{}, 1)}
 }
 
 // job is a statement, or a few, on the acting connection.
@@ -102,13 +84,13 @@ func (a *acting) do(ctx context.Context, j job) error {
 }
 
 func notReached(ctx context.Context) error {
-	return connectError(fmt.Errorf("wait for the acting connection: %w", context.Cause(ctx)))
+	return unsent{fmt.Errorf("%w: wait for the acting connection: %w", session.ErrUnreachable, context.Cause(ctx))}
 }
 
 func (a *acting) try(ctx context.Context, fn func(context.Context, *pgx.Conn, self) error) error {
 	if a.conn == nil || a.conn.IsClosed() {
 		if err := a.open(ctx); err != nil {
-			return err
+			return unsent{err}
 		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, statementTimeout+time.Second)
@@ -122,13 +104,12 @@ func (a *acting) open(ctx context.Context) error {
 	if a.closed {
 		return errClosed
 	}
-	conn, err := a.cfg.connect(ctx, nil)
+	conn, who, err := a.connect(ctx)
 	if err != nil {
-		return connectError(err)
+		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, statementTimeout)
 	defer cancel()
-	who, err := hello(ctx, conn)
 	for _, sql := range []string{findSQL, signalSQL, lookSQL} {
 		if err == nil {
 			_, err = conn.Prepare(ctx, sql, sql)

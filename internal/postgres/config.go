@@ -77,7 +77,7 @@ func (c Config) connConfig() (*pgx.ConnConfig, error) {
 		"idle_in_transaction_session_timeout": milliseconds(scrapeTimeout),
 		"idle_session_timeout":                "0",
 		"default_transaction_read_only":       "on",
-		"client_encoding":                     "UTF8",
+		"client_encoding":                     "SQL_ASCII", // texts as the server has them; see text.go
 		"work_mem":                            "32MB",
 		"jit":                                 "off",
 		"plan_cache_mode":                     "force_generic_plan",

@@ -24,6 +24,9 @@ func classify(err error) error {
 	}
 	var pg *pgconn.PgError
 	if !errors.As(err, &pg) {
+		if pgconn.SafeToRetry(err) {
+			err = unsent{err}
+		}
 		return fmt.Errorf("%w: %w", session.ErrUnreachable, err)
 	}
 	switch {
@@ -54,6 +57,13 @@ func connectError(err error) error {
 	}
 	return fmt.Errorf("%w: %w", session.ErrUnreachable, oneLine{err})
 }
+
+// unsent marks an error that came before the statement had reached the server.
+type unsent struct{ error }
+
+func (e unsent) Is(target error) bool { return target == session.ErrNotSent }
+
+func (e unsent) Unwrap() error { return e.error }
 
 // oneLine says once, and in one line, what pgx says for each address and each
 // kind of encryption that it tried.

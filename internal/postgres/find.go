@@ -115,6 +115,9 @@ func (s *Server) findAll(ctx context.Context, conn *pgx.Conn, us self, asked []*
 	}, func() error {
 		row := one
 		at.into(&row)
+		for _, text := range []*string{&row.Datname, &row.Usename, &row.Query} {
+			*text = validText(encodingOf(conn), *text)
+		}
 		row.QueryTruncated = truncated != nil && *truncated
 		found[row.PID] = row
 		return nil

@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -20,13 +19,15 @@ import (
 // the next scrape waits for it instead of opening a second connection to a
 // server that is in trouble already.
 type scraper struct {
-	cfg    Config
-	logger log.Logger
-	sem    chan struct{}
-	conn   *pgx.Conn
-	self   self
-	delta  delta
-	told   privileges
+	cfg     Config
+	connect func(context.Context) (*pgx.Conn, self, error)
+	logger  log.Logger
+
+	sem   chan struct{}
+	conn  *pgx.Conn
+	self  self
+	delta delta
+	told  privileges
 
 	closed bool
 }
@@ -37,8 +38,8 @@ type privileges struct {
 	canSee, canSignal bool
 }
 
-func newScraper(cfg Config, logger log.Logger) *scraper {
-	return &scraper{cfg: cfg, logger: logger, sem: make(chan struct{}, 1)}
+func newScraper(cfg Config, connect func(context.Context) (*pgx.Conn, self, error), logger log.Logger) *scraper {
+	return &scraper{cfg: cfg, connect: connect, logger: logger, sem: make(chan struct{}, 1)}
 }
 
 // stage is what a scrape has found out so far, or why it goes no further.
@@ -138,15 +139,9 @@ func (r *scraper) open(ctx context.Context) error {
 	if r.closed {
 		return errClosed
 	}
-	conn, err := r.cfg.connect(ctx, map[string]string{
-		"statement_timeout": milliseconds(scrapeTimeout),
-	})
+	conn, who, err := r.connect(ctx)
 	if err != nil {
-		return connectError(err)
-	}
-	who, err := hello(ctx, conn)
-	if err != nil {
-		return connectError(errors.Join(err, closeConn(conn)))
+		return err
 	}
 	r.conn, r.self, r.delta = conn, who, delta{}
 	return nil

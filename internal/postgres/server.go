@@ -8,6 +8,7 @@ import (
 
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
+	"github.com/jackc/pgx/v5"
 )
 
 // Server is one PostgreSQL server: a warm connection for acting, and one for
@@ -37,10 +38,10 @@ func New(cfg Config, logger log.Logger) (*Server, error) {
 		name:   cfg.Name,
 		cfg:    cfg,
 		logger: log.With(logger, "server", cfg.Name),
-		acting: newActing(cfg),
 	}
 	s.life, s.end = context.WithCancel(context.Background())
-	s.scraper = newScraper(cfg, s.logger)
+	s.acting = newActing(func(ctx context.Context) (*pgx.Conn, self, error) { return s.connect(ctx, forActing) })
+	s.scraper = newScraper(cfg, func(ctx context.Context) (*pgx.Conn, self, error) { return s.connect(ctx, forScraping) }, s.logger)
 	s.watcher = newWatcher(s.look)
 	return s, nil
 }

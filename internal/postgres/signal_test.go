@@ -79,7 +79,7 @@ func TestSignalRefusesAnybodyElse(t *testing.T) {
 		{"both periods must hold", session.Terminate, session.Fence{PID: seen.PID, BackendStart: seen.BackendStart, QueryStart: seen.QueryStart, XactStart: seen.XactStart.Add(later)}, session.VerdictMoved},
 		{"idling, not active", session.Terminate, session.Fence{PID: idling.PID, BackendStart: idling.BackendStart, QueryStart: idling.QueryStart}, session.VerdictMoved},
 		{"idling again", session.Terminate, session.Fence{PID: idling.PID, BackendStart: idling.BackendStart, StateChange: idling.StateChange.Add(-later)}, session.VerdictMoved},
-		{"a cancel needs a statement", session.Cancel, session.Fence{PID: idling.PID, BackendStart: idling.BackendStart, XactStart: idling.XactStart}, session.VerdictMoved},
+		{"a cancel needs a statement", session.Cancel, session.Fence{PID: idling.PID, BackendStart: idling.BackendStart, XactStart: idling.XactStart}, session.VerdictUnjudged},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			got, err := s.Signal(deadline(t), tc.verb, tc.f)

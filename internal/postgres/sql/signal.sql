@@ -14,8 +14,13 @@
 --
 -- A signal without a pinned statement ($4 and $6 NULL) is for a transaction,
 -- whatever it does now. The statement that was judged may have been followed by
--- another, so one that looks like maintenance or a backup is not signalled
--- unjudged, and a cancel needs a running statement.
+-- another. "unjudged" means that the transaction is there, that nothing was
+-- signalled, and that what it does now must be judged and pinned first: its text
+-- may be maintenance or a backup, or a cancel would meet no statement. The text is
+-- searched bluntly: a false alarm costs one more look. In a fastpath call it is an
+-- older statement's and says nothing. It is searched as bytes, in which every byte
+-- that is not ASCII is written as \ooo: the text of another database need not be
+-- valid in this one's encoding. That needs the client_encoding SQL_ASCII.
 --
 -- "after" looks at the backend again, microseconds later, so that a signal which
 -- met a successor is known. "still" looks once more at one that waited for its
@@ -44,9 +49,13 @@ WITH hit AS MATERIALIZED (
                      OR s.state NOT IN ('idle in transaction', 'idle in transaction (aborted)'))
                                                                      THEN 'moved'
            WHEN $4::timestamptz IS NULL AND $6::timestamptz IS NULL
-                AND ($1::text = 'cancel' AND coalesce(s.state, '') NOT IN ('active', 'fastpath function call')
-                     OR s.query ~* '\m(vacuum|reindex|cluster|concurrently|pg_backup_start|pg_start_backup)\M')
-                                                                     THEN 'moved'
+                AND $1::text = 'cancel' AND coalesce(s.state, '') NOT IN ('active', 'fastpath function call')
+                                                                     THEN 'unjudged'
+           WHEN $4::timestamptz IS NULL AND $6::timestamptz IS NULL
+                AND s.state IS DISTINCT FROM 'fastpath function call'
+                AND (pg_catalog.encode(pg_catalog.textsend(s.query), 'escape') COLLATE pg_catalog."C"
+                     ~* 'vacuum|reindex|repack|cluster|concurrently|backup') IS NOT FALSE
+                                                                     THEN 'unjudged'
            WHEN $1::text = 'cancel'
              THEN CASE WHEN pg_catalog.pg_cancel_backend(s.pid)    THEN 'signalled' ELSE 'gone' END
            WHEN $1::text = 'terminate'

@@ -1,0 +1,113 @@
+package postgres_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/pgbailiff/pgbailiff/internal/pgtest"
+	"github.com/pgbailiff/pgbailiff/internal/session"
+)
+
+// byTransaction is the identity of a session's transaction, whatever it does.
+func byTransaction(s session.Session) session.Fence {
+	return session.Fence{Server: s.Server, PID: s.PID, BackendStart: s.BackendStart, XactStart: s.XactStart}
+}
+
+// A fence on a transaction says nothing about its statement. One whose text may
+// be maintenance or a backup is not signalled: it must be judged and pinned.
+// The text is searched bluntly, because the price of a false alarm is one more
+// look.
+func TestATextThatMustBeJudged(t *testing.T) {
+	srv := pgtest.Start(t)
+	s := start(t, srv, "monsig")
+	for _, text := range []string{
+		"select 1 as cluster",
+		"select 1 -- CONCURRENTLY",
+		"select 'Vacuum'",
+		"select 1 as reindexed",
+		"select 1 as \"REPACK\"",
+		"select 'pg_backup_start', 'pg_start_backup'",
+		"select 'pg_backup_stop'",
+		"select 'pg_stop_backup'",
+		"select 'caf\u00e9vacuum\u00e9'",
+		`select E'\\vacuum'`,
+	} {
+		t.Run(text, func(t *testing.T) {
+			c := srv.IdleInTransaction(t, "app", "select 1")
+			c.Start(t, text+"\n, pg_sleep(60)")
+			seen := find(t, s, c)
+			for _, verb := range []session.Verb{session.Cancel, session.Terminate} {
+				got, err := s.Signal(deadline(t), verb, byTransaction(seen))
+				if err != nil || got.Verdict != session.VerdictUnjudged || got.After.Present {
+					t.Errorf("%s: %+v, %v", verb, got, err)
+				}
+			}
+			if !c.Running() {
+				t.Fatal("it was hit")
+			}
+			// Judged and pinned it is signalled.
+			got, err := s.Signal(deadline(t), session.Cancel, byTransaction(seen).Pin(seen))
+			if err != nil || got.Verdict != session.VerdictSignalled {
+				t.Errorf("pinned: %+v, %v", got, err)
+			}
+			if state := sqlstate(c.Wait(t)); state != "57014" {
+				t.Errorf("the client saw %q", state)
+			}
+		})
+	}
+}
+
+// Moved and gone are said before unjudged: they need no other look at the text.
+func TestUnjudgedMeansThatTheTransactionIsThere(t *testing.T) {
+	srv := pgtest.Start(t)
+	s := start(t, srv, "monsig")
+	idle := srv.IdleInTransaction(t, "app", "select 'vacuum'")
+	harmless := srv.IdleInTransaction(t, "app", "select 1")
+	seen := find(t, s, idle)
+	other := byTransaction(seen)
+	other.XactStart = other.XactStart.Add(time.Microsecond)
+	reused := byTransaction(seen)
+	reused.BackendStart = reused.BackendStart.Add(time.Microsecond)
+	for name, tc := range map[string]struct {
+		verb session.Verb
+		f    session.Fence
+		want session.Verdict
+	}{
+		"another transaction":                    {session.Terminate, other, session.VerdictMoved},
+		"another session":                        {session.Terminate, reused, session.VerdictGone},
+		"the statement before may be a backup's": {session.Terminate, byTransaction(seen), session.VerdictUnjudged},
+		// A cancel would do nothing, and what the session does now says so.
+		"no statement to cancel": {session.Cancel, byTransaction(find(t, s, harmless)), session.VerdictUnjudged},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := s.Signal(deadline(t), tc.verb, tc.f)
+			if err != nil || got.Verdict != tc.want {
+				t.Errorf("verdict %q, %v; want %q", got.Verdict, err, tc.want)
+			}
+		})
+	}
+	if !idle.Exists(t) || !harmless.Exists(t) {
+		t.Error("somebody was hit")
+	}
+}
+
+// inDatabase is an option of pgtest: to connect to that database, and to send
+// what is sent as it is.
+func inDatabase(name string) func(*pgx.ConnConfig) {
+	return func(c *pgx.ConnConfig) {
+		c.Database = name
+		c.RuntimeParams["client_encoding"] = "SQL_ASCII"
+	}
+}
+
+// createDatabases creates one of each encoding, named like it in lower case.
+func createDatabases(t *testing.T, srv *pgtest.Server, encodings ...string) {
+	t.Helper()
+	for _, encoding := range encodings {
+		srv.Exec(t, "create database "+strings.ToLower(encoding)+
+			" template template0 encoding '"+encoding+"' lc_collate 'C' lc_ctype 'C'")
+	}
+}

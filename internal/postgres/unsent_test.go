@@ -1,0 +1,89 @@
+package postgres_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/go-kit/log"
+
+	"github.com/pgbailiff/pgbailiff/internal/pgtest"
+	"github.com/pgbailiff/pgbailiff/internal/postgres"
+	"github.com/pgbailiff/pgbailiff/internal/session"
+)
+
+// freeze stops the backend of our acting connection, as a hung server does,
+// until the test ends or thaw is called.
+func freeze(t *testing.T, srv *pgtest.Server) (thaw func()) {
+	t.Helper()
+	pid := pgtest.Value[int](t, srv, "select pid from pg_stat_activity where application_name = 'pgbailiff'")
+	process, err := os.FindProcess(pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	thaw = sync.OnceFunc(func() { _ = process.Signal(syscall.SIGCONT) })
+	t.Cleanup(thaw)
+	return thaw
+}
+
+// Ten orders meet a server that hangs. One has been handed to it, and nobody
+// can know what became of it; the nine that wait behind it were never sent.
+func TestWhoWaitsInLineWasNotSent(t *testing.T) {
+	srv := pgtest.Start(t)
+	s := start(t, srv, "monsig")
+	c := srv.Run(t, "app", "select pg_sleep(60)")
+	f := fence(find(t, s, c))
+	freeze(t, srv)
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	errs := make(chan error)
+	for range 10 {
+		go func() {
+			_, err := s.Signal(ctx, session.Cancel, f)
+			errs <- err
+		}()
+	}
+	open, unsent := 0, 0
+	for range 10 {
+		err := <-errs
+		if !errors.Is(err, session.ErrUnreachable) {
+			t.Errorf("%v", err)
+		}
+		if errors.Is(err, session.ErrNotSent) {
+			unsent++
+		} else {
+			open++
+		}
+	}
+	if open != 1 || unsent != 9 {
+		t.Errorf("%d may have been sent and %d certainly were not", open, unsent)
+	}
+	if !c.Running() {
+		t.Error("it was hit")
+	}
+}
+
+func TestWithoutAConnectionNothingIsSent(t *testing.T) {
+	s, err := postgres.New(postgres.Config{Name: "down", DSN: "postgresql://nobody@127.0.0.1:1/postgres"}, log.NewNopLogger())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Start()
+	t.Cleanup(s.Close)
+	f := session.Fence{PID: 1, BackendStart: time.Unix(1, 0), QueryStart: time.Unix(2, 0)}
+	if _, err := s.Signal(deadline(t), session.Cancel, f); !errors.Is(err, session.ErrUnreachable) || !errors.Is(err, session.ErrNotSent) {
+		t.Errorf("%v", err)
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := s.Signal(ended, session.Cancel, f); !errors.Is(err, session.ErrUnreachable) || !errors.Is(err, session.ErrNotSent) {
+		t.Errorf("with a context that has ended: %v", err)
+	}
+}
