@@ -97,6 +97,7 @@ func TestClientHangsUpInTheMiddle(t *testing.T) {
 		t.Fatal(err)
 	}
 	request.Header.Set("Authorization", "Bearer secret")
+	request.Header.Set("Content-Type", "application/json")
 	done := make(chan error)
 	go func() {
 		transport := &http.Transport{DisableKeepAlives: true}
@@ -144,6 +145,7 @@ func TestWebhookIsNotOpenToEverybody(t *testing.T) {
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/webhook",
 			strings.NewReader(message(time.Now(), identity(t, c, "critical", "query_start"))))
 		r.Header.Set("Authorization", tc.header)
+		r.Header.Set("Content-Type", "application/json")
 		w := httptest.NewRecorder()
 		tc.b.ServeHTTP(w, r)
 		if w.Code != tc.status || len(tc.b.ledger.Recent(1)) != 0 {

@@ -87,6 +87,11 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) int {
 	if d := set.authorize(r, true); d != nil {
 		return h.deny(w, r, d)
 	}
+	if !isJSON(r) {
+		return h.deny(w, r, &denial{
+			status: http.StatusUnsupportedMediaType, answer: "the webhook takes Content-Type: application/json",
+		})
+	}
 	m, status, err := decode(http.MaxBytesReader(w, r.Body, maxBody))
 	if err != nil {
 		return h.deny(w, r, &denial{status: status, answer: err.Error()})

@@ -66,7 +66,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	}
 	reg.MustRegister(m.requests, m.alerts, m.truncated, m.remediations, m.refusals,
 		m.signalDelay, m.verify, m.mode, m.suspended)
-	for _, code := range []int{200, 400, 401, 403, 405, 413, 503} {
+	for _, code := range []int{200, 400, 401, 403, 405, 413, 415, 503} {
 		m.requests.WithLabelValues(strconv.Itoa(code))
 	}
 	for _, status := range []string{"firing", "resolved"} {
