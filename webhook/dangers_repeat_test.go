@@ -117,7 +117,7 @@ func TestClientHangsUpInTheMiddle(t *testing.T) {
 		t.Fatal(err)
 	}
 	lines := b.ledger.Recent(10)
-	if len(lines) != 3 || lines[0].Outcome != ledger.Terminated || stubborn.Exists(t) {
+	if len(lines) != 4 || lines[0].Outcome != ledger.Terminated || stubborn.Exists(t) {
 		t.Errorf("the ledger says %+v", lines)
 	}
 }
