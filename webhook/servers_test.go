@@ -31,21 +31,21 @@ func second(t testing.TB, name string, srv *pgtest.Server) option {
 	return func(set *webhook.Settings) { set.Servers[name] = s }
 }
 
-// hang stops a server's postmaster and our connection for acting, until resume.
-func hang(t testing.TB, srv *pgtest.Server) (resume func()) {
+// hanging returns what stops a server's postmaster and our connection for
+// acting, and what lets them go on.
+func hanging(t testing.TB, srv *pgtest.Server) (hang, resume func()) {
 	t.Helper()
 	srv.WaitFor(t, "select exists (select from pg_stat_activity where application_name = 'pgbailiff' and state = 'idle')")
-	pid := pgtest.Value[int](t, srv, "select pid from pg_stat_activity where application_name = 'pgbailiff'")
-	srv.Pause(t)
-	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
-		t.Fatal(err)
+	pids := []int{srv.PID(), pgtest.Value[int](t, srv, "select pid from pg_stat_activity where application_name = 'pgbailiff'")}
+	all := func(signal syscall.Signal) func() {
+		return func() {
+			for _, pid := range pids {
+				_ = syscall.Kill(pid, signal)
+			}
+		}
 	}
-	resume = func() {
-		_ = syscall.Kill(pid, syscall.SIGCONT)
-		_ = syscall.Kill(srv.PID(), syscall.SIGCONT)
-	}
-	t.Cleanup(resume)
-	return resume
+	t.Cleanup(all(syscall.SIGCONT))
+	return all(syscall.SIGSTOP), all(syscall.SIGCONT)
 }
 
 // strangers are alerts for pids that are not there.
@@ -68,7 +68,8 @@ func TestAHungServerDelaysNoOther(t *testing.T) {
 	b.quiet()
 	last, next := healthy.Run(t, "app", "select pg_sleep(60)"), healthy.Run(t, "app", "select pg_sleep(60)")
 	alerts := append(strangers("billing", 1200), identity(t, last, "warning", "query_start"))
-	resume := hang(t, hung)
+	hang, resume := hanging(t, hung)
+	hang()
 	type reply struct {
 		code    int
 		results []webhook.Result
@@ -96,17 +97,17 @@ func TestAHungServerDelaysNoOther(t *testing.T) {
 // together calls then, once, when it has been called n times; until then, all
 // wait.
 func together(n int, then func()) func() {
-	arrived, go_ := make(chan struct{}, n), make(chan struct{})
+	arrived, released := make(chan struct{}, n), make(chan struct{})
 	go func() {
 		for range n {
 			<-arrived
 		}
 		then()
-		close(go_)
+		close(released)
 	}()
 	return func() {
 		arrived <- struct{}{}
-		<-go_
+		<-released
 	}
 }
 
