@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/prometheus/alertmanager/template"
@@ -73,8 +74,9 @@ func (o *order) run(ctx context.Context) (_ Result, retry bool) {
 	}
 	var ok bool
 	o.turn, o.until, ok = o.handler.busy.lock(o.until, backend{o.name, o.fence.PID})
-	if !ok {
-		return o.answer(o.write(ctx, failed(errNoTurn)))
+	if !ok { // whoever has the turn has not come as far as a signal
+		err := fmt.Errorf("%w: another alert about the session waits for it", session.ErrUnreachable)
+		return o.answer(o.write(ctx, failed(err)))
 	}
 	defer o.turn.release()
 	return o.answer(o.deal(ctx))

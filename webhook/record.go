@@ -49,10 +49,6 @@ func failed(err error) ending {
 	}
 }
 
-// errNoTurn: whoever deals with the session has not come as far as a signal, so
-// its server does not answer.
-var errNoTurn = errors.Join(session.ErrUnreachable, errors.New("another alert about the session waits for the server"))
-
 // write puts the ending into the ledger: as the outcome of its intent, or as a
 // line of its own.
 func (o *order) write(ctx context.Context, e ending) ending {
