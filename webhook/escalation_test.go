@@ -134,6 +134,24 @@ func TestATerminateThatComesTooLateIsNotSent(t *testing.T) {
 	}
 }
 
+// An alert without a whole identity means what the first look found: not what
+// the session does next, though by a clock that lags it should have begun before.
+func TestAnAlertFencedByTimeMeansWhatWasFoundFirst(t *testing.T) {
+	srv := pgtest.Start(t)
+	c := deaf(t, srv)
+	begun := c.Activity(t).QueryStart
+	b := newBailiff(t, srv, "monsig", escalates(t), grace(20*time.Millisecond), stage(&staged{
+		found: func(call int, s *session.Session) {
+			if call > 1 {
+				s.QueryStart = begun.Add(-time.Second)
+			}
+		},
+	}))
+	results, lines := b.tell(t, time.Now(), pidOnly(c.PID()).with("severity", "warning"))
+	check(t, results[0], policy.CancelThenTerminate, ledger.Cancelled, policy.ReasonRule)
+	tells(t, lines, "intent cancel", "cancelled+")
+}
+
 func TestTheBudgetEndsBetweenCancelAndTerminate(t *testing.T) {
 	srv := pgtest.Start(t)
 	c := deaf(t, srv)

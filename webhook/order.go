@@ -154,6 +154,9 @@ func (o *order) look(ctx context.Context) (target, ending) {
 	default:
 		t.decision = o.set.Policy.Decide(o.alert.Labels, s)
 	}
+	if !o.fence.Before.IsZero() {
+		o.fence = o.fence.Pin(s) // from here on it is this that the alert means
+	}
 	t.verb = t.decision.First
 	if o.outlived && t.decision.Then != "" {
 		t.verb = t.decision.Then
