@@ -112,6 +112,7 @@ func (o *order) escalate(ctx context.Context, cancel ending) ending {
 		cancel.outcome, cancel.err, cancel.retry = ledger.Failed, then.err, then.retry
 		cancel.detail += "; it could not be looked at again"
 		return o.write(ctx, cancel)
+	default:
 	}
 	o.write(ctx, cancel)
 	if then.outcome == "" {

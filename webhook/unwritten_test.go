@@ -149,7 +149,7 @@ func TestLongTextsAreNotKept(t *testing.T) {
 	if len(l.Recent(messages)) != messages {
 		t.Errorf("the ledger has %d lines", len(l.Recent(messages)))
 	}
-	for _, line := range strings.Split(out.String(), "\n") {
+	for line := range strings.SplitSeq(out.String(), "\n") {
 		if len(line) > 4096 {
 			t.Errorf("a line of %d bytes in the log: %.100s…", len(line), line)
 		}
