@@ -111,12 +111,20 @@ func leave(t *testing.T, file string, bytes uint64) (restore func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return limitFiles(t, uint64(info.Size())+bytes)
+}
+
+// noRoom lets nobody write to any file.
+func noRoom(t *testing.T) (restore func()) { return limitFiles(t, 0) }
+
+func limitFiles(t *testing.T, size uint64) (restore func()) {
+	t.Helper()
 	signal.Ignore(syscall.SIGXFSZ)
 	var room syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_FSIZE, &room); err != nil {
 		t.Fatal(err)
 	}
-	limit := syscall.Rlimit{Cur: uint64(info.Size()) + bytes, Max: room.Max}
+	limit := syscall.Rlimit{Cur: size, Max: room.Max}
 	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &limit); err != nil {
 		t.Fatal(err)
 	}

@@ -20,6 +20,9 @@ func TestMain(m *testing.M) {
 	if file := os.Getenv(victimFile); file != "" {
 		os.Exit(victim(file))
 	}
+	if directory := os.Getenv(moverDirectory); directory != "" {
+		os.Exit(mover(directory))
+	}
 	goleak.VerifyTestMain(m)
 }
 

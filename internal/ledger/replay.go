@@ -44,7 +44,8 @@ func (b *budget) replay(e Entry) {
 		// rotation's checkpoint, or after it, or without an outcome.
 		s := b.recall(e.ID, e.Time)
 		if e.Decision != "" {
-			s.intent = &e
+			intent := e
+			s.intent = &intent
 		}
 	case EventOutcome:
 		switch s := b.signals[e.ID]; {
@@ -99,7 +100,7 @@ func (b *budget) checkpoint(server string, now time.Time) Entry {
 	})
 	for _, id := range ids {
 		s := b.signals[id]
-		if s.intent == nil && !(s.told && s.spent) {
+		if s.intent == nil && (!s.told || !s.spent) {
 			continue
 		}
 		e.Spent, e.SpentIDs = append(e.Spent, s.at), append(e.SpentIDs, id)

@@ -113,7 +113,7 @@ func TestTheBudgetAfterARestartEqualsTheLedger(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	d := rand.New(rand.NewPCG(seed, 0))
-	for range 30 {
+	for range 10 {
 		file := newFile(t)
 		l, _ := open(t, file)
 		now, rotations := noon, 0

@@ -168,6 +168,9 @@ func (w *writer) run(a *appender) {
 func (w *writer) push(own []*request) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	for _, r := range own {
+		r.state.Store(abandoned)
+	}
 	w.queue = append(w.queue, own...)
 }
 

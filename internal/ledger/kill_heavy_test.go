@@ -1,57 +1,17 @@
+//go:build heavy
+
 package ledger_test
 
 import (
 	"bufio"
-	"context"
 	"fmt"
 	"math/rand/v2"
 	"os"
 	"os/exec"
 	"strings"
-	"sync"
 	"testing"
 	"time"
-
-	"github.com/go-kit/log"
-
-	"github.com/pgbailiff/pgbailiff/internal/ledger"
 )
-
-// victimFile is the environment variable that makes of the test binary a
-// process which writes to the ledger that it names until it is killed.
-const victimFile = "PGBAILIFF_LEDGER_TEST_VICTIM"
-
-// victim says how much is spent, and then the id of every line once its call
-// has returned.
-func victim(file string) int {
-	l, err := ledger.Open(ledger.Config{File: file}, log.NewNopLogger(), nil)
-	if err != nil {
-		fmt.Println(err)
-		return 1
-	}
-	fmt.Println("spent", l.Spent("orders", time.Hour, noon.Add(time.Minute)))
-	var all sync.WaitGroup
-	for g := range 4 {
-		all.Go(func() {
-			for i := 0; ; i++ {
-				id := fmt.Sprintf("%d/%d/%d", os.Getpid(), g, i)
-				if got, err := l.Begin(context.Background(), intent("orders", id, noon), plenty); got != ledger.Allowed || err != nil {
-					fmt.Println("not allowed", err)
-					return
-				}
-				fmt.Println("intent", id)
-				signalled := i%3 > 0
-				if err := l.Finish(context.Background(), outcome("orders", id, noon, signalled)); err != nil {
-					fmt.Println(err)
-					return
-				}
-				fmt.Println("outcome", id)
-			}
-		})
-	}
-	all.Wait()
-	return 1
-}
 
 // kill -9 between intent and outcome, a hundred times at random instants: no
 // line that was promised is lost, and the budget that the next process reads
@@ -61,16 +21,7 @@ func TestAKilledProcessLosesNoLineThatItPromised(t *testing.T) {
 	promised := map[string]bool{}
 	for range 100 {
 		want := fmt.Sprint("spent ", spentIn(t, file))
-		cmd := exec.CommandContext(t.Context(), os.Args[0])
-		cmd.Env = append(os.Environ(), victimFile+"="+file)
-		stdout, err := cmd.StdoutPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		said := bufio.NewScanner(stdout)
+		cmd, said := startVictim(t, victimFile+"="+file)
 		for left := rand.IntN(40); said.Scan(); left-- {
 			switch line := said.Text(); {
 			case strings.HasPrefix(line, "intent "), strings.HasPrefix(line, "outcome "):
@@ -128,4 +79,55 @@ func spentIn(t *testing.T, file string) int {
 		}
 	}
 	return len(spent)
+}
+
+// startVictim starts the test binary as a process to kill.
+func startVictim(t *testing.T, environment string) (*exec.Cmd, *bufio.Scanner) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), os.Args[0])
+	cmd.Env = append(os.Environ(), environment)
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	return cmd, bufio.NewScanner(stdout)
+}
+
+// kill -9 while the ledger goes from file to file: whichever file is there, it
+// has the budget of all before it.
+func TestAProcessKilledBetweenTwoFilesForgetsNothing(t *testing.T) {
+	directory := t.TempDir()
+	spent := map[string]bool{}
+	for round := range 50 {
+		cmd, said := startVictim(t, moverDirectory+"="+directory)
+		for left := 5 + rand.IntN(40); said.Scan(); left-- {
+			verb, what, _ := strings.Cut(said.Text(), " ")
+			switch verb {
+			case "spent":
+				// The last one may have been written down but not promised.
+				var n int
+				if _, err := fmt.Sscan(what, &n); err != nil || n < len(spent) || n > len(spent)+round {
+					t.Errorf("round %d: the new process says %s are spent, %d were promised (%v)", round, what, len(spent), err)
+				}
+			case "intent":
+				spent[what] = true
+			default:
+				t.Errorf("the process says %q", said.Text())
+			}
+			if left == 0 {
+				if err := cmd.Process.Kill(); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		if err := cmd.Wait(); err == nil || cmd.ProcessState.ExitCode() != -1 {
+			t.Fatalf("it was not killed: %v", err)
+		}
+	}
+	if len(spent) < 100 {
+		t.Error("this proves little")
+	}
 }

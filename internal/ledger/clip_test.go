@@ -1,0 +1,133 @@
+package ledger_test
+
+import (
+	"encoding/json"
+	"reflect"
+	"runtime"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/pgbailiff/pgbailiff/internal/ledger"
+)
+
+// texts calls f with every text of an entry, but for a checkpoint's.
+func texts(e *ledger.Entry, f func(name string, v reflect.Value)) {
+	v := reflect.ValueOf(e).Elem()
+	for i := range v.NumField() {
+		if v.Field(i).Kind() == reflect.String {
+			f(v.Type().Field(i).Name, v.Field(i))
+		}
+	}
+}
+
+// Whoever fills an entry, each of its texts is bounded and valid UTF-8, in the
+// file and in memory.
+func TestEveryTextHasABound(t *testing.T) {
+	for name, text := range map[string]string{
+		"ASCII":             strings.Repeat("x", 3<<20),
+		"runes of 3 bytes":  strings.Repeat("€", 1<<20),
+		"runes of 4 bytes":  "x" + strings.Repeat("𝄞", 1<<18),
+		"no UTF-8":          strings.Repeat("\xff\xfe", 1<<20),
+		"grows when mended": strings.Repeat("a\xff", 128),
+		"control":           strings.Repeat("\x00", 1<<20),
+	} {
+		t.Run(name, func(t *testing.T) {
+			file := newFile(t)
+			l, _ := open(t, file)
+			var e ledger.Entry
+			texts(&e, func(_ string, v reflect.Value) { v.SetString(text) })
+			e.Time = noon
+			if got, err := l.Begin(t.Context(), e, plenty); got != ledger.Allowed || err != nil {
+				t.Fatal(got, err)
+			}
+			if err := l.Finish(t.Context(), e); err != nil {
+				t.Fatal(err)
+			}
+			if err := l.Append(t.Context(), e); err != nil {
+				t.Fatal(err)
+			}
+			if err := l.Resume(t.Context(), text, noon); err != nil {
+				t.Fatal(err)
+			}
+			all := l.Recent(10)
+			for _, line := range lines(t, file) {
+				encoded, err := json.Marshal(line)
+				if err != nil || len(encoded) > 6*(16<<10+25*300) {
+					t.Errorf("a line of %d bytes, %v", len(encoded), err)
+				}
+			}
+			for _, got := range append(all, reopened(t, l, file).Recent(10)...) {
+				texts(&got, func(name string, v reflect.Value) {
+					bound := 256
+					switch name {
+					case "Detail":
+						bound = 512
+					case "Query":
+						bound = 16 << 10
+					}
+					if s := v.String(); len(s) > bound || !utf8.ValidString(s) {
+						t.Errorf("%s has %d bytes, valid %t", name, len(s), utf8.ValidString(s))
+					}
+				})
+			}
+			if got := all[1]; !strings.HasSuffix(got.Alertname, "…") || len(got.Alertname) < 100 && name != "no UTF-8" {
+				t.Errorf("the alert's name is %q", got.Alertname)
+			}
+		})
+	}
+}
+
+func TestATextThatFitsStaysAsItIs(t *testing.T) {
+	l, _ := open(t, newFile(t))
+	e := refusal("orders", strings.Repeat("x", 254)+"é")
+	e.Detail, e.Query = strings.Repeat("d", 512), strings.Repeat("q", 16<<10)
+	if err := l.Append(t.Context(), e); err != nil {
+		t.Fatal(err)
+	}
+	if got := l.Recent(1)[0]; got.Decision != e.Decision || got.Detail != e.Detail || got.Query != e.Query {
+		t.Errorf("the entry is %v", got)
+	}
+}
+
+// A server whose name was cut is the same server in every call.
+func TestAServerWithALongNameHasOneBudget(t *testing.T) {
+	file := newFile(t)
+	l, _ := open(t, file)
+	name := strings.Repeat("server", 100)
+	suspendServer(t, l, name)
+	for range 2 {
+		if !l.Suspended(name) || l.Spent(name, limits.Window, noon) != 1 {
+			t.Errorf("suspended %t, spent %d", l.Suspended(name), l.Spent(name, limits.Window, noon))
+		}
+		l = reopened(t, l, file)
+	}
+	if err := l.Resume(t.Context(), name, noon); err != nil || l.Suspended(name) {
+		t.Errorf("Resume = %v", err)
+	}
+}
+
+// Alerts with names of megabytes leave nothing of that behind.
+func TestLongTextsDoNotStayInMemory(t *testing.T) {
+	l, _ := open(t, "")
+	heap := func() uint64 {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	before := heap()
+	for i := range 100 {
+		e := refusal("orders", "x")
+		e.Alertname = strings.Repeat(string(rune('a'+i%26)), 1<<19)
+		if err := l.Append(t.Context(), e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if after := heap(); after > before+(10<<20) {
+		t.Errorf("the heap grew from %d to %d bytes", before, after)
+	}
+	if got := len(l.Recent(1000)); got != 100 {
+		t.Errorf("%d are remembered", got)
+	}
+}

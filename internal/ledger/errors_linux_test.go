@@ -1,0 +1,101 @@
+package ledger_test
+
+import (
+	"errors"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/go-kit/log"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/pgbailiff/pgbailiff/internal/ledger"
+)
+
+// A ledger that cannot be written is never silent: the caller gets an error,
+// the counter counts, the log has it at error, and the page still shows it.
+func TestALedgerThatCannotBeWrittenIsNeverSilent(t *testing.T) {
+	reg := prometheus.NewRegistry()
+	out := &logged{}
+	file := newFile(t)
+	l, err := ledger.Open(ledger.Config{File: file}, log.NewLogfmtLogger(out), reg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	counted := func(want int) {
+		t.Helper()
+		families, err := reg.Gather()
+		if err != nil || len(families) != 1 || families[0].GetName() != "pgbailiff_ledger_write_errors_total" {
+			t.Fatalf("the registry has %v, %v", families, err)
+		}
+		if got := families[0].GetMetric()[0].GetCounter().GetValue(); got != float64(want) {
+			t.Errorf("%v errors are counted, want %d", got, want)
+		}
+	}
+	counted(0)
+	begin(t, l, "under way", noon)
+	restore := noRoom(t)
+	for i, write := range []func() error{
+		func() error { return l.Append(t.Context(), refusal("orders", "refused")) },
+		func() error { return l.Finish(t.Context(), outcome("orders", "under way", noon, true)) },
+		func() error {
+			_, err := l.Begin(t.Context(), intent("orders", "never", noon), plenty)
+			return err
+		},
+		func() error { return l.Resume(t.Context(), "orders", noon) },
+	} {
+		if err := write(); !errors.Is(err, syscall.EFBIG) {
+			t.Errorf("write %d: %v", i, err)
+		}
+		counted(i + 1)
+		if got := strings.Count(out.String(), "level=error msg=\"Writing the ledger failed\""); got != i+1 {
+			t.Errorf("write %d: the log has %d errors: %s", i, got, out)
+		}
+	}
+	restore()
+	got := l.Recent(10)
+	if len(got) != 3 || got[1].Decision != "refused" || got[0].ID != "under way" || got[0].Event != ledger.EventOutcome {
+		t.Errorf("Recent = %v", got)
+	}
+	// The outcome comes with the next line, the refusal was answered with the
+	// error.
+	refuse(t, l, "next")
+	counted(4)
+	grammar(t, file)
+	if got := strings.Join(decisions(t, file), ", "); got != "of under way, next" {
+		t.Errorf("the file has outcomes of %s", got)
+	}
+}
+
+func TestTheCounterIsRegisteredOnce(t *testing.T) {
+	reg := prometheus.NewRegistry()
+	for i := range 2 {
+		l, err := ledger.Open(ledger.Config{File: newFile(t)}, log.NewNopLogger(), reg)
+		if (err == nil) != (i == 0) {
+			t.Errorf("Open number %d: %v", i, err)
+		}
+		if err == nil {
+			if err := l.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+}
+
+// What could not be written until the end is said at the end.
+func TestCloseSaysWhatIsLost(t *testing.T) {
+	l, err := ledger.Open(ledger.Config{File: newFile(t)}, log.NewNopLogger(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	begin(t, l, "a", noon)
+	restore := noRoom(t)
+	defer restore()
+	if err := l.Finish(t.Context(), outcome("orders", "a", noon, true)); err == nil {
+		t.Error("written without room")
+	}
+	if err := l.Close(); err == nil || !strings.Contains(err.Error(), "could not be written") {
+		t.Errorf("Close = %v", err)
+	}
+}

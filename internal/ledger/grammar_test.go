@@ -1,0 +1,202 @@
+package ledger_test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/pgbailiff/pgbailiff/internal/ledger"
+)
+
+// grammar holds the lines of files, in order, against the rules: one intent,
+// then one outcome for each ID, of the same decision.
+func grammar(t *testing.T, files ...string) {
+	t.Helper()
+	open, closed := map[any]any{}, map[any]bool{}
+	for _, file := range files {
+		for _, line := range lines(t, file) {
+			id, isSignal := line["id"]
+			switch {
+			case line["event"] == "intent":
+				if _, twice := open[id]; twice || closed[id] || !isSignal || line["decision"] == nil || line["outcome"] != nil {
+					t.Errorf("the intent %v", line)
+				}
+				open[id] = line["decision"]
+			case line["event"] == "outcome" && isSignal:
+				if decision, known := open[id]; !known || decision != line["decision"] || line["outcome"] == nil {
+					t.Errorf("the outcome %v", line)
+				}
+				delete(open, id)
+				closed[id] = true
+			}
+		}
+	}
+	if len(open) > 0 {
+		t.Errorf("intents without an outcome: %v", open)
+	}
+}
+
+func TestEachSignalHasOneIntentAndOneOutcome(t *testing.T) {
+	file := newFile(t)
+	l, _ := open(t, file)
+	begin(t, l, "cancel", noon)
+	finish(t, l, "cancel", noon, true)
+	begin(t, l, "terminate", noon)
+	for name, id := range map[string]string{"a second outcome": "cancel", "of no intent": "nobody's", "without an ID": ""} {
+		if err := l.Finish(t.Context(), outcome("orders", id, noon, false)); !errors.Is(err, ledger.ErrNoIntent) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if err := l.Finish(t.Context(), outcome("stock", "terminate", noon, false)); !errors.Is(err, ledger.ErrNoIntent) {
+		t.Errorf("an outcome on another server: %v", err)
+	}
+	for name, id := range map[string]string{"the ID of a signal": "cancel", "of one under way": "terminate", "no ID": ""} {
+		if got, err := l.Begin(t.Context(), intent("orders", id, noon), plenty); got == ledger.Allowed || err == nil {
+			t.Errorf("an intent with %s: %d, %v", name, got, err)
+		}
+	}
+	finish(t, l, "terminate", noon, false)
+	if got := l.Spent("orders", time.Hour, noon.Add(time.Second)); got != 1 {
+		t.Errorf("%d are spent", got)
+	}
+	// What a caller forgets or gets wrong.
+	begin(t, l, "plain", noon)
+	if err := l.Finish(t.Context(), ledger.Entry{Time: noon, Server: "orders", ID: "plain", Outcome: ledger.Ignored, Signalled: true}); err != nil {
+		t.Error(err)
+	}
+	if err := l.Append(t.Context(), ledger.Entry{Time: noon, Event: ledger.EventIntent, Server: "orders", ID: "cancel", Outcome: ledger.Gone, Signalled: true}); err != nil {
+		t.Error(err)
+	}
+	// It takes longer than the windows.
+	begin(t, l, "long", noon)
+	spend(t, l, "later", noon.Add(time.Hour))
+	finish(t, l, "long", noon.Add(time.Hour), true)
+	grammar(t, file)
+	all := lines(t, file)
+	if last := all[len(all)-5]; last["event"] != "outcome" || last["id"] != nil || last["signalled"] != nil {
+		t.Errorf("a decision without a signal is %v", last)
+	}
+}
+
+// What a crash cut off is written down as failed by the next start, once, and
+// stays spent.
+func TestTheNextStartWritesDownWhatACrashCutOff(t *testing.T) {
+	for name, crash := range map[string]func(t *testing.T, l *ledger.Ledger, file string) (files []string){
+		"in the same file": func(_ *testing.T, _ *ledger.Ledger, file string) []string { return []string{file} },
+		"after a rotation": func(t *testing.T, l *ledger.Ledger, file string) []string {
+			rotate(t, l, file, file+".1")
+			return []string{file + ".1", file}
+		},
+		"after two rotations": func(t *testing.T, l *ledger.Ledger, file string) []string {
+			rotate(t, l, file, file+".2")
+			spend(t, l, "between", noon)
+			rotate(t, l, file, file+".1")
+			return []string{file + ".2", file + ".1", file}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			file := newFile(t)
+			l, _ := open(t, file)
+			spend(t, l, "done", noon)
+			begin(t, l, "spared", noon)
+			e := intent("orders", "cut off", noon)
+			e.Alertname, e.Usename, e.Query = "Slow", "app", "select 1"
+			if _, err := l.Begin(t.Context(), e, plenty); err != nil {
+				t.Fatal(err)
+			}
+			files := crash(t, l, file)
+			finish(t, l, "spared", noon, false)
+			spent := l.Spent("orders", time.Hour, noon.Add(time.Second))
+			before := time.Now()
+			if err := l.Close(); err != nil {
+				t.Fatal(err)
+			}
+			l, out := open(t, file)
+			for range 3 {
+				grammar(t, files...)
+				if got := l.Spent("orders", time.Hour, noon.Add(time.Second)); got != spent {
+					t.Errorf("%d are spent, %d were", got, spent)
+				}
+				if strings.Count(out.String(), "between a signal's intent and its outcome") != 1 {
+					t.Errorf("the log says %q", out)
+				}
+				l = reopened(t, l, file)
+			}
+			got := l.Recent(1)[0]
+			if got.Time.Before(before) {
+				t.Errorf("the outcome's time is %s", got.Time)
+			}
+			want := e
+			want.Event, want.Time, want.Outcome, want.Signalled, want.Detail = ledger.EventOutcome, got.Time, ledger.Failed, true, got.Detail
+			if diff := cmp.Diff(want, got); diff != "" || !strings.Contains(got.Detail, "stopped before it learned") {
+				t.Errorf("the outcome, %q (-want +got):\n%s", got.Detail, diff)
+			}
+			// Whoever was cut off counts towards a suspension too.
+			tight := plenty
+			tight.SuspendAfter = spent
+			if got, err := l.Begin(t.Context(), intent("orders", "next", noon.Add(time.Second)), tight); got != ledger.Suspended || err != nil {
+				t.Errorf("a signal under the limit of what is spent: %d, %v", got, err)
+			}
+		})
+	}
+}
+
+// A ledger of the version before: an escalation's first intent has no outcome,
+// lines have no decision, a checkpoint has what was just taken. The budgets
+// hold, and nothing is made up about what is missing.
+func TestALedgerOfTheVersionBeforeIsReadBack(t *testing.T) {
+	line := func(event, id, more string) string {
+		return fmt.Sprintf(`{"time":"2026-11-22T12:00:00Z","event":%q,"id":%q,"server":"orders","pid":42%s}`+"\n", event, id, more)
+	}
+	text := `{"time":"2026-11-22T11:59:00Z","event":"checkpoint","server":"","pid":0}` + "\n" +
+		`{"time":"2026-11-22T11:59:00Z","event":"checkpoint","server":"orders","pid":0,"spent":["2026-11-22T11:58:00Z","2026-11-22T11:59:00Z"],"spent_ids":["OLD","TAKEN"]}` + "\n" +
+		line("intent", "TAKEN", "") + // written right after the rotation
+		line("intent", "CANCEL", `,"action":"cancel"`) +
+		line("intent", "TERMINATE", `,"action":"terminate"`) +
+		line("outcome", "TERMINATE", `,"outcome":"terminated","signalled":true`) +
+		line("intent", "LATE", "") + line("outcome", "LATE", `,"outcome":"cancelled"`) +
+		line("intent", "MOVED", "") + line("outcome", "MOVED", `,"outcome":"gone"`) +
+		`{"time":"2026-11-22T12:00:00Z","event":"outcome","server":"orders","pid":42,"outcome":"failed"}` + "\n"
+	file := newFile(t)
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	l, out := open(t, file)
+	for i := range 3 {
+		if got := l.Spent("orders", time.Hour, noon.Add(time.Second)); got != 4 {
+			t.Errorf("start %d: %d are spent, want OLD, TAKEN, CANCEL and TERMINATE", i, got)
+		}
+		if got, err := os.ReadFile(file); err != nil || string(got) != text || out.String() != "" {
+			t.Errorf("start %d: the file is now %s (%v); the log says %q", i, got, err, out)
+		}
+		l = reopened(t, l, file)
+	}
+	rotate(t, l, file, file+".1")
+	if got := reopened(t, l, file).Spent("orders", time.Hour, noon.Add(time.Second)); got != 4 {
+		t.Errorf("%d are spent after a rotation", got)
+	}
+}
+
+// The budget goes by the time that the line says.
+func TestBudgetAndLineGoByOneClockReading(t *testing.T) {
+	file := newFile(t)
+	l, _ := open(t, file)
+	at := noon.Add(123456789 * time.Nanosecond)
+	spend(t, l, "a", at)
+	for range 2 {
+		for after, want := range map[time.Duration]int{time.Minute - 1: 1, time.Minute: 0} {
+			if got := l.Spent("orders", time.Minute, at.Add(after)); got != want {
+				t.Errorf("%s after the line's time %d are spent", after, got)
+			}
+		}
+		l = reopened(t, l, file)
+	}
+	if got := l.Recent(2); len(got) != 2 || !got[1].Time.Equal(at) {
+		t.Errorf("the lines are %v", got)
+	}
+}

@@ -1,0 +1,312 @@
+package ledger
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/go-kit/log"
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// hangingFile is a real file on a disk that does not answer while it hangs.
+type hangingFile struct {
+	*os.File
+	mu    sync.Mutex // guards hangs
+	hangs chan struct{}
+}
+
+func (f *hangingFile) Sync() error {
+	f.mu.Lock()
+	hangs := f.hangs
+	f.mu.Unlock()
+	if hangs != nil {
+		<-hangs
+	}
+	return f.File.Sync()
+}
+
+// hang makes every fsync wait until the result is called.
+func (f *hangingFile) hang() (wake func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	hangs := make(chan struct{})
+	f.hangs = hangs
+	return func() {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.hangs = nil
+		close(hangs)
+	}
+}
+
+// answer lets one fsync return that waits.
+func (f *hangingFile) answer() {
+	f.mu.Lock()
+	hangs := f.hangs
+	f.mu.Unlock()
+	hangs <- struct{}{}
+}
+
+// onDisk is a ledger on such a file. The caller closes it.
+func onDisk(t *testing.T) (*Ledger, *hangingFile, string) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "ledger.jsonl")
+	file, err := openForAppend(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	disk := &hangingFile{File: file}
+	l := &Ledger{
+		logger: log.NewNopLogger(), budgets: map[string]*budget{},
+		errors: prometheus.NewCounter(prometheus.CounterOpts{Name: "errors_total", Help: "Of the test."}),
+		writer: newWriter(&appender{file: disk, path: path}),
+	}
+	return l, disk, path
+}
+
+// events are those of the file's lines, with outcome and ID.
+func events(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []string
+	for line := range strings.Lines(string(text)) {
+		var e Entry
+		if err := json.Unmarshal([]byte(line), &e); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, strings.Join(strings.Fields(string(e.Event)+" "+e.ID+" "+string(e.Outcome)), " "))
+	}
+	return strings.Join(all, ", ")
+}
+
+var plenty = Limits{Actions: 1000, Window: time.Hour, SuspendAfter: 1000, SuspendWindow: time.Hour}
+
+func signalled(id string) Entry {
+	return Entry{Time: noon, Server: "orders", ID: id, Outcome: Terminated, Signalled: true}
+}
+
+func within(t *testing.T, d time.Duration) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), d)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// SIGHUP reopens, SIGTERM closes: neither waits for ever for a disk.
+func TestADiskThatHangsStopsNeitherReopenNorClose(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, disk, path := onDisk(t)
+		wake := disk.hang()
+		var all sync.WaitGroup
+		all.Go(func() { _ = l.Append(within(t, time.Hour), Entry{Time: noon, Server: "orders"}) })
+		synctest.Wait()
+		start := time.Now()
+		for name, wait := range map[string]func() error{
+			"Reopen": func() error { return l.Reopen(context.Background(), path) },
+			"Close":  l.Close,
+		} {
+			if err := wait(); !errors.Is(err, errDiskHangs) {
+				t.Errorf("%s = %v", name, err)
+			}
+		}
+		if took := time.Since(start); took > 2*patience {
+			t.Errorf("both took %s", took)
+		}
+		wake()
+		all.Wait()
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// A caller that stops waiting has no signal, so its intent must not stay spent:
+// it is withdrawn, or, being written already, has an outcome.
+func TestAnIntentThatNobodyWaitsForIsTakenBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, disk, path := onDisk(t)
+		wake := disk.hang()
+		var all sync.WaitGroup
+		for _, id := range []string{"writing", "queued"} {
+			all.Go(func() {
+				got, err := l.Begin(within(t, time.Second), Entry{Time: noon, Server: "orders", ID: id}, plenty)
+				if got == Allowed || !errors.Is(err, context.DeadlineExceeded) {
+					t.Errorf("%s: %d, %v", id, got, err)
+				}
+			})
+			synctest.Wait()
+		}
+		all.Wait()
+		if got := l.Spent("orders", time.Hour, noon.Add(time.Second)); got != 0 {
+			t.Errorf("%d are spent", got)
+		}
+		wake()
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+		if got := events(t, path); got != "intent writing, outcome writing failed" {
+			t.Errorf("the file has %s", got)
+		}
+		l, err := Open(Config{File: path}, log.NewNopLogger(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := l.Spent("orders", time.Hour, noon.Add(time.Second)); got != 0 {
+			t.Errorf("%d are spent after a restart", got)
+		}
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// An outcome comes into the file even if its caller has stopped waiting; a
+// refusal that was answered with an error does not.
+func TestAnOutcomeThatNobodyWaitsForIsWritten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, disk, path := onDisk(t)
+		for _, id := range []string{"a", "b"} {
+			if got, err := l.Begin(t.Context(), Entry{Time: noon, Server: "orders", ID: id}, plenty); got != Allowed || err != nil {
+				t.Fatal(got, err)
+			}
+		}
+		wake := disk.hang()
+		var all sync.WaitGroup
+		for _, write := range []func(context.Context) error{
+			func(ctx context.Context) error { return l.Finish(ctx, signalled("a")) }, // being written
+			func(ctx context.Context) error { return l.Finish(ctx, signalled("b")) }, // in the queue
+			func(ctx context.Context) error {
+				return l.Append(ctx, Entry{Time: noon, Server: "orders", Outcome: Refused})
+			},
+		} {
+			all.Go(func() {
+				if err := write(within(t, time.Second)); !errors.Is(err, context.DeadlineExceeded) {
+					t.Error(err)
+				}
+			})
+			synctest.Wait()
+		}
+		all.Wait()
+		wake()
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+		if got := events(t, path); got != "intent a, intent b, outcome a terminated, outcome b terminated" {
+			t.Errorf("the file has %s", got)
+		}
+	})
+}
+
+// An operator who was told that the suspension stays finds it so, whatever the
+// disk does later.
+func TestAResumptionThatNobodyWaitsForIsTakenBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, disk, path := onDisk(t)
+		one := plenty
+		one.SuspendAfter = 1
+		if got, err := l.Begin(t.Context(), Entry{Time: noon, Server: "orders", ID: "a"}, one); got != Allowed || err != nil {
+			t.Fatal(got, err)
+		}
+		if err := l.Finish(t.Context(), signalled("a")); err != nil || !l.Suspended("orders") {
+			t.Fatalf("Finish = %v, suspended %t", err, l.Suspended("orders"))
+		}
+		wake := disk.hang()
+		if err := l.Resume(within(t, time.Second), "orders", noon); err == nil {
+			t.Error("resumed on a disk that hangs")
+		}
+		wake()
+		if err := l.Close(); err != nil || !l.Suspended("orders") {
+			t.Errorf("Close = %v, suspended %t", err, l.Suspended("orders"))
+		}
+		if got := events(t, path); !strings.HasSuffix(got, "resumed, suspended") {
+			t.Errorf("the file has %s", got)
+		}
+	})
+}
+
+// Reopen said that the old file stays: it does, though the disk answers later.
+func TestAnotherFileThatNobodyWaitsForIsLeftAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, disk, path := onDisk(t)
+		other := path + ".other"
+		wake := disk.hang()
+		var all sync.WaitGroup
+		all.Go(func() { _ = l.Append(within(t, time.Hour), Entry{Time: noon, Server: "orders", Outcome: Refused}) })
+		synctest.Wait()
+		if err := l.Reopen(t.Context(), other); !errors.Is(err, errDiskHangs) {
+			t.Errorf("Reopen = %v", err)
+		}
+		wake()
+		all.Wait()
+		if err := l.Append(t.Context(), Entry{Time: noon, Server: "orders", Outcome: Gone}); err != nil {
+			t.Error(err)
+		}
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+		if got := events(t, path); got != "outcome refused, outcome gone" {
+			t.Errorf("the file has %s", got)
+		}
+		if _, err := os.Stat(other); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("the other file: %v", err)
+		}
+	})
+}
+
+// The writer is on its way to another file when its caller gives up. A new path
+// is left alone then: the configuration keeps the old one. After a rename the
+// file at the old path is the only one that a restart will read.
+func TestAReopenThatNobodyWaitsForGoesOnWithTheConfiguredPath(t *testing.T) {
+	for name, tt := range map[string]struct{ suffix, before, after string }{
+		"a new path":       {".other", "outcome refused, outcome refused, outcome gone", "checkpoint"},
+		"after a rotation": {"", "outcome refused, outcome refused", "checkpoint, outcome gone"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				l, disk, path := onDisk(t)
+				next, now := path+tt.suffix, path
+				if next == path {
+					now = path + ".1"
+					if err := os.Rename(path, now); err != nil {
+						t.Fatal(err)
+					}
+				}
+				wake := disk.hang()
+				var all sync.WaitGroup
+				for range 2 {
+					all.Go(func() { _ = l.Append(within(t, time.Hour), Entry{Time: noon, Server: "orders", Outcome: Refused}) })
+					synctest.Wait()
+				}
+				reopened := make(chan error, 1)
+				go func() { reopened <- l.Reopen(t.Context(), next) }()
+				synctest.Wait()
+				disk.answer() // to the first line; the second and Reopen are next
+				if err := <-reopened; !errors.Is(err, errDiskHangs) {
+					t.Errorf("Reopen = %v", err)
+				}
+				wake()
+				all.Wait()
+				if err := l.Append(t.Context(), Entry{Time: noon, Server: "orders", Outcome: Gone}); err != nil {
+					t.Error(err)
+				}
+				if err := l.Close(); err != nil {
+					t.Error(err)
+				}
+				if before, after := events(t, now), events(t, next); before != tt.before || after != tt.after {
+					t.Errorf("before: %s\nafter: %s", before, after)
+				}
+			})
+		})
+	}
+}
