@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -15,133 +14,226 @@ import (
 // errClosed: the server left the configuration while somebody still used it.
 var errClosed = fmt.Errorf("%w: it is no longer configured", session.ErrUnreachable)
 
-// acting is the one connection that finds, signals and verifies. It is opened
-// at start and kept, because when max_connections is exhausted an open
-// connection is the only way to act.
+// acting is the one connection that finds, signals and looks. It is opened at
+// start and kept, because when max_connections is exhausted an open connection
+// is the only way to act.
 //
-// The semaphore guards the rest: only the one who has taken its token may
-// touch it. It is a channel, so that waiting for it ends with the context.
-// Those who are not urgent stand in line before it, one at a time, so that who
-// is urgent waits for one statement at most.
+// One goroutine, run, owns the connection and takes one job after the other. A
+// caller hands its job over and waits for the result or for its context, which
+// bounds only the waiting: it never reaches the connection, because pgx closes
+// a connection whose context ends. A statement has the server's
+// statement_timeout and, a second later, a deadline here. After that
+//
+//   - who waits for the statement is told, but the connection is kept: it may
+//     answer again, and while all slots are taken there is no other;
+//   - the next job opens another connection, and only when that has succeeded
+//     the silent one is closed. (pgx then sends a cancel request for it.)
+//
+// When a connection cannot be opened, everybody who waits is told at once. Who
+// comes later makes a new attempt.
 type acting struct {
-	connect func(context.Context) (*pgx.Conn, self, error)
+	connect  func(context.Context) (*pgx.Conn, self, error)
+	life     context.Context // ends at Close
+	patience time.Duration   // with a statement
 
-	line chan struct{}
-	sem  chan struct{}
-	conn *pgx.Conn
-	self self
+	urgent    chan *job // looks at what was signalled
+	normal    chan *job
+	questions chan *question
 
-	closed bool
+	link *link // only run touches it; nil before the first
 }
 
-func newActing(connect func(context.Context) (*pgx.Conn, self, error)) *acting {
-	return &acting{connect: connect, line: make(chan struct{}, 1), sem: make(chan struct{}, 1)}
+// link is an open connection.
+type link struct {
+	conn  *pgx.Conn
+	self  self
+	names names
+
+	// While a statement runs: whose it is, where its end is reported, and what
+	// ends it, and the connection with it.
+	job   *job
+	ended chan error
+	drop  context.CancelFunc
 }
 
-// job is a statement, or a few, on the acting connection.
-type job struct {
-	run func(context.Context, *pgx.Conn, self) error
-	// once: run must not be tried again on a new connection, unless the first
-	// try certainly never reached the server.
-	once bool
-	// urgent goes before everything that waits.
-	urgent bool
-	// done, where set, is closed when the job has become needless while it
-	// waited.
-	done <-chan struct{}
+func newActing(life context.Context, connect func(context.Context) (*pgx.Conn, self, error)) *acting {
+	return &acting{
+		connect: connect, life: life, patience: statementTimeout + time.Second,
+		urgent: make(chan *job), normal: make(chan *job), questions: make(chan *question),
+	}
 }
 
-// do runs the job on the warm connection, within the statement's deadline. If
-// the connection turns out to be broken, it is tried once more on a new one.
-func (a *acting) do(ctx context.Context, j job) error {
-	if !j.urgent {
-		select {
-		case a.line <- struct{}{}:
-			defer func() { <-a.line }()
-		case <-j.done:
-			return nil
-		case <-ctx.Done():
-			return notReached(ctx)
+// run serves jobs until the server is closed. It tells the end of every job that
+// it has taken.
+func (a *acting) run() {
+	for j := a.next(); j != nil; j = a.next() {
+		a.serve(j)
+	}
+	if l := a.link; l != nil {
+		if l.job != nil {
+			l.settle(<-l.ended) // its context has ended
 		}
+		_ = closeConn(l.conn)
+	}
+}
+
+// next waits for a job. An urgent one goes first, so that it waits for one
+// statement at most. Questions that wait together become one job.
+func (a *acting) next() *job {
+	select {
+	case j := <-a.urgent:
+		return j
+	default:
 	}
 	select {
-	case a.sem <- struct{}{}:
-		defer func() { <-a.sem }()
-	case <-j.done:
+	case <-a.life.Done():
 		return nil
-	case <-ctx.Done():
-		return notReached(ctx)
+	case j := <-a.urgent:
+		return j
+	case j := <-a.normal:
+		return j
+	case q := <-a.questions:
+		return a.together(q)
 	}
-	warm := a.conn != nil && !a.conn.IsClosed()
-	err := a.try(ctx, j.run)
-	if err == nil || !warm || !a.conn.IsClosed() || ctx.Err() != nil {
-		return err
-	}
-	if j.once && !pgconn.SafeToRetry(err) {
-		return err
-	}
-	return a.try(ctx, j.run)
 }
 
-func notReached(ctx context.Context) error {
-	return unsent{fmt.Errorf("%w: wait for the acting connection: %w", session.ErrUnreachable, context.Cause(ctx))}
-}
-
-func (a *acting) try(ctx context.Context, fn func(context.Context, *pgx.Conn, self) error) error {
-	if a.conn == nil || a.conn.IsClosed() {
-		if err := a.open(ctx); err != nil {
-			return unsent{err}
+// serve sees a job to its end. If the connection turns out to be broken, or does
+// not answer, the job is tried once more on a new one.
+func (a *acting) serve(j *job) {
+	for last := false; !j.told; last = true {
+		warm := a.usable()
+		if err := a.ready(); err != nil {
+			j.finish(err)
+			a.turnAway(err)
+			return
+		}
+		if j.told || !j.begin() { // it was answered late, or nobody waits any more
+			return
+		}
+		err, ended := a.execute(j)
+		switch {
+		case !ended && (j.once || last):
+			j.finish(a.unlessClosed(fmt.Errorf("%w: no answer within %s", session.ErrUnreachable, a.patience)))
+		case !ended:
+		case a.usable() || last || !warm || a.life.Err() != nil || j.once && !pgconn.SafeToRetry(err):
+			j.finish(a.unlessClosed(err))
+		default:
+			j.again()
 		}
 	}
-	ctx, cancel := context.WithTimeout(ctx, statementTimeout+time.Second)
-	defer cancel()
-	return classify(fn(ctx, a.conn, a.self))
 }
 
-// open connects and prepares every statement of the acting connection, so that
-// each costs one round trip from then on.
-func (a *acting) open(ctx context.Context) error {
-	if a.closed {
+// usable reports whether there is a connection on which nothing runs.
+func (a *acting) usable() bool {
+	return a.link != nil && a.link.job == nil && !a.link.conn.IsClosed()
+}
+
+// execute runs the job's statement. Where the deadline comes before its end, the
+// link still has the job.
+func (a *acting) execute(j *job) (err error, ended bool) {
+	l := a.link
+	ctx, drop := context.WithCancel(a.life)
+	end := make(chan error, 1)
+	l.job, l.ended, l.drop = j, end, drop
+	go func() { end <- classify(j.run(ctx, l)) }()
+	timer := time.NewTimer(a.patience)
+	defer timer.Stop()
+	select {
+	case err := <-end:
+		l.free()
+		return err, true
+	case <-timer.C:
+		return nil, false
+	}
+}
+
+// free is called when the statement has ended.
+func (l *link) free() {
+	l.drop()
+	l.job, l.ended, l.drop = nil, nil, nil
+}
+
+// settle ends a statement that ended late. Its job may have been told already.
+func (l *link) settle(err error) {
+	if err == nil {
+		l.job.finish(nil)
+	}
+	l.free()
+}
+
+// ready returns when there is a usable connection: the one that there is, if
+// need be when it has ended the statement that it did not answer in time, or a
+// new one. An error means that nothing was sent.
+func (a *acting) ready() error {
+	if a.usable() {
+		return nil
+	}
+	ctx, stop := context.WithCancel(a.life)
+	defer stop()
+	opened := make(chan opening, 1)
+	go func() {
+		l, err := a.open(ctx)
+		opened <- opening{l, err}
+	}()
+	var ended chan error
+	if a.link != nil {
+		ended = a.link.ended
+	}
+	for {
+		select {
+		case err := <-ended:
+			ended = nil
+			a.link.settle(err)
+			if a.usable() {
+				stop()
+				if o := <-opened; o.err == nil {
+					_ = closeConn(o.link.conn)
+				}
+				return nil
+			}
+		case o := <-opened:
+			if o.err != nil && ended != nil {
+				o.err = fmt.Errorf("%w (the connection that is open does not answer)", o.err)
+			}
+			if o.err != nil {
+				return unsent{a.unlessClosed(o.err)}
+			}
+			if a.link != nil && a.link.job != nil {
+				a.link.drop()
+				a.link.settle(<-a.link.ended)
+			}
+			a.link = o.link
+			return nil
+		}
+	}
+}
+
+// opening is how an attempt to open a connection has ended.
+type opening struct {
+	link *link
+	err  error
+}
+
+// turnAway tells everybody who waits now.
+func (a *acting) turnAway(err error) {
+	for {
+		select {
+		case j := <-a.urgent:
+			j.finish(err)
+		case j := <-a.normal:
+			j.finish(err)
+		case q := <-a.questions:
+			q.answer <- answer{err: err}
+		default:
+			return
+		}
+	}
+}
+
+// unlessClosed is the error, or why there are only errors now.
+func (a *acting) unlessClosed(err error) error {
+	if err != nil && a.life.Err() != nil {
 		return errClosed
 	}
-	conn, who, err := a.connect(ctx)
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(ctx, statementTimeout)
-	defer cancel()
-	for _, sql := range []string{findSQL, signalSQL, lookSQL} {
-		if err == nil {
-			_, err = conn.Prepare(ctx, sql, sql)
-		}
-	}
-	if err != nil {
-		return connectError(errors.Join(err, closeConn(conn)))
-	}
-	a.conn, a.self = conn, who
-	return nil
-}
-
-// ping keeps the connection warm, or opens it.
-func (a *acting) ping(ctx context.Context) error {
-	return a.do(ctx, job{run: func(ctx context.Context, conn *pgx.Conn, _ self) error {
-		return conn.Ping(ctx)
-	}})
-}
-
-// close waits for the statement that is running and closes the connection.
-func (a *acting) close() error {
-	a.sem <- struct{}{}
-	defer func() { <-a.sem }()
-	a.closed = true
-	if a.conn == nil {
-		return nil
-	}
-	return closeConn(a.conn)
-}
-
-func closeConn(conn *pgx.Conn) error {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-	defer cancel()
-	return conn.Close(ctx)
+	return err
 }

@@ -13,7 +13,10 @@ import (
 )
 
 // SQLSTATEs that mean something else than "the server could not be asked".
-const insufficientPrivilege = "42501"
+const (
+	insufficientPrivilege = "42501"
+	lockNotAvailable      = "55P03"
+)
 
 // classify says what an error of a statement means for the one who asked. An
 // error that PostgreSQL itself reported stays what it is, unless it says that
@@ -46,7 +49,7 @@ func temporary(code string) bool {
 	case "08", "53", "57", "58":
 		return true
 	}
-	return code == "55P03"
+	return code == lockNotAvailable
 }
 
 // connectError marks everything that can go wrong on the way in. A wrong

@@ -5,7 +5,6 @@ import (
 	_ "embed"
 	"fmt"
 	"slices"
-	"sync"
 
 	"github.com/jackc/pgx/v5"
 
@@ -15,84 +14,51 @@ import (
 //go:embed sql/find.sql
 var findSQL string
 
-// finder lets those who ask for a session at the same time share one
-// statement: whoever comes to the acting connection first asks for all.
-type finder struct {
-	mu      sync.Mutex // guards waiting; no I/O under it
-	waiting []*finding
+// question asks for one session. Those that wait for the acting connection at
+// the same time share one statement.
+type question struct {
+	pid    int32
+	answer chan answer // takes exactly one, and has room for it
 }
 
-// finding is one question. Its answer stands in the other fields when done is
-// closed.
-type finding struct {
-	pid  int32
-	done chan struct{}
-
+type answer struct {
 	session session.Session
 	ok      bool
 	err     error
 }
 
-func (f *finder) join(pid int32) *finding {
-	q := &finding{pid: pid, done: make(chan struct{})}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.waiting = append(f.waiting, q)
-	return q
-}
-
-func (f *finder) take() []*finding {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	all := f.waiting
-	f.waiting = nil
-	return all
-}
-
-// leave takes a question back that nobody has asked yet: while a server is
-// down they would pile up.
-func (f *finder) leave(q *finding) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.waiting = slices.DeleteFunc(f.waiting, func(other *finding) bool { return other == q })
-}
-
 // Find reads one session by its pid, which must be greater than 0. The second
 // result is false when there is no such backend.
 func (s *Server) Find(ctx context.Context, pid int32) (session.Session, bool, error) {
-	mine := s.finder.join(pid)
-	var asked []*finding
-	var found map[int32]session.Session
-	err := s.acting.do(ctx, job{done: mine.done, run: func(ctx context.Context, conn *pgx.Conn, us self) error {
-		if asked == nil {
-			asked = s.finder.take()
-		}
-		var err error
-		found, err = s.findAll(ctx, conn, us, asked)
-		return err
-	}})
-	for _, q := range asked {
-		q.session, q.ok = found[q.pid]
-		q.err = err
-		close(q.done)
-	}
+	q := &question{pid: pid, answer: make(chan answer, 1)}
+	var got answer
+	err := enqueue(ctx, s.acting, s.acting.questions, q)
 	if err == nil {
-		// Whoever has taken the question closes it once the connection is free
-		// again, which may be a moment after we had it.
-		<-mine.done
-		err = mine.err
+		var ok bool
+		if got, ok = await(ctx, q.answer); !ok {
+			got.err = waited(ctx)
+		}
+		err = got.err
 	}
 	if err != nil {
-		s.finder.leave(mine)
 		return session.Session{}, false, fmt.Errorf("find pid %d on %s: %w", pid, s.name, err)
 	}
-	return mine.session, mine.ok, nil
+	if got.ok {
+		got.session.Server = s.name
+	}
+	return got.session, got.ok, nil
 }
 
-func (s *Server) findAll(ctx context.Context, conn *pgx.Conn, us self, asked []*finding) (map[int32]session.Session, error) {
-	found := make(map[int32]session.Session, len(asked))
-	if len(asked) == 0 { // somebody has asked for us
-		return found, nil
+// together makes one job of the question and of all that wait with it.
+func (a *acting) together(first *question) *job {
+	asked := []*question{first}
+	for more := true; more; {
+		select {
+		case q := <-a.questions:
+			asked = append(asked, q)
+		default:
+			more = false
+		}
 	}
 	pids := make([]int32, 0, len(asked))
 	for _, q := range asked {
@@ -100,27 +66,86 @@ func (s *Server) findAll(ctx context.Context, conn *pgx.Conn, us self, asked []*
 	}
 	slices.Sort(pids)
 	pids = slices.Compact(pids)
-	rows, err := conn.Query(ctx, findSQL, pids, us.role)
+	var found map[int32]answer
+	return &job{
+		run: func(ctx context.Context, l *link) (err error) {
+			found, err = l.find(ctx, pids)
+			return err
+		},
+		tell: func(err error) {
+			for _, q := range asked {
+				if err != nil {
+					q.answer <- answer{err: err}
+				} else {
+					q.answer <- found[q.pid]
+				}
+			}
+		},
+	}
+}
+
+// find reads sessions, and the names that belong to them, in one round trip.
+func (l *link) find(ctx context.Context, pids []int32) (map[int32]answer, error) {
+	var batch pgx.Batch
+	batch.Queue(findSQL, pids, l.self.role)
+	batch.Queue(namesSQL, pids)
+	results := l.conn.SendBatch(ctx, &batch)
+	defer results.Close() // reads what is left; its error is one of those below
+	rows, err := results.Query()
 	if err != nil {
 		return nil, err
 	}
-	one := session.Session{ID: session.ID{Server: s.name}}
+	seen, err := scanSessions(rows)
+	if err != nil {
+		return nil, err
+	}
+	rows, err = results.Query()
+	var read names
+	if err == nil {
+		read, err = scanNames(rows, encodingOf(l.conn))
+	}
+	if err != nil && !locked(err) {
+		return nil, err
+	}
+	if err == nil {
+		l.names.add(read)
+	}
+	found := make(map[int32]answer, len(seen))
+	for _, row := range seen {
+		have := read
+		if err != nil {
+			have = l.names.trusted(row.Session, row.datid, row.usesysid)
+		}
+		a := answer{session: row.Session, ok: true}
+		if a.err = have.into(&a.session, row.datid, row.usesysid, encodingOf(l.conn)); a.err != nil {
+			a = answer{err: fmt.Errorf("%w: %w", a.err, err)}
+		}
+		found[row.PID] = a
+	}
+	return found, nil
+}
+
+// sessionRow is a row of find.sql.
+type sessionRow struct {
+	session.Session
+	datid, usesysid uint32
+}
+
+func scanSessions(rows pgx.Rows) ([]sessionRow, error) {
+	var all []sessionRow
+	var one sessionRow
 	var at stamps
-	var truncated *bool
-	_, err = pgx.ForEachRow(rows, []any{
-		&one.PID, &at.backendStart, &one.Datname, &one.Usename, &one.Superuser,
+	_, err := pgx.ForEachRow(rows, []any{
+		&one.PID, &at.backendStart, &one.datid, &one.usesysid,
 		&one.ApplicationName, &one.ClientAddr, &one.BackendType, &one.LeaderPID, &one.Own,
 		&one.State, &at.queryStart, &at.xactStart, &at.stateChange,
-		&one.WaitEventType, &one.WaitEvent, &one.QueryID, &one.Query, &truncated,
+		&one.WaitEventType, &one.WaitEvent, &one.QueryID, &one.Query, &one.QueryTruncated, &one.SeenAt,
 	}, func() error {
 		row := one
-		at.into(&row)
-		for _, text := range []*string{&row.Datname, &row.Usename, &row.Query} {
-			*text = validText(encodingOf(conn), *text)
-		}
-		row.QueryTruncated = truncated != nil && *truncated
-		found[row.PID] = row
+		at.into(&row.Session)
+		row.SeenAt = row.SeenAt.UTC()
+		all = append(all, row)
 		return nil
 	})
-	return found, err
+	return all, err
 }

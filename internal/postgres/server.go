@@ -12,14 +12,14 @@ import (
 )
 
 // Server is one PostgreSQL server: a warm connection for acting, and one for
-// scraping. Create it with New, then Start; Close waits for its goroutines.
+// scraping. Create it with New, then Start, without which nothing can be found
+// or signalled; Close waits for its goroutines.
 type Server struct {
 	name   string
 	cfg    Config
 	logger log.Logger
 
 	acting  *acting
-	finder  finder
 	scraper *scraper
 	watcher *watcher
 
@@ -40,7 +40,7 @@ func New(cfg Config, logger log.Logger) (*Server, error) {
 		logger: log.With(logger, "server", cfg.Name),
 	}
 	s.life, s.end = context.WithCancel(context.Background())
-	s.acting = newActing(func(ctx context.Context) (*pgx.Conn, self, error) { return s.connect(ctx, forActing) })
+	s.acting = newActing(s.life, func(ctx context.Context) (*pgx.Conn, self, error) { return s.connect(ctx, forActing) })
 	s.scraper = newScraper(cfg, func(ctx context.Context) (*pgx.Conn, self, error) { return s.connect(ctx, forScraping) }, s.logger)
 	s.watcher = newWatcher(s.look)
 	return s, nil
@@ -54,19 +54,17 @@ func (s *Server) Config() Config { return s.cfg }
 
 // Start opens the acting connection in the background and keeps it warm.
 func (s *Server) Start() {
+	s.done.Go(s.acting.run)
 	s.done.Go(func() { s.keepWarm(s.life) })
 	s.done.Go(func() { s.watcher.run(s.life) })
 }
 
 // Close stops the goroutines, ends what is still running and closes the
-// connections.
+// connections. It does not wait for a server that hangs.
 func (s *Server) Close() {
 	s.end()
 	s.done.Wait()
 	s.scraper.close()
-	if err := s.acting.close(); err != nil {
-		level.Debug(s.logger).Log("msg", "Closing the acting connection failed", "err", err)
-	}
 }
 
 // keepWarm pings the acting connection, and says in the log when a server

@@ -28,9 +28,9 @@ func (s *Server) Signal(ctx context.Context, verb session.Verb, f session.Fence)
 		return session.Signalled{}, fmt.Errorf("%s pid %d on %s: not a whole identity", verb, f.PID, s.name)
 	}
 	var out session.Signalled
-	err := s.acting.do(ctx, job{once: true, run: func(ctx context.Context, conn *pgx.Conn, us self) error {
-		row := conn.QueryRow(ctx, signalSQL, string(verb), f.PID, f.BackendStart,
-			orNull(f.QueryStart), orNull(f.XactStart), orNull(f.StateChange), us.role)
+	err := s.acting.do(ctx, s.acting.normal, &job{once: true, run: func(ctx context.Context, l *link) error {
+		row := l.conn.QueryRow(ctx, signalSQL, string(verb), f.PID, f.BackendStart,
+			orNull(f.QueryStart), orNull(f.XactStart), orNull(f.StateChange), l.self.role)
 		var at stamps
 		var met *time.Time
 		after := &out.After.Session
@@ -53,8 +53,8 @@ func (s *Server) Signal(ctx context.Context, verb session.Verb, f session.Fence)
 // backend has no element.
 func (s *Server) look(ctx context.Context, pids []int32) (map[int32]session.Sighting, error) {
 	var seen map[int32]session.Sighting
-	err := s.acting.do(ctx, job{urgent: true, run: func(ctx context.Context, conn *pgx.Conn, _ self) error {
-		rows, err := conn.Query(ctx, lookSQL, pids)
+	err := s.acting.do(ctx, s.acting.urgent, &job{run: func(ctx context.Context, l *link) error {
+		rows, err := l.conn.Query(ctx, lookSQL, pids)
 		if err != nil {
 			return err
 		}

@@ -2,6 +2,8 @@ package postgres
 
 import (
 	"context"
+	"fmt"
+	"sync"
 	"time"
 
 	"github.com/pgbailiff/pgbailiff/internal/session"
@@ -11,6 +13,9 @@ import (
 const (
 	firstLook = 5 * time.Millisecond
 	lastLook  = 200 * time.Millisecond
+	// lastWord is how long a watch whose context has ended waits for the look
+	// that tells what was seen last.
+	lastWord = time.Second
 )
 
 // watcher looks at all sessions of one server that were signalled, in one
@@ -22,13 +27,29 @@ type watcher struct {
 	add  chan *watch
 }
 
-// watch is one wait for one session. result takes exactly one value, and has
-// room for it, so that the watcher never waits for a watch that was given up.
+// watch is one wait for one session. result takes exactly one value and is
+// buffered, so that the watcher never blocks on a caller that has left.
 type watch struct {
 	ctx    context.Context
 	id     session.ID
-	ended  func(session.Sighting) bool
 	result chan session.Sighting
+
+	mu    sync.Mutex // guards ended, which the caller may not expect after Watch
+	ended func(session.Sighting) bool
+}
+
+// judge reports whether the watch ends with what is seen now.
+func (w *watch) judge(now session.Sighting) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.ended(now)
+}
+
+// abandon has the watcher ask the caller nothing more.
+func (w *watch) abandon() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.ended = func(session.Sighting) bool { return true }
 }
 
 func newWatcher(look func(context.Context, []int32) (map[int32]session.Sighting, error)) *watcher {
@@ -37,20 +58,45 @@ func newWatcher(look func(context.Context, []int32) (map[int32]session.Sighting,
 
 // Watch looks at one session until ended is true of what it sees, or the
 // context ends; it returns what it saw last. While the server cannot be asked
-// it goes on trying: the error is the context's, with nothing seen since the
-// signal.
+// it goes on trying until then. When the server is closed, it ends at once.
 func (s *Server) Watch(ctx context.Context, id session.ID, ended func(session.Sighting) bool) (session.Sighting, error) {
 	w := &watch{ctx: ctx, id: id, ended: ended, result: make(chan session.Sighting, 1)}
 	select {
 	case s.watcher.add <- w:
 	case <-ctx.Done():
 		return session.Sighting{}, s.failed("watch "+id.String(), context.Cause(ctx))
+	case <-s.life.Done():
+		return session.Sighting{}, s.failed("watch "+id.String(), errClosed)
 	}
-	seen, ok := <-w.result
-	if !ok {
-		return session.Sighting{}, s.failed("watch "+id.String(), session.ErrUnreachable)
+	seen, ok, err := w.wait()
+	switch {
+	case ok:
+		return seen, nil
+	case s.life.Err() != nil:
+		err = errClosed
+	case err == nil:
+		err = session.ErrUnreachable
 	}
-	return seen, nil
+	return session.Sighting{}, s.failed("watch "+id.String(), err)
+}
+
+// wait returns the watch's end. The watcher sees that a context has ended at its
+// next look; a look that hangs is not waited for.
+func (w *watch) wait() (seen session.Sighting, ok bool, err error) {
+	select {
+	case seen, ok = <-w.result:
+		return seen, ok, nil
+	case <-w.ctx.Done():
+	}
+	timer := time.NewTimer(lastWord)
+	defer timer.Stop()
+	select {
+	case seen, ok = <-w.result:
+		return seen, ok, nil
+	case <-timer.C:
+		w.abandon()
+		return session.Sighting{}, false, fmt.Errorf("%w: %w", session.ErrUnreachable, context.Cause(w.ctx))
+	}
 }
 
 // run serves watches until the context ends; it does nothing while nobody
@@ -112,7 +158,7 @@ func (w *watcher) runOnce(ctx context.Context, pending []*watch) []*watch {
 			now = session.Sighting{}
 		}
 		switch {
-		case err == nil && p.ended(now):
+		case err == nil && p.judge(now):
 			p.result <- now
 		case p.ctx.Err() != nil && err != nil:
 			close(p.result)

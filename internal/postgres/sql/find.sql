@@ -2,17 +2,19 @@
 --   $1 int4[]  pids, each once, greater than 0 (NULL and -1 would mean every backend)
 --   $2 oid     our own role
 -- No row: there is no such backend.
+--
+-- It reads no catalogue, because anybody who holds a lock on pg_database would
+-- make it wait. The names come from names.sql.
 SELECT s.pid,
        s.backend_start,
-       coalesce((SELECT d.datname  FROM pg_catalog.pg_database AS d WHERE d.oid = s.datid), '')::text AS datname,
-       coalesce((SELECT r.rolname  FROM pg_catalog.pg_roles AS r WHERE r.oid = s.usesysid), '')::text AS usename,
-       coalesce((SELECT r.rolsuper FROM pg_catalog.pg_roles AS r WHERE r.oid = s.usesysid), false)    AS superuser,
+       coalesce(s.datid, 0)                   AS datid,
+       coalesce(s.usesysid, 0)                AS usesysid,
        coalesce(s.application_name, '')       AS application_name,
        coalesce(pg_catalog.host(s.client_addr), '') AS client_addr,
        coalesce(s.backend_type, '')           AS backend_type,
        coalesce(s.leader_pid, 0)              AS leader_pid,
        s.pid = pg_catalog.pg_backend_pid()
-         OR (s.usesysid = $2::oid AND s.application_name = 'pgbailiff') AS own,
+         OR coalesce(s.usesysid = $2::oid AND s.application_name = 'pgbailiff', false) AS own,
        coalesce(s.state, '')                  AS state,
        s.query_start,
        s.xact_start,
@@ -21,8 +23,9 @@ SELECT s.pid,
        coalesce(s.wait_event, '')             AS wait_event,
        coalesce(s.query_id, 0)                AS query_id,
        CASE WHEN s.state = 'fastpath function call' THEN '' ELSE coalesce(s.query, '') END AS query,
-       pg_catalog.octet_length(s.query) >=
-         pg_catalog.pg_size_bytes(pg_catalog.current_setting('track_activity_query_size')) - 4 AS query_truncated
+       coalesce(pg_catalog.octet_length(s.query) >=
+         pg_catalog.pg_size_bytes(pg_catalog.current_setting('track_activity_query_size')) - 4, false) AS query_truncated,
+       pg_catalog.clock_timestamp()           AS seen_at
 FROM pg_catalog.unnest($1::int4[]) AS target(pid)
 CROSS JOIN LATERAL pg_catalog.pg_stat_get_activity(target.pid) AS s
 WHERE s.pid = target.pid

@@ -1,0 +1,183 @@
+package postgres_test
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/go-kit/log"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/pgbailiff/pgbailiff/internal/pgtest"
+	"github.com/pgbailiff/pgbailiff/internal/postgres"
+	"github.com/pgbailiff/pgbailiff/internal/session"
+)
+
+// startWith is start with this patience for the acting connection's statements.
+func startWith(t *testing.T, srv *pgtest.Server, patience time.Duration) *postgres.Server {
+	t.Helper()
+	s, err := postgres.New(postgres.Config{Name: "orders", DSN: srv.DSN("monsig")}, log.NewNopLogger())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.SetPatience(patience)
+	s.Start()
+	t.Cleanup(s.Close)
+	return s
+}
+
+const ourBackends = "select coalesce(array_agg(pid), '{}') from pg_stat_activity where application_name = 'pgbailiff'"
+
+// ours is the backend of our only connection.
+func ours(t *testing.T, srv *pgtest.Server) int32 {
+	t.Helper()
+	srv.WaitFor(t, "select count(*) = 1 from pg_stat_activity where application_name = 'pgbailiff'")
+	return pgtest.Value[[]int32](t, srv, ourBackends)[0]
+}
+
+// A caller whose time is over while its statement runs leaves the connection as
+// it is, and those who share the statement wait on.
+func TestACallersContextBoundsOnlyItsWaiting(t *testing.T) {
+	srv := pgtest.Start(t)
+	s := startWith(t, srv, time.Hour)
+	c := srv.Run(t, "app", "select pg_sleep(60)")
+	find(t, s, c)
+	before := ours(t, srv)
+	thaw := freeze(t, srv)
+	var others sync.WaitGroup
+	hasty, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	for range 5 {
+		others.Go(func() {
+			if _, _, err := s.Find(hasty, int32(c.PID())); !errors.Is(err, session.ErrUnreachable) || !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("who has none: %v", err)
+			}
+		})
+	}
+	ctx := deadline(t)
+	for range 5 {
+		others.Go(func() {
+			if seen, ok, err := s.Find(ctx, int32(c.PID())); err != nil || !ok || seen.PID != int32(c.PID()) {
+				t.Errorf("who has time: %v, %t, %v", seen, ok, err)
+			}
+		})
+	}
+	<-hasty.Done()
+	thaw()
+	others.Wait()
+	if after := ours(t, srv); after != before {
+		t.Errorf("the connection was opened anew: pid %d became %d", before, after)
+	}
+}
+
+// fillUp takes every connection slot that is left to ordinary users.
+func fillUp(t *testing.T, srv *pgtest.Server) {
+	t.Helper()
+	for {
+		conn, err := pgx.Connect(deadline(t), srv.DSN("app"))
+		if sqlstate(err) == "53300" {
+			return
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = conn.Close(context.Background()) })
+	}
+}
+
+// While no other connection can be had, one that does not answer is kept, and
+// is as good as before when it answers again.
+func TestASilentConnectionIsKeptWhileThereIsNoOther(t *testing.T) {
+	srv := pgtest.Start(t, "max_connections=12")
+	s := startWith(t, srv, 50*time.Millisecond)
+	c := srv.Run(t, "app", "select pg_sleep(60)")
+	f := fence(find(t, s, c))
+	before := ours(t, srv)
+	fillUp(t, srv)
+	thaw := freeze(t, srv)
+	for range 3 {
+		_, _, err := s.Find(deadline(t), f.PID)
+		if !errors.Is(err, session.ErrUnreachable) || sqlstate(err) != "53300" {
+			t.Errorf("find: %v", err)
+		}
+		_, err = s.Signal(deadline(t), session.Cancel, f)
+		if !errors.Is(err, session.ErrNotSent) || sqlstate(err) != "53300" { // it was not its statement that hangs
+			t.Errorf("signal: %v", err)
+		}
+	}
+	thaw()
+	for { // it may need a moment
+		_, ok, err := s.Find(deadline(t), f.PID)
+		if err == nil && ok {
+			break
+		}
+		if sqlstate(err) != "53300" {
+			t.Fatalf("%t, %v", ok, err)
+		}
+	}
+	if after := ours(t, srv); after != before {
+		t.Errorf("the connection was opened anew: pid %d became %d", before, after)
+	}
+	if got, err := s.Signal(deadline(t), session.Cancel, f); err != nil || got.Verdict != session.VerdictSignalled {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
+// Where another connection can be had, the job goes on there.
+func TestASilentConnectionIsReplaced(t *testing.T) {
+	srv := pgtest.Start(t)
+	s := startWith(t, srv, 50*time.Millisecond)
+	c := srv.Run(t, "app", "select pg_sleep(60)")
+	f := fence(find(t, s, c))
+	before := ours(t, srv)
+	thaw := freeze(t, srv)
+	if seen := find(t, s, c); seen.PID != f.PID {
+		t.Errorf("found %+v", seen)
+	}
+	if got, err := s.Signal(deadline(t), session.Cancel, f); err != nil || got.Verdict != session.VerdictSignalled {
+		t.Errorf("%+v, %v", got, err)
+	}
+	thaw() // the old one learns that it was given up
+	if after := ours(t, srv); after == before {
+		t.Errorf("still pid %d", after)
+	}
+}
+
+// A signal whose statement does not answer may have been sent, and is not
+// repeated on another connection.
+func TestASignalThatIsNotAnsweredMayHaveBeenSent(t *testing.T) {
+	srv := pgtest.Start(t)
+	s := startWith(t, srv, 50*time.Millisecond)
+	c := srv.Run(t, "app", "select pg_sleep(60)")
+	f := fence(find(t, s, c))
+	thaw := freeze(t, srv)
+	if _, err := s.Signal(deadline(t), session.Cancel, f); !errors.Is(err, session.ErrUnreachable) || errors.Is(err, session.ErrNotSent) {
+		t.Errorf("%v", err)
+	}
+	if !c.Running() {
+		t.Error("it was sent twice")
+	}
+	thaw()
+	if state := sqlstate(c.Wait(t)); state != "57014" {
+		t.Errorf("the client saw %q", state)
+	}
+}
+
+// A connection that broke while nobody used it is replaced by who notices.
+func TestABrokenConnectionIsReplaced(t *testing.T) {
+	srv := pgtest.Start(t)
+	s := start(t, srv, "monsig")
+	c := srv.Run(t, "app", "select pg_sleep(60)")
+	f := fence(find(t, s, c))
+	for range 3 {
+		broken := ours(t, srv)
+		srv.Exec(t, "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'pgbailiff'")
+		srv.WaitFor(t, "select not exists (select from pg_stat_activity where pid = $1)", broken)
+		find(t, s, c)
+	}
+	if got, err := s.Signal(deadline(t), session.Cancel, f); err != nil || got.Verdict != session.VerdictSignalled {
+		t.Errorf("%+v, %v", got, err)
+	}
+}

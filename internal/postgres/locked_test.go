@@ -1,0 +1,79 @@
+package postgres_test
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/pgbailiff/pgbailiff/internal/pgtest"
+	"github.com/pgbailiff/pgbailiff/internal/session"
+)
+
+// Somebody holds a catalogue locked, and nobody can connect any more. That one,
+// and those who run away meanwhile, can be found and ended all the same.
+func TestFindWhileACatalogueIsLocked(t *testing.T) {
+	for _, catalogue := range []string{"pg_database", "pg_authid"} {
+		t.Run(catalogue, func(t *testing.T) {
+			srv := pgtest.Start(t)
+			c := srv.Run(t, "app", "select pg_sleep(60)")
+			locker := srv.Open(t, "super1")
+			s := start(t, srv, "monsig")
+			before := find(t, s, c)
+			locker.Exec(t, "begin; lock pg_catalog."+catalogue)
+			after := find(t, s, c)
+			if after.Datname != "postgres" || after.Usename != "app" || after.Superuser || after.Query != before.Query {
+				t.Errorf("found %+v", after)
+			}
+			if seen := find(t, s, locker); seen.Datname != "postgres" || seen.Usename != "super1" || !seen.Superuser {
+				t.Errorf("found %+v", seen)
+			}
+			if catalogue == "pg_authid" {
+				return // PostgreSQL itself reads it before it signals
+			}
+			got, err := s.Signal(deadline(t), session.Terminate, fence(after))
+			if err != nil || got.Verdict != session.VerdictSignalled {
+				t.Errorf("%+v, %v", got, err)
+			}
+		})
+	}
+}
+
+// A session whose names could not be had in advance cannot be judged, and those
+// who are asked for with it can.
+func TestFindWithoutNames(t *testing.T) {
+	srv := pgtest.Start(t)
+	c := srv.Run(t, "app", "select pg_sleep(60)")
+	s := start(t, srv, "monsig")
+	find(t, s, c)
+	locker := srv.Open(t, "super1")
+	var late *pgtest.Client
+	for asked := false; !asked; { // until nothing has read the names between the two statements
+		late = srv.Run(t, "app", "select pg_sleep(60)")
+		locker.Exec(t, "begin; lock pg_catalog.pg_database")
+		seen, ok, err := s.Find(deadline(t), int32(late.PID()))
+		if asked = !ok; !asked {
+			locker.Exec(t, "commit")
+		} else if !errors.Is(err, session.ErrUnreachable) || seen != (session.Session{}) {
+			t.Fatalf("find: %+v, %v", seen, err)
+		}
+	}
+	find(t, s, c)
+	locker.Exec(t, "commit")
+	find(t, s, late)
+}
+
+// What changes while sessions are there is seen by the next Find.
+func TestFindReadsTheNamesAnew(t *testing.T) {
+	srv := pgtest.Start(t)
+	s := start(t, srv, "monsig")
+	c := srv.Run(t, "app2", "select pg_sleep(60)")
+	if seen := find(t, s, c); seen.Usename != "app2" || seen.Superuser {
+		t.Errorf("found %+v", seen)
+	}
+	srv.Exec(t, "alter role app2 rename to boss", "alter role boss superuser")
+	if seen := find(t, s, c); seen.Usename != "boss" || !seen.Superuser {
+		t.Errorf("found %+v", seen)
+	}
+	if seen := find(t, s, c); seen.SeenAt.Before(seen.QueryStart) || seen.SeenAt.After(pgtestNow(t, srv)) {
+		t.Errorf("seen at %s", seen.SeenAt)
+	}
+}

@@ -1,0 +1,130 @@
+package postgres
+
+import (
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"maps"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/pgbailiff/pgbailiff/internal/session"
+)
+
+//go:embed sql/names.sql
+var namesSQL string
+
+// names are what pg_database and pg_roles say about the sessions of a server, by
+// the oids that stand in the activity. Each Find reads those that it needs, in
+// the same round trip. While somebody holds one of these catalogues locked, what
+// was read before must do, as long as it cannot be wrong:
+//
+//   - A database that was read after the session had begun: PostgreSQL renames
+//     and drops no database that somebody is connected to.
+//   - A role that was read no longer than roleLasts ago: it can be renamed and
+//     become a superuser at any time, but not while its catalogue is locked.
+//
+// Any other session cannot be found then. To find it without its names would be
+// to let them permit something.
+type names struct {
+	databases map[uint32]database
+	roles     map[uint32]role
+}
+
+// roleLasts is longer than keepWarmEvery, at which all names are read.
+const roleLasts = time.Minute
+
+type database struct {
+	name, encoding string
+	at             time.Time // by the server's clock
+}
+
+type role struct {
+	name      string
+	superuser bool
+	at        time.Time
+}
+
+// errNoNames: see names.
+var errNoNames = fmt.Errorf("%w: the name of its database or its role could not be read", session.ErrUnreachable)
+
+// scanNames reads the rows of names.sql.
+func scanNames(rows pgx.Rows, encoding string) (names, error) {
+	read := names{databases: map[uint32]database{}, roles: map[uint32]role{}}
+	var d database
+	var r role
+	var datid, usesysid uint32
+	_, err := pgx.ForEachRow(rows, []any{&datid, &usesysid, &d.name, &d.encoding, &r.name, &r.superuser, &d.at}, func() error {
+		r.at = d.at
+		read.databases[datid] = database{name: validText(encoding, d.name), encoding: d.encoding, at: d.at}
+		read.roles[usesysid] = role{name: validText(encoding, r.name), superuser: r.superuser, at: r.at}
+		return nil
+	})
+	return read, err
+}
+
+// add keeps what was read for later.
+func (n *names) add(read names) {
+	if n.databases == nil {
+		*n = read
+		return
+	}
+	maps.Copy(n.databases, read.databases)
+	maps.Copy(n.roles, read.roles)
+}
+
+// trusted are those of the names that cannot be wrong for the session.
+func (n names) trusted(s session.Session, datid, usesysid uint32) names {
+	var good names
+	if d, ok := n.databases[datid]; ok && !d.at.Before(s.BackendStart) {
+		good.databases = map[uint32]database{datid: d}
+	}
+	if r, ok := n.roles[usesysid]; ok && !r.at.After(s.SeenAt) && s.SeenAt.Sub(r.at) <= roleLasts {
+		good.roles = map[uint32]role{usesysid: r}
+	}
+	return good
+}
+
+// into fills in what a session's oids stand for. Our own encoding is for a text
+// of no database.
+func (n names) into(s *session.Session, datid, usesysid uint32, encoding string) error {
+	d, known := n.databases[datid]
+	if !known && datid != 0 {
+		return errNoNames
+	}
+	r, known := n.roles[usesysid]
+	if !known && usesysid != 0 {
+		return errNoNames
+	}
+	if d.encoding != "" {
+		encoding = d.encoding
+	}
+	s.Datname, s.Usename, s.Superuser = d.name, r.name, r.superuser
+	s.Query = validText(encoding, s.Query)
+	return nil
+}
+
+// refresh reads the names of all sessions, unless the catalogues are locked.
+func (l *link) refresh(ctx context.Context) error {
+	rows, err := l.conn.Query(ctx, namesSQL, nil)
+	if err != nil {
+		return err
+	}
+	read, err := scanNames(rows, encodingOf(l.conn))
+	switch {
+	case locked(err):
+		return nil
+	case err == nil:
+		l.names = read
+	}
+	return err
+}
+
+// locked reports whether a statement waited for a lock in vain.
+func locked(err error) bool {
+	pg, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && pg.Code == lockNotAvailable
+}

@@ -1,0 +1,65 @@
+package postgres
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/pgbailiff/pgbailiff/internal/session"
+)
+
+var t0 = time.Date(2026, 11, 22, 11, 5, 54, 871475000, time.UTC)
+
+// What is remembered counts only where it cannot be wrong.
+func TestNamesThatMayBeWrongPermitNothing(t *testing.T) {
+	const datid, usesysid = 16384, 16385
+	read := names{
+		databases: map[uint32]database{datid: {name: "shop", encoding: "LATIN1", at: t0}},
+		roles:     map[uint32]role{usesysid: {name: "boss", superuser: true, at: t0}},
+	}
+	session0 := func(begun, seen time.Duration) session.Session {
+		return session.Session{ID: session.ID{BackendStart: t0.Add(begun)}, SeenAt: t0.Add(seen), Query: "caf\xe9"}
+	}
+	for name, tc := range map[string]struct {
+		s               session.Session
+		datid, usesysid uint32
+		known           bool
+	}{
+		"read while it was there":           {session0(-time.Hour, time.Second), datid, usesysid, true},
+		"read as it began":                  {session0(0, time.Second), datid, usesysid, true},
+		"the database may be another's now": {session0(time.Microsecond, time.Second), datid, usesysid, false},
+		"the role was read a minute ago":    {session0(-time.Hour, roleLasts), datid, usesysid, true},
+		"the role may have changed since":   {session0(-time.Hour, roleLasts+time.Microsecond), datid, usesysid, false},
+		"the server's clock was set back":   {session0(-time.Hour, -time.Microsecond), datid, usesysid, false},
+		"another database":                  {session0(-time.Hour, time.Second), datid + 1, usesysid, false},
+		"another role":                      {session0(-time.Hour, time.Second), datid, usesysid + 1, false},
+		"a background process has neither":  {session0(-time.Hour, time.Hour), 0, 0, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := tc.s
+			err := read.trusted(tc.s, tc.datid, tc.usesysid).into(&got, tc.datid, tc.usesysid, "UTF8")
+			want := tc.s
+			switch {
+			case !tc.known:
+				if !errors.Is(err, session.ErrUnreachable) {
+					t.Errorf("%v", err)
+				}
+			case tc.datid == 0:
+				want.Query = "caf\ufffd"
+			default:
+				want.Datname, want.Usename, want.Superuser, want.Query = "shop", "boss", true, "caf\u00e9"
+			}
+			if tc.known != (err == nil) {
+				t.Errorf("%v", err)
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+	if err := new(names).into(new(session.Session), datid, usesysid, ""); !errors.Is(err, session.ErrUnreachable) {
+		t.Errorf("the zero names: %v", err)
+	}
+}

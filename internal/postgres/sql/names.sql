@@ -1,0 +1,19 @@
+-- The names of the databases and roles of sessions.
+--   $1 int4[]  pids of the sessions; NULL: of all
+--
+-- Apart from find.sql because these catalogues can be locked. A role or database
+-- that was dropped has an empty name. "at" is before the catalogues are read.
+SELECT b.datid,
+       b.usesysid,
+       coalesce(d.datname, '')::text  AS datname,
+       coalesce(pg_catalog.pg_encoding_to_char(d.encoding), '')::text AS encoding,
+       coalesce(r.rolname, '')::text  AS usename,
+       coalesce(r.rolsuper, false)    AS superuser,
+       pg_catalog.statement_timestamp() AS at
+FROM (
+  SELECT DISTINCT pg_catalog.pg_stat_get_backend_dbid(i) AS datid, pg_catalog.pg_stat_get_backend_userid(i) AS usesysid
+  FROM pg_catalog.pg_stat_get_backend_idset() AS i
+  WHERE $1::int4[] IS NULL OR pg_catalog.pg_stat_get_backend_pid(i) = ANY ($1::int4[])
+) AS b
+LEFT JOIN pg_catalog.pg_database AS d ON d.oid = b.datid
+LEFT JOIN pg_catalog.pg_roles AS r ON r.oid = b.usesysid
