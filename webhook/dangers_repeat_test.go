@@ -89,7 +89,7 @@ func TestClientHangsUpInTheMiddle(t *testing.T) {
 	b := newBailiff(t, srv, "monsig", everything(t, policy.CancelThenTerminate))
 	listener := httptest.NewServer(b)
 	defer listener.Close()
-	stubborn := srv.Run(t, "app", `do $$ begin loop begin perform pg_sleep(60); exception when query_canceled then null; end; end loop; end $$`)
+	stubborn := deaf(t, srv)
 	ctx, hangUp := context.WithCancel(t.Context())
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, listener.URL,
 		strings.NewReader(message(time.Now(), identity(t, stubborn, "warning", "query_start"))))

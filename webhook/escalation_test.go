@@ -91,6 +91,32 @@ func TestATransactionThatGoesOnWithMaintenanceIsSpared(t *testing.T) {
 	holder.Exec(t, "rollback")
 }
 
+// What the transaction does now, policy would only cancel; it has outlived that.
+func TestATransactionThatMayOnlyBeCancelledNow(t *testing.T) {
+	srv := pgtest.Start(t)
+	c := srv.Open(t, "app")
+	c.Exec(t, "begin; savepoint s")
+	c.Start(t, "select pg_sleep(60)")
+	var stays func()
+	b := newBailiff(t, srv, "monsig", grace(20*time.Millisecond),
+		rules(t, policy.RuleConfig{Name: "selects", Matchers: []string{`command="SELECT"`}, Action: policy.CancelThenTerminate}),
+		stage(&staged{
+			watched: func(_ int, last session.Sighting) {
+				if stays == nil {
+					_ = c.Wait(t)
+					c.Exec(t, "rollback to s")
+					c.Start(t, "do 'begin perform pg_sleep(60); end'")
+					c.Await(t, "wait_event = 'PgSleep'")
+					stays = untouched(t, srv, c.PID())
+				}
+			},
+		}))
+	results, lines := b.tell(t, time.Now(), identity(t, c, "warning", "xact_start"))
+	check(t, results[0], policy.Cancel, ledger.Ignored, policy.ReasonCannotCancel)
+	tells(t, lines, "intent cancel", "ignored+", "refused cannot_cancel")
+	stays()
+}
+
 func TestACancelThatWorksLateIsACancel(t *testing.T) {
 	srv := pgtest.Start(t)
 	c := deaf(t, srv)
