@@ -101,7 +101,7 @@ func TestATransactionThatMayOnlyBeCancelledNow(t *testing.T) {
 	b := newBailiff(t, srv, "monsig", grace(20*time.Millisecond),
 		rules(t, policy.RuleConfig{Name: "selects", Matchers: []string{`command="SELECT"`}, Action: policy.CancelThenTerminate}),
 		stage(&staged{
-			watched: func(_ int, last session.Sighting) {
+			watched: func(int, session.Sighting) {
 				if stays == nil {
 					_ = c.Wait(t)
 					c.Exec(t, "rollback to s")
