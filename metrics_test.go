@@ -177,7 +177,7 @@ servers:
 		}
 	}
 
-	for _, code := range []int{200, 400, 401, 403, 405, 413, 503} {
+	for _, code := range []int{200, 400, 401, 403, 405, 413, 415, 503} {
 		zero(`pgbailiff_webhook_requests_total{code="%s"}`, strconv.Itoa(code))
 	}
 	for _, status := range []string{"firing", "resolved"} {

@@ -93,6 +93,7 @@ func postTLS(t *testing.T, url string, authority, client *certificate) (int, err
 	if err != nil {
 		return 0, err
 	}
+	request.Header.Set("Content-Type", "application/json")
 	transport := &http.Transport{DisableKeepAlives: true, TLSClientConfig: config}
 	response, err := transport.RoundTrip(request)
 	if err != nil {

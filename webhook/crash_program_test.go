@@ -116,6 +116,7 @@ func (p *program) post(ctx context.Context, alerts []labels, sent func()) []answ
 		return nil
 	}
 	request.Header.Set("Authorization", "Bearer secret")
+	request.Header.Set("Content-Type", "application/json")
 	defer sent()
 	transport := &http.Transport{DisableKeepAlives: true}
 	trace := &httptrace.ClientTrace{WroteRequest: func(httptrace.WroteRequestInfo) { sent() }}

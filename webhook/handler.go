@@ -11,15 +11,15 @@ import (
 
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
-	"github.com/prometheus/alertmanager/template"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/pgbailiff/pgbailiff/internal/ledger"
 )
 
-// maxConcurrent bounds how many alerts are dealt with at the same time. They
-// share one connection per server, so this bounds memory, not the server.
-const maxConcurrent = 1000
+// maxConcurrent bounds how many alerts of one message and server are dealt with
+// at the same time: more than a message holds that was not made up. They share
+// one connection, so this bounds memory, not the server.
+const maxConcurrent = 4096
 
 // Handler serves the webhook and the endpoints that need its token. Apply must
 // have been called once before the first request.
@@ -28,27 +28,25 @@ type Handler struct {
 	ledger  *ledger.Ledger
 	metrics *metrics
 
+	applying sync.Mutex // one Apply at a time
 	settings atomic.Pointer[Settings]
-	slots    chan struct{}
 	busy     keyedLocks
 	running  sync.WaitGroup
 }
 
 // New makes a handler and registers its metrics.
 func New(logger log.Logger, reg prometheus.Registerer, l *ledger.Ledger) *Handler {
-	return &Handler{
-		logger:  logger,
-		ledger:  l,
-		metrics: newMetrics(reg),
-		slots:   make(chan struct{}, maxConcurrent),
-	}
+	return &Handler{logger: logger, ledger: l, metrics: newMetrics(reg)}
 }
 
 // Apply swaps the settings. Alerts that are being dealt with keep the ones
-// that they began with.
+// that they began with, but that they send nothing more when the new mode does
+// not enforce.
 func (h *Handler) Apply(s *Settings) {
-	before := h.settings.Swap(s)
-	h.metrics.apply(before, s)
+	h.applying.Lock()
+	defer h.applying.Unlock()
+	h.settings.Store(s)
+	h.metrics.apply(s)
 	for server := range s.Servers {
 		h.showSuspension(server)
 	}
@@ -87,6 +85,11 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) int {
 	if d := set.authorize(r, true); d != nil {
 		return h.deny(w, r, d)
 	}
+	if !isJSON(r) {
+		return h.deny(w, r, &denial{
+			status: http.StatusUnsupportedMediaType, answer: "the webhook takes Content-Type: application/json",
+		})
+	}
 	m, status, err := decode(http.MaxBytesReader(w, r.Body, maxBody))
 	if err != nil {
 		return h.deny(w, r, &denial{status: status, answer: err.Error()})
@@ -110,29 +113,46 @@ func (h *Handler) takeMessage(ctx context.Context, set *Settings, m *message) (_
 			"truncated", m.TruncatedAlerts)
 	}
 	received := time.Now()
-	var firing []template.Alert
+	var orders []*order
 	for _, alert := range m.Alerts {
 		status := "resolved"
 		if alert.Status == "firing" {
 			status = alert.Status
-			firing = append(firing, alert)
+			orders = append(orders, newOrder(h, set, alert, received))
 		}
 		h.metrics.alerts.WithLabelValues(status).Inc()
 	}
-	results := make([]Result, len(firing))
+	return dealWith(ctx, orders)
+}
+
+// dealWith runs the orders of each server beside those of the others, so that
+// none waits for a server that is not its own.
+func dealWith(ctx context.Context, orders []*order) (_ []Result, retry bool) {
+	ofServer := map[string][]int{} // "": of none that we know
+	for i, o := range orders {
+		name := o.name
+		if o.server == nil {
+			name = ""
+		}
+		ofServer[name] = append(ofServer[name], i)
+	}
+	results := make([]Result, len(orders))
 	var again atomic.Bool
 	var all sync.WaitGroup
-	for i, alert := range firing {
-		h.slots <- struct{}{}
-		all.Go(func() {
-			defer func() { <-h.slots }()
-			o := &order{handler: h, set: set, alert: alert, received: received}
-			result, retry := o.run(ctx)
-			results[i] = result
-			if retry {
-				again.Store(true)
-			}
-		})
+	for _, mine := range ofServer {
+		var next atomic.Int64
+		for range min(len(mine), maxConcurrent) {
+			all.Go(func() {
+				for n := next.Add(1); n <= int64(len(mine)); n = next.Add(1) {
+					i := mine[n-1]
+					result, retry := orders[i].run(ctx)
+					results[i] = result
+					if retry {
+						again.Store(true)
+					}
+				}
+			})
+		}
 	}
 	all.Wait()
 	return results, again.Load()
@@ -140,7 +160,7 @@ func (h *Handler) takeMessage(ctx context.Context, set *Settings, m *message) (_
 
 // deny answers with one plain sentence, which Alertmanager writes into its log.
 func (h *Handler) deny(w http.ResponseWriter, r *http.Request, d *denial) int {
-	logger := log.With(level.Warn(h.logger), "path", r.URL.Path, "remote", r.RemoteAddr, "status", d.status, "why", d.answer)
+	logger := log.With(level.Warn(h.logger), "path", short(r.URL.Path), "remote", r.RemoteAddr, "status", d.status, "why", d.answer)
 	if d.cause != nil {
 		logger = log.With(logger, "err", d.cause)
 	}
@@ -161,5 +181,5 @@ func (h *Handler) writeJSON(w http.ResponseWriter, status int, body any) {
 }
 
 func (h *Handler) showSuspension(server string) {
-	h.metrics.suspended.WithLabelValues(server).Set(oneIf(h.ledger.Suspended(server)))
+	h.metrics.setSuspended(server, h.ledger.Suspended)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"mime"
 	"net/http"
 
 	"github.com/prometheus/alertmanager/template"
@@ -21,6 +22,13 @@ type message struct {
 	Version         string `json:"version"`
 	GroupKey        string `json:"groupKey"`
 	TruncatedAlerts uint64 `json:"truncatedAlerts"`
+}
+
+// isJSON reports whether the request says that its body is JSON. A browser
+// cannot be made to say so to another site without asking that site first.
+func isJSON(r *http.Request) bool {
+	contentType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	return err == nil && contentType == "application/json"
 }
 
 // decode reads a message. An error is a sentence for Alertmanager's log, with

@@ -2,6 +2,7 @@ package webhook
 
 import (
 	"strconv"
+	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -21,6 +22,9 @@ type metrics struct {
 	verify       prometheus.Histogram
 	mode         *prometheus.GaugeVec
 	suspended    *prometheus.GaugeVec
+
+	mu      sync.Mutex      // guards servers, and that only they have series
+	servers map[string]bool // that are configured
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -66,7 +70,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	}
 	reg.MustRegister(m.requests, m.alerts, m.truncated, m.remediations, m.refusals,
 		m.signalDelay, m.verify, m.mode, m.suspended)
-	for _, code := range []int{200, 400, 401, 403, 405, 413, 503} {
+	for _, code := range []int{200, 400, 401, 403, 405, 413, 415, 503} {
 		m.requests.WithLabelValues(strconv.Itoa(code))
 	}
 	for _, status := range []string{"firing", "resolved"} {
@@ -97,23 +101,47 @@ func (m *metrics) addServer(server string) {
 
 // apply brings the series in line with the settings; servers that left lose
 // theirs.
-func (m *metrics) apply(before, now *Settings) {
+func (m *metrics) apply(now *Settings) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	for _, mode := range Modes() {
 		m.mode.WithLabelValues(string(mode)).Set(oneIf(mode == now.Remediation.Mode))
 	}
-	for server := range now.Servers {
-		m.addServer(server)
-	}
-	if before == nil {
-		return
-	}
-	for server := range before.Servers {
+	for server := range m.servers {
 		if _, stays := now.Servers[server]; !stays {
 			gone := prometheus.Labels{"server": server}
 			m.remediations.DeletePartialMatch(gone)
 			m.refusals.DeletePartialMatch(gone)
 			m.suspended.DeletePartialMatch(gone)
 		}
+	}
+	m.servers = map[string]bool{}
+	for server := range now.Servers {
+		m.servers[server] = true
+		m.addServer(server)
+	}
+}
+
+// count counts how it ended for one alert. A server that has left meanwhile is
+// none that we know.
+func (m *metrics) count(server string, e ending) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.servers[server] {
+		server = ""
+	}
+	m.remediations.WithLabelValues(server, string(e.action), string(e.outcome)).Inc()
+	if e.outcome == ledger.Refused {
+		m.refusals.WithLabelValues(server, string(e.reason)).Inc()
+	}
+}
+
+// setSuspended shows whether a server is suspended.
+func (m *metrics) setSuspended(server string, is func(string) bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.servers[server] {
+		m.suspended.WithLabelValues(server).Set(oneIf(is(server)))
 	}
 }
 

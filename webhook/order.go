@@ -2,10 +2,11 @@ package webhook
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
+	"fmt"
 	"time"
 
-	"github.com/go-kit/log"
 	"github.com/prometheus/alertmanager/template"
 
 	"github.com/pgbailiff/pgbailiff/internal/ledger"
@@ -20,242 +21,265 @@ const decideTimeout = 8 * time.Second
 
 // attempts is how often an alert is looked at anew when its transaction goes
 // on to another statement between the decision and the signal.
-const attempts = 5
+const attempts = 20
 
-// order is one firing alert on its way through.
+// order is one firing alert on its way through, which is run: identify, wait
+// for the turn, look and decide, begin, signal, see the effect, and perhaps once
+// more with the harder signal.
 type order struct {
 	handler  *Handler
 	set      *Settings
 	alert    template.Alert
 	received time.Time
+	decision string // joins its lines in the ledger
 
-	fence  session.Fence
-	name   string // of the server, as configured
+	name   string // of the server, as configured; short where it is none of ours
 	server Server
+	fence  session.Fence
+	until  time.Time // for what comes before the first signal
+	turn   *hold
+
+	looked    bool // the session was found once
+	judged    bool // a signal is for a statement that was judged, and for no other
+	outlived  bool // the target has outlived a cancel
+	signalled bool // a signal was sent, or may have been
+	unwritten bool // a line could not be written
 }
 
-// ending is how it ended for one alert. The zero ending has no outcome and is
-// never returned.
-type ending struct {
-	outcome ledger.Outcome
-	action  policy.Action
-	reason  policy.Reason
-	rule    string
-	detail  string
-
-	session   session.Session // as found; zero if it was not
-	id        string          // of the intent
-	signalled bool
-	retry     bool  // a repeat can help
-	err       error // for the log
+// target is a session as it was found: what the alert names of it, what was
+// decided about it, and the signal that comes next.
+type target struct {
+	session  session.Session
+	fence    session.Fence
+	decision policy.Decision
+	verb     session.Verb
 }
 
-// run sees the alert through: find, decide, act, verify, record, answer. Retry
-// means that a repeat of the alert can help.
+func newOrder(h *Handler, set *Settings, alert template.Alert, received time.Time) *order {
+	o := &order{
+		handler: h, set: set, alert: alert, received: received, until: received.Add(decideTimeout),
+		decision: rand.Text(), judged: set.Policy.JudgesStatements(),
+	}
+	name, server, ok := set.server(alert.Labels[session.LabelServer])
+	if o.name, o.server = name, server; !ok {
+		o.name, o.server = short(name), nil
+	}
+	return o
+}
+
+// run sees the alert through. Retry means that a repeat of it can help.
 func (o *order) run(ctx context.Context) (_ Result, retry bool) {
-	e, no := o.identify()
-	if no {
-		return o.finish(ctx, e), false
+	if e, no := o.identify(); no {
+		return o.answer(o.write(ctx, e))
 	}
-	waiting, cancel := o.deadline(ctx, 0)
+	var ok bool
+	o.turn, o.until, ok = o.handler.busy.lock(o.until, backend{o.name, o.fence.PID})
+	if !ok { // whoever has the turn has not come as far as a signal
+		err := fmt.Errorf("%w: another alert about the session waits for it", session.ErrUnreachable)
+		return o.answer(o.write(ctx, failed(err)))
+	}
+	defer o.turn.release()
+	return o.answer(o.deal(ctx))
+}
+
+// deal needs the turn. The ending that it returns is written down.
+func (o *order) deal(ctx context.Context) ending {
+	t, e := o.look(ctx)
+	if e.outcome != "" {
+		return o.write(ctx, e)
+	}
+	t, e = o.act(ctx, t)
+	if t.decision.Then == "" || e.outcome != ledger.Ignored {
+		return o.write(ctx, e)
+	}
+	return o.escalate(ctx, e)
+}
+
+// escalate goes on to terminate what has outlived its cancel; the cancel's
+// ending is not written down yet.
+func (o *order) escalate(ctx context.Context, cancel ending) ending {
+	if mode := o.mode(); mode != ModeEnforce {
+		cancel.detail += "; remediation.mode is " + string(mode) + " now, so it is not terminated"
+		return o.write(ctx, cancel)
+	}
+	o.outlived = true
+	t, then := o.look(ctx)
+	switch then.outcome {
+	case ledger.Gone:
+		cancel.outcome, cancel.detail = ledger.Cancelled, ""
+		return o.write(ctx, cancel)
+	case ledger.Failed:
+		cancel.outcome, cancel.err, cancel.retry = ledger.Failed, then.err, then.retry
+		cancel.detail += "; it could not be looked at again"
+		return o.write(ctx, cancel)
+	default:
+	}
+	o.write(ctx, cancel)
+	if then.outcome == "" {
+		o.log(cancel, "msg", "The cancel did nothing within the grace; going on to terminate")
+		_, then = o.act(ctx, t)
+	}
+	o.write(ctx, then)
+	switch then.outcome {
+	case ledger.Gone: // before the terminate was sent
+		cancel.outcome, cancel.detail = ledger.Cancelled, ""
+		return cancel
+	case ledger.Refused, ledger.DryRun: // the cancel was sent all the same
+		then.outcome = ledger.Ignored
+	default:
+	}
+	return then
+}
+
+// look finds the session and decides. An ending with an outcome ends it.
+func (o *order) look(ctx context.Context) (target, ending) {
+	ctx, cancel := o.bounded(ctx)
 	defer cancel()
-	release, err := o.handler.busy.lock(waiting, backend{o.name, o.fence.PID})
-	if err != nil {
-		return o.finish(ctx, failed(err)), true
-	}
-	defer release()
-	e = o.see(ctx)
-	return o.finish(ctx, e), e.retry
-}
-
-// see needs the lock of the backend.
-func (o *order) see(ctx context.Context) ending {
-	for range attempts {
-		s, d, e := o.decide(ctx)
-		if e.outcome != "" {
-			return e
-		}
-		if o.set.Remediation.Mode != ModeEnforce {
-			return ending{outcome: ledger.DryRun, action: d.Action, reason: d.Reason, rule: d.Rule, session: s}
-		}
-		e, moved := o.carryOut(ctx, s, d)
-		if !moved {
-			return e
-		}
-		o.record(ctx, e)
-	}
-	return ending{
-		outcome: ledger.Failed, action: policy.None,
-		detail: "the transaction goes from statement to statement too fast to judge the one that would be hit",
-	}
-}
-
-// deadline ends decideTimeout after the request arrived, or after least from
-// now, whichever is later.
-func (o *order) deadline(ctx context.Context, least time.Duration) (context.Context, context.CancelFunc) {
-	at := o.received.Add(decideTimeout)
-	if soonest := time.Now().Add(least); at.Before(soonest) {
-		at = soonest
-	}
-	return context.WithDeadline(ctx, at)
-}
-
-// identify reads from the alert who is meant. The second result is true when
-// that ends it.
-func (o *order) identify() (ending, bool) {
-	var err error
-	o.fence, err = session.ParseFence(o.alert.Labels)
-	o.name = o.alert.Labels[session.LabelServer]
-	if name, server, ok := o.set.server(o.name); ok {
-		o.name, o.server = name, server
-	}
-	switch {
-	case o.set.Remediation.Mode == ModeOff:
-		return refused(policy.ReasonModeOff, "remediation.mode is off"), true
-	case errors.Is(err, session.ErrNoPID):
-		return refused(policy.ReasonNoPID, err.Error()), true
-	case err != nil:
-		return refused(policy.ReasonBadLabel, err.Error()), true
-	case o.server == nil && o.name == "":
-		return refused(policy.ReasonUnknownServer, "the alert names no server, and several are configured"), true
-	case o.server == nil:
-		return refused(policy.ReasonUnknownServer, "no server of this name is configured"), true
-	}
-	o.fence.Server = o.name
-	if o.fence.Complete() {
-		return ending{}, false
-	}
-	o.fence.Before = o.alert.StartsAt
-	switch {
-	case o.set.Remediation.RequireIdentity:
-		return refused(policy.ReasonNoIdentity, "backend_start or the period's label is missing, and remediation.require_identity is set"), true
-	case o.alert.StartsAt.IsZero():
-		return refused(policy.ReasonNoIdentity, "neither the whole identity nor startsAt is there"), true
-	case o.alert.StartsAt.After(o.received):
-		return refused(policy.ReasonNoIdentity, "without the whole identity startsAt must tell, and it lies in the future: look at the clocks"), true
-	}
-	return ending{}, false
-}
-
-// decide looks at the session and asks the policy. An ending with an outcome
-// ends it.
-func (o *order) decide(ctx context.Context) (session.Session, policy.Decision, ending) {
-	ctx, cancel := o.deadline(ctx, 0)
-	defer cancel()
+	asked := time.Now()
 	s, found, err := o.server.Find(ctx, o.fence.PID)
 	switch {
 	case err != nil:
-		return s, policy.Decision{}, failed(err)
+		return target{}, failed(err)
 	case !found:
-		return s, policy.Decision{}, gone("no session has this pid")
-	case s.Visible() && !o.fence.BackendStart.IsZero() && !o.fence.BackendStart.Equal(s.BackendStart):
-		return s, policy.Decision{}, gone("the pid belongs to another session now")
+		return target{}, gone("no session has this pid")
 	}
-	d, no := policy.Untouchable(s)
-	if !no && !o.fence.Holds(s) {
-		return s, d, ending{outcome: ledger.Gone, action: policy.None, detail: "the session is doing something else now", session: s}
+	o.looked = true
+	t := target{session: s, fence: o.named(s, s.ClockLag(asked, time.Now()))}
+	var no bool
+	switch t.decision, no = policy.Untouchable(s); {
+	case s.Visible() && !t.fence.BackendStart.Equal(s.BackendStart):
+		return t, gone("the pid belongs to another session now")
+	case no:
+	case !t.fence.Holds(s):
+		return t, ending{outcome: ledger.Gone, action: policy.None, detail: "the session is doing something else now", session: s}
+	default:
+		t.decision = o.set.Policy.Decide(o.alert.Labels, s)
 	}
-	if !no {
-		d = o.set.Policy.Decide(o.alert.Labels, s)
+	if !o.fence.Before.IsZero() {
+		o.fence = o.fence.Pin(s) // from here on it is this that the alert means
 	}
-	if d.Refused() {
-		return s, d, ending{
-			outcome: ledger.Refused, action: d.Action, reason: d.Reason, rule: d.Rule, detail: d.Detail, session: s,
+	t.verb = t.decision.First
+	if o.outlived && t.decision.Then != "" {
+		t.verb = t.decision.Then
+	}
+	e := t.ending()
+	mode := o.mode()
+	switch {
+	case t.decision.Refused():
+		e.outcome, e.detail = ledger.Refused, t.decision.Detail
+	case o.outlived && t.verb == session.Cancel:
+		e.outcome, e.reason = ledger.Refused, policy.ReasonCannotCancel
+		e.detail = "what the transaction does now may only be cancelled, and it has outlived a cancel"
+	case mode == ModeDryRun:
+		e.outcome = ledger.DryRun
+	case mode != ModeEnforce:
+		e.outcome, e.reason, e.detail = ledger.Refused, policy.ReasonModeOff, "remediation.mode is off"
+	}
+	return t, e
+}
+
+// act sends one signal and sees its effect. When the transaction has gone on
+// since the look it looks again, and the intent stays open meanwhile.
+func (o *order) act(ctx context.Context, t target) (target, ending) {
+	var answer session.Signalled
+	id, e := o.begin(ctx, t)
+	for range attempts {
+		if e.outcome != "" {
+			return t, e
+		}
+		answer, e = o.signal(ctx, t)
+		e.id = id
+		if answer.Verdict == session.VerdictSignalled {
+			return t, o.effect(ctx, t, answer, e)
+		}
+		if e.outcome != "" {
+			return t, e
+		}
+		o.judged = true // no fence but one on a statement is sure to get further
+		verb := t.verb
+		t, e = o.look(ctx)
+		e.id = id
+		if e.outcome == "" && t.verb != verb {
+			e = t.ending()
+			e.id, e.outcome, e.detail = id, ledger.Gone, "it is not running any more: nothing to "+string(verb)
+			o.write(ctx, e)
+			id, e = o.begin(ctx, t)
 		}
 	}
-	return s, d, ending{}
+	e = t.ending()
+	e.id, e.outcome = id, ledger.Failed
+	e.detail = "the transaction goes from statement to statement too fast to judge the one that would be hit"
+	return t, e
 }
 
-// finish writes the ending down everywhere and makes the answer of it.
-func (o *order) finish(ctx context.Context, e ending) Result {
-	server := o.name
-	if o.server == nil {
-		server = ""
-	}
-	o.handler.metrics.remediations.WithLabelValues(server, string(e.action), string(e.outcome)).Inc()
-	if e.outcome == ledger.Refused {
-		o.handler.metrics.refusals.WithLabelValues(server, string(e.reason)).Inc()
-	}
-	o.record(ctx, e)
-	return Result{
-		Fingerprint: o.alert.Fingerprint,
-		Server:      o.name,
-		PID:         o.alert.Labels[session.LabelPID],
-		Action:      string(e.action),
-		Outcome:     string(e.outcome),
-		Reason:      string(e.reason),
-		Rule:        e.rule,
-	}
-}
-
-// record writes the outcome into the ledger and the log, in the same words.
-func (o *order) record(ctx context.Context, e ending) {
-	line := o.entry(ledger.EventOutcome, e)
-	ctx, cancel := context.WithTimeout(ctx, decideTimeout)
+// begin reserves the budget and makes the intent durable; it returns its ID. An
+// ending with an outcome ends it.
+func (o *order) begin(ctx context.Context, t target) (id string, e ending) {
+	ctx, cancel := o.bounded(ctx)
 	defer cancel()
-	write := o.handler.ledger.Append
-	if e.id != "" {
-		write = o.handler.ledger.Finish
+	e = t.ending()
+	intent := o.entry(e)
+	intent.ID, intent.Action = rand.Text(), policy.Action(t.verb)
+	allowance, err := o.handler.ledger.Begin(ctx, intent, o.set.Remediation.Limits)
+	o.handler.showSuspension(o.name)
+	switch {
+	case err != nil:
+		e.outcome, e.detail, e.err, e.retry = ledger.Failed, "no signal without a ledger", err, true
+	case allowance == ledger.Allowed:
+	case allowance == ledger.Suspended:
+		e.outcome, e.reason = ledger.Refused, policy.ReasonSuspended
+		e.detail = "too many signals; POST /-/resume?server=" + o.name
+	default:
+		e.outcome, e.reason = ledger.Refused, policy.ReasonOverBudget
+		e.detail = "remediation.limits.actions were spent within remediation.limits.window"
 	}
-	if err := write(ctx, line); err != nil {
-		o.log(e, "msg", "Writing down the outcome failed", "err", err)
-	}
-	if e.id != "" { // a signal that was sent may have brought a suspension
-		o.handler.showSuspension(o.name)
-	}
-	o.log(e, "msg", "Alert dealt with")
+	return intent.ID, e
 }
 
-func (o *order) entry(event ledger.Event, e ending) ledger.Entry {
-	line := ledger.Entry{}.WithFence(o.fence)
-	line.Server = o.name
-	if !e.session.BackendStart.IsZero() {
-		line = line.WithSession(e.session, o.set.Text(e.session.Query))
+// signal sends it, in the statement that checks the fence. An ending without an
+// outcome means that it was sent, or that the transaction has gone on.
+func (o *order) signal(ctx context.Context, t target) (session.Signalled, ending) {
+	ctx, cancel := o.bounded(ctx)
+	defer cancel()
+	e := t.ending()
+	answer, err := o.server.Signal(ctx, t.verb, o.pin(t))
+	switch {
+	case errors.Is(err, session.ErrNotSent):
+		e.outcome, e.detail, e.err, e.retry = ledger.Failed, "the server could not be asked: nothing was signalled", err, true
+	case errors.Is(err, session.ErrPermissionDenied):
+		e.outcome, e.reason, e.err = ledger.Refused, policy.ReasonPermissionDenied, err
+		e.detail = "PostgreSQL refuses our role the signal; grant it pg_signal_backend (a superuser's session needs a superuser)"
+	case err != nil: // it stays spent
+		o.signalled, e.signalled = true, true
+		e.outcome, e.err, e.retry = ledger.Failed, err, errors.Is(err, session.ErrUnreachable)
+		e.detail = "nobody knows whether the signal was sent"
+	case answer.Verdict == session.VerdictSignalled:
+		o.signalled, e.signalled = true, true
+		o.turn.lasts()
+		if !o.alert.StartsAt.IsZero() {
+			o.handler.metrics.signalDelay.Observe(max(0, time.Since(o.alert.StartsAt).Seconds()))
+		}
+	case answer.Verdict == session.VerdictMoved, answer.Verdict == session.VerdictUnjudged:
+	case answer.Verdict == session.VerdictGone:
+		e.outcome, e.reason, e.detail = ledger.Gone, "", "it ended between the look and the signal"
+	case answer.Verdict == session.VerdictNotVisible:
+		e.outcome, e.reason = ledger.Refused, policy.ReasonNotVisible
+	case answer.Verdict == session.VerdictProtected:
+		e.outcome, e.reason = ledger.Refused, policy.ReasonProtectedBackend
+	case answer.Verdict == session.VerdictSyncRep:
+		e.outcome, e.reason = ledger.Refused, policy.ReasonSyncRep
+	default:
+		e.outcome, e.detail = ledger.Failed, "the signalling statement gave no verdict"
 	}
-	line.Time, line.Event, line.ID = time.Now(), event, e.id
-	line.Action, line.Outcome, line.Reason, line.Rule = e.action, e.outcome, e.reason, e.rule
-	line.Signalled, line.Detail = e.signalled, e.detail
-	line.Alertname, line.Fingerprint = o.alert.Labels["alertname"], o.alert.Fingerprint
-	line.Severity = o.set.Policy.Severity(o.alert.Labels)
-	return line
+	return answer, e
 }
 
-// log writes about the alert, at the level that the ending deserves.
-func (o *order) log(e ending, keyvals ...any) {
-	logger := log.With(leveled(o.handler.logger, e),
-		"server", o.name, "pid", o.alert.Labels[session.LabelPID],
-		"alertname", o.alert.Labels["alertname"], "fingerprint", o.alert.Fingerprint,
-		"action", e.action, "outcome", e.outcome)
-	if e.reason != "" {
-		logger = log.With(logger, "reason", e.reason)
+// bounded ends at the order's deadline; once the session was found, in a few
+// seconds at the earliest.
+func (o *order) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	at := o.until
+	if soonest := time.Now().Add(decideTimeout / 2); o.looked && at.Before(soonest) {
+		at = soonest
 	}
-	if e.rule != "" {
-		logger = log.With(logger, "rule", e.rule)
-	}
-	if s := e.session; !s.BackendStart.IsZero() {
-		logger = log.With(logger, "session_id", s.LogID(), "datname", s.Datname, "usename", s.Usename,
-			"application_name", s.ApplicationName, "state", s.State)
-	}
-	if e.detail != "" {
-		logger = log.With(logger, "detail", e.detail)
-	}
-	if e.err != nil {
-		logger = log.With(logger, "cause", e.err)
-	}
-	_ = logger.Log(keyvals...)
-}
-
-func refused(reason policy.Reason, detail string) ending {
-	return ending{outcome: ledger.Refused, action: policy.None, reason: reason, detail: detail}
-}
-
-func gone(detail string) ending {
-	return ending{outcome: ledger.Gone, action: policy.None, detail: detail}
-}
-
-func failed(err error) ending {
-	return ending{
-		outcome: ledger.Failed, action: policy.None, detail: "nothing was signalled", err: err,
-		retry: errors.Is(err, session.ErrUnreachable) || errors.Is(err, context.DeadlineExceeded),
-	}
+	return context.WithDeadline(ctx, at)
 }

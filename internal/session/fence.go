@@ -151,3 +151,13 @@ func (f Fence) Pin(s Session) Fence {
 	}
 	return f
 }
+
+// ClockLag is how far the server's clock is behind ours, at most: we asked for
+// the session and had it at these times of our clock. It is 0 unless the server's
+// clock is certainly behind.
+func (s Session) ClockLag(asked, had time.Time) time.Duration {
+	if s.SeenAt.IsZero() || !s.SeenAt.Before(asked.Truncate(time.Microsecond)) {
+		return 0
+	}
+	return had.Sub(s.SeenAt)
+}

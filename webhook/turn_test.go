@@ -1,0 +1,178 @@
+package webhook_test
+
+// In this file: an alert comes again while the first one is being dealt with.
+// Time is synctest's, so the server is one that only waits.
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/go-kit/log"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/pgbailiff/pgbailiff/internal/ledger"
+	"github.com/pgbailiff/pgbailiff/internal/policy"
+	"github.com/pgbailiff/pgbailiff/internal/session"
+	"github.com/pgbailiff/pgbailiff/webhook"
+)
+
+// stubborn is a session that ignores every cancel, and a while after it was
+// terminated it is gone.
+type stubborn struct {
+	dies    time.Duration
+	hangs   bool // nobody answers
+	session session.Session
+
+	mu   sync.Mutex
+	ends time.Time
+}
+
+func newStubborn(dies time.Duration) *stubborn {
+	begun := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	return &stubborn{dies: dies, session: session.Session{
+		ID:          session.ID{Server: "orders", PID: 42, BackendStart: begun},
+		BackendType: session.BackendTypeClient, Usename: "app",
+		State: session.StateActive, QueryStart: begun, XactStart: begun, StateChange: begun, Query: "select 1",
+	}}
+}
+
+func (s *stubborn) there() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ends.IsZero() || time.Now().Before(s.ends)
+}
+
+func (s *stubborn) Find(ctx context.Context, _ int32) (session.Session, bool, error) {
+	if s.hangs {
+		<-ctx.Done()
+		return session.Session{}, false, errors.Join(session.ErrUnreachable, context.Cause(ctx))
+	}
+	return s.session, s.there(), nil
+}
+
+func (s *stubborn) Signal(_ context.Context, verb session.Verb, _ session.Fence) (session.Signalled, error) {
+	if !s.there() {
+		return session.Signalled{Verdict: session.VerdictGone}, nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if verb == session.Terminate && s.ends.IsZero() {
+		s.ends = time.Now().Add(s.dies)
+	}
+	return session.Signalled{
+		Verdict: session.VerdictSignalled, QueryStart: s.session.QueryStart,
+		Before: time.Now(), At: time.Now(), After: session.Sighting{Present: true, Session: s.session},
+	}, nil
+}
+
+func (s *stubborn) Watch(ctx context.Context, _ session.ID, ended func(session.Sighting) bool) (session.Sighting, error) {
+	for {
+		now := session.Sighting{Present: s.there(), Session: s.session}
+		if ended(now) || ctx.Err() != nil {
+			return now, nil
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+// repeats posts the same alert n times, a second apart, and returns when each
+// was answered, from the first on, with its status and outcome.
+func repeats(t *testing.T, b *bailiff, n int) (said []string) {
+	begun := time.Now()
+	all := make([]string, n)
+	var wait sync.WaitGroup
+	for i := range n {
+		wait.Go(func() {
+			<-time.After(time.Duration(i) * time.Second)
+			code, results := b.post(t, message(begun, labels{
+				"alertname": "Test", "severity": "warning", "server": "orders", "pid": "42",
+				"backend_start": "2026-01-01T00:00:00.000000Z", "query_start": "2026-01-01T00:00:00.000000Z",
+			}))
+			all[i] = fmt.Sprintf("%s %d %s", time.Since(begun).Round(time.Second), code, results[0].Outcome)
+		})
+	}
+	wait.Wait()
+	return all
+}
+
+func onlyWaiting(t *testing.T, s *stubborn, out *strings.Builder) *bailiff {
+	t.Helper()
+	l, err := ledger.Open(ledger.Config{}, log.NewNopLogger(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &bailiff{ledger: l, registry: prometheus.NewRegistry()}
+	b.settings = webhook.Settings{
+		Config: webhook.Config{CredentialsFile: writeFile(t, "secret\n")},
+		Remediation: webhook.RemediationConfig{
+			Mode: webhook.ModeEnforce, Grace: 5 * time.Second, VerifyTimeout: 5 * time.Second,
+			Limits: ledger.Limits{Actions: 10, Window: time.Minute, SuspendAfter: 100, SuspendWindow: time.Minute},
+		},
+		Policy: compile(t, policy.RuleConfig{
+			Name: "escalate", Matchers: []string{`usename="app"`}, Action: policy.CancelThenTerminate,
+		}),
+		Servers: map[string]webhook.Server{"orders": s},
+		Text:    func(q string) string { return q },
+	}
+	b.Handler = webhook.New(log.NewLogfmtLogger(log.NewSyncWriter(out)), b.registry, l)
+	b.Apply(&b.settings)
+	return b
+}
+
+// The first one takes ten seconds, as a cancel and a terminate may. Its repeats
+// wait, and find nothing left to do.
+func TestARepeatWaitsForTheFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		out := &strings.Builder{}
+		b := onlyWaiting(t, newStubborn(4900*time.Millisecond), out)
+		got := repeats(t, b, 4)
+		if want := "[10s 200 terminated 10s 200 gone 10s 200 gone 10s 200 gone]"; fmt.Sprint(got) != want {
+			t.Errorf("answered %v, want %s", got, want)
+		}
+		if strings.Contains(out.String(), "level=error") {
+			t.Errorf("the log has an error:\n%s", out)
+		}
+		if n := metric(t, b.registry, "pgbailiff_remediations_total{action=none,outcome=failed,server=orders}"); n != 0 {
+			t.Errorf("%v orders failed", n)
+		}
+	})
+}
+
+// Each of them takes ten seconds: the last one has waited for thirty, and then
+// has time of its own.
+func TestEachRepeatWaitsForThoseBeforeIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := onlyWaiting(t, newStubborn(time.Hour), &strings.Builder{})
+		got := strings.Join(repeats(t, b, 4), ", ")
+		if n := strings.Count(got, "200 ignored"); n != 4 {
+			t.Errorf("answered %s", got)
+		}
+		if lines := b.ledger.Recent(100); len(lines) != 16 || intents(lines) != 8 {
+			t.Errorf("%d lines, %d intents", len(lines), intents(lines))
+		}
+	})
+}
+
+// Nobody waits for long where the first one has not come as far as a signal:
+// that the server cannot be reached is told within ten seconds.
+func TestARepeatDoesNotWaitForAServerThatHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStubborn(0)
+		s.hangs = true
+		b := onlyWaiting(t, s, &strings.Builder{})
+		got := repeats(t, b, 3)
+		if want := fmt.Sprintf("[8s %[1]d failed 9s %[1]d failed 10s %[1]d failed]", http.StatusServiceUnavailable); fmt.Sprint(got) != want {
+			t.Errorf("answered %v, want %s", got, want)
+		}
+	})
+}
