@@ -45,7 +45,7 @@ WITH hit AS MATERIALIZED (
                                                                      THEN 'moved'
            WHEN $4::timestamptz IS NULL AND $6::timestamptz IS NULL
                 AND ($1::text = 'cancel' AND coalesce(s.state, '') NOT IN ('active', 'fastpath function call')
-                     OR s.query ~* '\m(vacuum|reindex|cluster|concurrently|pg_backup_start|pg_start_backup)\M')
+                     OR s.query ~* '\m(vacuum|reindex|cluster|repack|concurrently|pg_backup_start|pg_start_backup|pg_backup_stop|pg_stop_backup)\M')
                                                                      THEN 'moved'
            WHEN $1::text = 'cancel'
              THEN CASE WHEN pg_catalog.pg_cancel_backend(s.pid)    THEN 'signalled' ELSE 'gone' END
