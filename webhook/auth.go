@@ -30,6 +30,19 @@ type denial struct {
 	cause  error
 }
 
+// Authorized lets only those in to next who may give orders: with the webhook's
+// token or, where none is configured, a verified client certificate. Where
+// neither is configured nobody may.
+func (h *Handler) Authorized(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if d := h.settings.Load().authorize(r, false); d != nil {
+			h.deny(w, r, d)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
 // authorize lets a request in, or says why not. Where neither a token nor
 // client certificates are configured, open says whether that lets everybody
 // in: to the webhook as long as nothing is enforced, to nothing else.
