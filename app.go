@@ -8,7 +8,6 @@ import (
 	"maps"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/go-kit/log"
@@ -46,16 +45,15 @@ type app struct {
 	dials    *postgres.Dials
 	ledger   *ledger.Ledger
 	webhook  *webhook.Handler
-	scrape   atomic.Pointer[collector.Settings]
 	web      webServers
+
+	// reloading makes it one reload at a time, from reading the file to the swap.
+	// A reload may hang, so nothing else takes it.
+	reloading   sync.Mutex
+	generations generations
 
 	reloadOK   prometheus.Gauge
 	reloadTime prometheus.Gauge
-
-	mu      sync.Mutex // guards the rest: one reload at a time
-	cfg     *config.Config
-	policy  *policy.Policy
-	servers map[string]*postgres.Server
 }
 
 // newApp builds everything from the configuration, or says in one sentence why
@@ -69,7 +67,6 @@ func newApp(f flags, logger log.Logger) (*app, error) {
 		flags: f, logger: logger,
 		registry: prometheus.NewRegistry(),
 		dials:    postgres.NewDials(connectionAttempts),
-		servers:  map[string]*postgres.Server{},
 		reloadOK: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "pgbailiff_config_last_reload_successful",
 			Help: "1 when the last attempt to load the configuration succeeded.",
@@ -79,6 +76,7 @@ func newApp(f flags, logger log.Logger) (*app, error) {
 			Help: "When the configuration was last loaded.",
 		}),
 	}
+	a.generations.logger = logger
 	a.registry.MustRegister(
 		collectors.NewGoCollector(),
 		collector.NewProcess(),
@@ -101,7 +99,16 @@ func newApp(f flags, logger log.Logger) (*app, error) {
 
 // reload swaps the whole configuration, or keeps the old one.
 func (a *app) reload() error {
-	err := a.tryReload()
+	a.reloading.Lock()
+	defer a.reloading.Unlock()
+	return a.reloadLocked()
+}
+
+func (a *app) reloadLocked() error {
+	cfg, err := config.Load(a.flags.configFile)
+	if err == nil {
+		err = a.apply(cfg)
+	}
 	if err != nil {
 		a.reloadOK.Set(0)
 		level.Error(a.logger).Log("msg", "Keeping the old configuration", "err", err)
@@ -111,86 +118,74 @@ func (a *app) reload() error {
 	return nil
 }
 
-func (a *app) tryReload() error {
-	cfg, err := config.Load(a.flags.configFile)
-	if err != nil {
-		return err
-	}
-	return a.apply(cfg)
-}
-
 // rotateAndReload is SIGHUP: the ledger may have been renamed, the
 // configuration may have changed.
 func (a *app) rotateAndReload() {
-	a.mu.Lock()
-	file := a.cfg.Remediation.Ledger.File
-	a.mu.Unlock()
+	a.reloading.Lock()
+	defer a.reloading.Unlock()
+	file := a.generations.current.Load().cfg.Remediation.Ledger.File
 	if err := a.ledger.Reopen(context.Background(), file); err != nil {
 		level.Error(a.logger).Log("msg", "Going on with the old ledger file", "err", err)
 	}
-	_ = a.reload() // says itself what went wrong
+	_ = a.reloadLocked() // says itself what went wrong
 }
 
 // apply makes the configuration the one in force. Servers that did not change
 // keep their connections: with max_connections exhausted, a new one could not
 // be had.
 func (a *app) apply(cfg *config.Config) error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
 	certificates, err := checkAuth(cfg, a.flags.configFile, *a.flags.web.WebConfigFile)
 	if err != nil {
 		return err
 	}
-	if err := a.checkUnchangeable(cfg); err != nil {
+	before := a.generations.current.Load()
+	if err := checkUnchangeable(before, cfg); err != nil {
 		return err
 	}
 	decide, err := policy.New(cfg.Remediation.Config)
 	if err != nil {
 		return err
 	}
-	servers := map[string]*postgres.Server{}
+	next := &generation{
+		cfg: cfg, policy: decide, servers: map[string]*postgres.Server{}, certificates: certificates,
+		scrape: collector.Settings{Config: cfg.Collector},
+	}
 	var fresh []*postgres.Server
 	for i, sc := range cfg.Servers {
-		if old := a.servers[sc.Name]; old != nil && old.Config() == sc {
-			servers[sc.Name] = old
+		if old := before.server(sc.Name); old != nil && old.Config() == sc {
+			next.servers[sc.Name] = old
 			continue
 		}
 		server, err := postgres.New(sc, a.dials, a.logger)
 		if err != nil {
 			return fmt.Errorf("servers[%d]: %w", i, err)
 		}
-		servers[sc.Name] = server
+		next.servers[sc.Name] = server
 		fresh = append(fresh, server)
 	}
-	if a.cfg != nil && cfg.Remediation.Ledger != a.cfg.Remediation.Ledger {
+	if before != nil && cfg.Remediation.Ledger != before.cfg.Remediation.Ledger {
 		if err := a.ledger.Reopen(context.Background(), cfg.Remediation.Ledger.File); err != nil {
 			return err
 		}
 	}
-	for _, server := range fresh {
-		server.Start()
-	}
-	before := a.servers
-	a.cfg, a.policy, a.servers = cfg, decide, servers
-
-	scrape := &collector.Settings{Config: cfg.Collector}
 	act := &webhook.Settings{
 		Config: cfg.Webhook, Remediation: cfg.Remediation.RemediationConfig, Policy: decide,
 		Servers: map[string]webhook.Server{}, Text: cfg.Collector.Text, ClientCertificates: certificates,
 	}
 	for _, sc := range cfg.Servers {
-		scrape.Servers = append(scrape.Servers, servers[sc.Name])
-		act.Servers[sc.Name] = servers[sc.Name]
+		next.scrape.Servers = append(next.scrape.Servers, next.servers[sc.Name])
+		act.Servers[sc.Name] = next.servers[sc.Name]
 	}
-	a.scrape.Store(scrape)
-	a.webhook.Apply(act)
+	if err := a.generations.swap(next, func() {
+		for _, server := range fresh {
+			server.Start()
+		}
+		a.webhook.Apply(act)
+	}); err != nil {
+		return err
+	}
 	a.reloadOK.Set(1)
 	a.reloadTime.SetToCurrentTime()
-	for name, server := range before {
-		if servers[name] != server {
-			server.Close()
-		}
-	}
 	return nil
 }
 
@@ -199,14 +194,12 @@ func (a *app) apply(cfg *config.Config) error {
 func (a *app) pageData(ctx context.Context) (page.Data, error) {
 	ctx, cancel := context.WithTimeout(ctx, pageTimeout)
 	defer cancel()
-	a.mu.Lock()
-	cfg, servers, decide := a.cfg, maps.Clone(a.servers), a.policy
-	a.mu.Unlock()
-	limits, now := cfg.Remediation.Limits, time.Now()
+	g := a.generations.current.Load()
+	cfg, limits, now := g.cfg, g.cfg.Remediation.Limits, time.Now()
 	data := page.Data{
 		Servers:       make([]page.Server, len(cfg.Servers)),
 		Mode:          string(cfg.Remediation.Mode),
-		Policy:        decide,
+		Policy:        g.policy,
 		SeverityLabel: cfg.Remediation.SeverityLabel,
 		Severities:    ladder(cfg.Remediation.Severities),
 		Decisions:     a.ledger.Recent(pageDecisions),
@@ -223,7 +216,7 @@ func (a *app) pageData(ctx context.Context) (page.Data, error) {
 	var all sync.WaitGroup
 	for i, sc := range cfg.Servers {
 		all.Go(func() {
-			snapshot, err := servers[sc.Name].Snapshot(ctx, session.SnapshotOptions{
+			snapshot, err := g.servers[sc.Name].Snapshot(ctx, session.SnapshotOptions{
 				MinAge: data.MinDuration, MaxSessions: cfg.Collector.MaxSessions, Text: true,
 			})
 			data.Servers[i] = page.Server{
@@ -245,35 +238,42 @@ func ladder(severities map[string]policy.Action) []string {
 }
 
 // checkUnchangeable refuses what only a restart can change.
-func (a *app) checkUnchangeable(cfg *config.Config) error {
-	if a.cfg == nil {
+func checkUnchangeable(before *generation, cfg *config.Config) error {
+	if before == nil {
 		return nil
 	}
 	switch {
-	case cfg.Webhook.ListenAddress != a.cfg.Webhook.ListenAddress:
+	case cfg.Webhook.ListenAddress != before.cfg.Webhook.ListenAddress:
 		return errors.New("webhook.listen_address: a new address needs a restart")
-	case (cfg.Remediation.Ledger.File == "") != (a.cfg.Remediation.Ledger.File == ""):
+	case (cfg.Remediation.Ledger.File == "") != (before.cfg.Remediation.Ledger.File == ""):
 		return errors.New("remediation.ledger.file: with or without a file needs a restart")
 	}
 	return nil
 }
 
-// shutdown lets what has begun end: requests, then the alerts behind them.
-func (a *app) shutdown() {
-	a.mu.Lock()
-	r := a.cfg.Remediation
-	a.mu.Unlock()
-	ctx, cancel := context.WithTimeout(context.Background(), r.Grace+r.VerifyTimeout+10*time.Second)
+// How long a stop waits, beside what the orders under way may take.
+const (
+	orderPatience = 10 * time.Second // to find and to signal, and to write it down
+	closePatience = 5 * time.Second  // to take leave of servers that may hang
+)
+
+// stop is the reverse of newApp. What has begun ends: the messages that are
+// being dealt with, and their answers. Nothing that a client, a server or a
+// reload does not do is waited for.
+func (a *app) stop() {
+	a.generations.stop()
+	r := a.generations.current.Load().cfg.Remediation
+	ctx, cancel := context.WithTimeout(context.Background(), r.Grace+r.VerifyTimeout+orderPatience)
 	defer cancel()
-	if err := errors.Join(a.web.shutdown(ctx), a.webhook.Wait(ctx)); err != nil {
+	answered := a.web.stopListening(ctx)
+	if err := errors.Join(a.generations.drain(ctx), a.web.close(answered)); err != nil {
 		level.Warn(a.logger).Log("msg", "Stopping before everything has ended", "err", err)
 	}
-}
 
-// close is the reverse of newApp.
-func (a *app) close() {
-	for _, server := range a.servers {
-		server.Close()
+	ctx, cancel = context.WithTimeout(context.Background(), closePatience)
+	defer cancel()
+	if err := a.generations.close(ctx); err != nil {
+		level.Warn(a.logger).Log("msg", "Stopping before every connection is closed", "err", err)
 	}
 	if err := a.ledger.Close(); err != nil {
 		level.Error(a.logger).Log("msg", "Closing the ledger failed", "err", err)

@@ -29,6 +29,7 @@ type flags struct {
 	configFile string
 	logLevel   string
 	logFormat  string
+	lifecycle  bool
 	web        *web.FlagConfig
 }
 
@@ -45,6 +46,8 @@ func run(args []string, stdout, stderr io.Writer) int {
 		Default("info").EnumVar(&f.logLevel, "debug", "info", "warn", "error")
 	cli.Flag("log.format", "Format of the log: logfmt, json.").
 		Default("logfmt").EnumVar(&f.logFormat, "logfmt", "json")
+	cli.Flag("web.enable-lifecycle", "Let everybody reload by POST /-/reload who can reach it. Without this it needs the webhook's token.").
+		BoolVar(&f.lifecycle)
 	f.web = kingpinflag.AddFlags(cli, ":10187")
 
 	serve := cli.Command("serve", "Watch and act (the default).").Default()
@@ -97,9 +100,9 @@ func serveUntilStopped(f flags, stderr io.Writer) int {
 		level.Error(logger).Log("msg", "Cannot start", "err", err)
 		return 1
 	}
-	defer a.close()
+	cfg := a.generations.current.Load().cfg
 	level.Info(logger).Log("msg", "Starting pgbailiff", "version", version.Info(), "build", version.BuildContext(),
-		"mode", a.cfg.Remediation.Mode, "servers", len(a.cfg.Servers), "rules", len(a.cfg.Remediation.Rules))
+		"mode", cfg.Remediation.Mode, "servers", len(cfg.Servers), "rules", len(cfg.Remediation.Rules))
 
 	stop := make(chan os.Signal, 1)
 	signal.Notify(stop, os.Interrupt, syscall.SIGTERM)
@@ -107,20 +110,31 @@ func serveUntilStopped(f flags, stderr io.Writer) int {
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
 	defer signal.Stop(hangup)
+	go func() { // apart, and to the end of the process: a disk that hangs must not hold up a stop
+		for range hangup {
+			a.rotateAndReload()
+		}
+	}()
 
 	failed := a.listen(slogger)
-	for {
-		select {
-		case <-hangup:
-			a.rotateAndReload()
-		case s := <-stop:
-			level.Info(logger).Log("msg", "Stopping", "signal", s)
-			a.shutdown()
-			return 0
-		case err := <-failed:
-			level.Error(logger).Log("msg", "Cannot serve", "err", err)
-			a.shutdown()
-			return 1
-		}
+	status := 0
+	select {
+	case s := <-stop:
+		level.Info(logger).Log("msg", "Stopping", "signal", s)
+	case err := <-failed:
+		level.Error(logger).Log("msg", "Cannot serve", "err", err)
+		status = 1
+	}
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		a.stop()
+	}()
+	select {
+	case <-stopped:
+		return status
+	case s := <-stop:
+		level.Warn(logger).Log("msg", "Stopping at once; the ledger has what was begun", "signal", s)
+		return 1
 	}
 }

@@ -5,15 +5,17 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
-	"time"
 
+	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
 	"github.com/prometheus/exporter-toolkit/web"
+	sloggokit "github.com/tjhop/slog-gokit"
 	"go.yaml.in/yaml/v3"
 
 	"github.com/pgbailiff/pgbailiff/collector"
@@ -22,42 +24,29 @@ import (
 	"github.com/pgbailiff/pgbailiff/webhook"
 )
 
-// webServers are the HTTP servers that listen.
-type webServers []*http.Server
-
-func (w webServers) shutdown(ctx context.Context) error {
-	var errs []error
-	for _, server := range w {
-		errs = append(errs, server.Shutdown(ctx))
-	}
-	return errors.Join(errs...)
-}
-
 // listen starts the servers; the channel takes the first error of any.
 func (a *app) listen(slogger *slog.Logger) <-chan error {
 	failed := make(chan error, 2)
 	main, own := http.NewServeMux(), http.NewServeMux()
 	a.routes(main)
-	actOn := main
-	if a.cfg.Webhook.ListenAddress != "" {
+	actOn, address := main, a.generations.current.Load().cfg.Webhook.ListenAddress
+	if address != "" {
 		actOn = own
 	}
-	actOn.Handle("/webhook", a.webhook)
+	actOn.Handle("/webhook", a.inGeneration(a.webhook))
 	actOn.Handle("/-/resume", a.webhook.Resume())
 	actOn.Handle("/api/v1/decisions", a.webhook.Decisions())
 
-	server := newHTTPServer(main)
-	a.web = append(a.web, server)
+	server := a.web.add(a.notCrossSite(main))
 	go func() {
 		if err := web.ListenAndServe(server, a.flags.web, slogger); !errors.Is(err, http.ErrServerClosed) {
 			failed <- err
 		}
 	}()
 	if actOn == own {
-		server := newHTTPServer(own)
-		a.web = append(a.web, server)
+		server := a.web.add(a.notCrossSite(own))
 		go func() {
-			if err := a.serveWebhook(server); !errors.Is(err, http.ErrServerClosed) {
+			if err := a.serveWebhook(server, address); !errors.Is(err, http.ErrServerClosed) {
 				failed <- fmt.Errorf("webhook.listen_address: %w", err)
 			}
 		}()
@@ -65,15 +54,35 @@ func (a *app) listen(slogger *slog.Logger) <-chan error {
 	return failed
 }
 
-// newHTTPServer has no write timeout: an answer may wait for a verification.
-func newHTTPServer(h http.Handler) *http.Server {
-	return &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute}
+// notCrossSite refuses what a page of another site makes a browser send: where
+// basic auth or a client certificate lets a person in, it would come with those.
+func (a *app) notCrossSite(next http.Handler) http.Handler {
+	protection := http.NewCrossOriginProtection()
+	protection.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		level.Warn(a.logger).Log("msg", "Refused what a page of another site has sent", "path", r.URL.Path, "remote", r.RemoteAddr)
+		http.Error(w, "this is not for the pages of other sites", http.StatusForbidden)
+	}))
+	return protection.Handler(next)
+}
+
+// inGeneration keeps the servers open that a message may use. A message that
+// comes after the stop is for the next pgbailiff.
+func (a *app) inGeneration(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		g, ok := a.generations.enter()
+		if !ok {
+			http.Error(w, errStopping.Error(), http.StatusServiceUnavailable)
+			return
+		}
+		defer g.messages.exit()
+		next.ServeHTTP(w, r)
+	})
 }
 
 // serveWebhook serves the webhook's own listener: with the TLS of
 // --web.config.file, without its basic auth, for it has its token.
-func (a *app) serveWebhook(server *http.Server) error {
-	listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp", a.cfg.Webhook.ListenAddress)
+func (a *app) serveWebhook(server *http.Server, address string) error {
+	listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp", address)
 	if err != nil {
 		return err
 	}
@@ -103,22 +112,39 @@ func (a *app) serveWebhook(server *http.Server) error {
 }
 
 func (a *app) routes(mux *http.ServeMux) {
-	mux.Handle("/metrics", collector.Handler(a.registry, func() collector.Settings { return *a.scrape.Load() }, a.logger))
+	mux.Handle("/metrics", collector.Handler(a.registry, func() collector.Settings { return a.generations.current.Load().scrape }, a.logger))
 	mux.Handle("/-/healthy", sentence("pgbailiff is healthy."))
 	mux.Handle("/-/ready", sentence("pgbailiff is ready."))
-	mux.HandleFunc("/-/reload", func(w http.ResponseWriter, r *http.Request) {
-		if r.Method != http.MethodPost && r.Method != http.MethodPut {
-			w.Header().Set("Allow", "POST, PUT")
-			http.Error(w, "this takes POST", http.StatusMethodNotAllowed)
-			return
-		}
+	mux.Handle("/-/reload", a.reloadHandler())
+	mux.Handle("/", page.Handler(a.pageData, a.logger))
+}
+
+// reloadHandler is for whoever may give orders, or with --web.enable-lifecycle
+// for everybody who can reach us.
+func (a *app) reloadHandler() http.Handler {
+	load := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		if err := a.reload(); err != nil {
 			http.Error(w, "kept the old configuration: "+err.Error(), http.StatusInternalServerError)
 			return
 		}
 		_, _ = fmt.Fprintln(w, "loaded the configuration")
+	}))
+	authorized := a.webhook.Authorized(load)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		g := a.generations.current.Load()
+		switch {
+		case r.Method != http.MethodPost && r.Method != http.MethodPut:
+			w.Header().Set("Allow", "POST, PUT")
+			http.Error(w, "this takes POST", http.StatusMethodNotAllowed)
+		case a.flags.lifecycle:
+			load.ServeHTTP(w, r)
+		case g.cfg.Webhook.CredentialsFile == "" && !g.certificates:
+			http.Error(w, "to reload like this, set webhook.credentials_file and send its token, or start with --web.enable-lifecycle; SIGHUP always does it",
+				http.StatusForbidden)
+		default:
+			authorized.ServeHTTP(w, r)
+		}
 	})
-	mux.Handle("/", page.Handler(a.pageData, a.logger))
 }
 
 func sentence(text string) http.Handler {
@@ -176,4 +202,29 @@ func readWebConfig(path string) (*web.Config, error) {
 	}
 	cfg.TLSConfig.SetDirectory(filepath.Dir(path))
 	return cfg, nil
+}
+
+// newLoggers returns the logger of the whole program, and the same for
+// libraries that want slog. The bridge gets the logger without time and
+// caller, which it adds itself, and with slog's own level out of the way; what
+// it calls time is called ts here.
+func newLoggers(f flags, w io.Writer) (log.Logger, *slog.Logger) {
+	base := log.NewLogfmtLogger(log.NewSyncWriter(w))
+	if f.logFormat == "json" {
+		base = log.NewJSONLogger(log.NewSyncWriter(w))
+	}
+	filtered := level.NewFilter(base, level.Allow(level.ParseDefault(f.logLevel, level.InfoValue())))
+	return log.With(filtered, "ts", log.DefaultTimestampUTC, "caller", log.DefaultCaller),
+		slog.New(sloggokit.NewGoKitHandler(timeAsTS(filtered), slog.LevelDebug))
+}
+
+func timeAsTS(next log.Logger) log.Logger {
+	return log.LoggerFunc(func(keyvals ...any) error {
+		for i := 0; i < len(keyvals); i += 2 {
+			if keyvals[i] == "time" {
+				keyvals[i] = "ts"
+			}
+		}
+		return next.Log(keyvals...)
+	})
 }

@@ -120,9 +120,13 @@ func soon(t testing.TB, what string, is func() bool) {
 // everything is a rule that lifts whatever a rule can lift.
 func everything(t testing.TB, action policy.Action) option {
 	return rules(t, policy.RuleConfig{
-		Name:     "everything",
-		Matchers: []string{`usename=~"[a-z0-9_]+"`, `application_name=~"[ -~]+"`, `command=~"[A-Z_]+"`},
-		Action:   action,
+		Name: "everything",
+		Matchers: []string{
+			`usename=~"postgres|super1|repl|app|app2|etl|mon|sig|monsig|nopriv"`,
+			`application_name=~"pg.*|walreceiver|standby.*|batch|crowd|payroll|prey"`,
+			`command=~"SELECT|INSERT|UPDATE|DELETE|WITH|VALUES|COPY|DO|CALL|BEGIN|COMMIT|ROLLBACK|LOCK|SET|SHOW|CREATE|ALTER|DROP|ANALYZE|VACUUM|REINDEX|CLUSTER|START_REPLICATION"`,
+		},
+		Action: action,
 	})
 }
 

@@ -226,17 +226,3 @@ func TestTheZeroDecisionDoesNothing(t *testing.T) {
 		t.Errorf("the zero Session: %+v", got)
 	}
 }
-
-// Every reason that Decide gives for a refusal is one that the metric knows.
-func TestEveryReasonIsListed(t *testing.T) {
-	seen := map[policy.Reason]bool{}
-	for _, r := range policy.RefusalReasons() {
-		if seen[r] || r == "" || r == policy.ReasonSeverity {
-			t.Errorf("RefusalReasons has %q", r)
-		}
-		seen[r] = true
-	}
-	if len(seen) != 17 {
-		t.Errorf("%d reasons, the contract has 17", len(seen))
-	}
-}

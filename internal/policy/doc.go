@@ -26,8 +26,12 @@
 //	4  superuser's session? ── rule without a matcher on usename ─▶ protected_user
 //	5  backup? ────── rule without a matcher on application_name ─▶ protected_backup
 //	6  maintenance? ────────── rule without a matcher on command ─▶ protected_maintenance
+//	       │   VACUUM, REINDEX, CLUSTER, REPACK, CREATE or DROP INDEX and
+//	       │   DETACH PARTITION CONCURRENTLY, pg_repack
+//	       │
 //	       │   a matcher lifts a protection only if it says what it wants
-//	       │   (= or =~) and neither an empty value nor just any would do
+//	       │   (= or =~) and neither an empty value nor a made-up name would
+//	       │   do: [a-z_]+ names nobody, pg_.* does
 //	       │
 //	7  the rule says none? ───────────────────────── ─▶ rule
 //	   no rule: what do the severities say? nothing  ─▶ no_action
@@ -42,9 +46,9 @@
 //
 // Matchers see the alert's labels and, over them, the live session: the
 // database is the truth about itself. What a statement is, is read from its
-// text through comments and white space; where the text cannot tell (it is cut
-// off before it says what it is, or comments are nested), an active statement
-// counts as maintenance, because in doubt nobody is signalled.
+// text as PostgreSQL's own lexer reads it. Where the text cannot tell (it is cut
+// off before it says what it is, or something in it is left open), an active
+// statement counts as maintenance, because in doubt nobody is signalled.
 //
 // What the policy does not know: whether the alert is still right (the fence
 // knows, in the statement that signals), how much has been done lately (the

@@ -3,7 +3,6 @@ package policy
 import (
 	"fmt"
 	"maps"
-	"slices"
 	"strconv"
 
 	"github.com/prometheus/alertmanager/matcher/parse"
@@ -55,6 +54,7 @@ type Policy struct {
 type rule struct {
 	name     string
 	matchers labels.Matchers
+	naming   labels.Matchers // those of them that name somebody
 	action   Action
 }
 
@@ -92,6 +92,9 @@ func New(cfg Config) (*Policy, error) {
 		}
 		for _, m := range r.matchers {
 			p.judgesText = p.judgesText || changesWithStatement(m.Name)
+			if namesSomebody(m) {
+				r.naming = append(r.naming, m)
+			}
 		}
 		p.rules = append(p.rules, r)
 	}
@@ -181,22 +184,3 @@ func (p *Policy) match(facts map[string]string) (rule, bool) {
 	}
 	return rule{}, false
 }
-
-// names reports whether the rule says that it is for each of these values of
-// the label: a matcher that asks for it, and that not just any value would
-// satisfy. No value can be named where there is none.
-func (r rule) names(label string, values ...string) bool {
-	for _, value := range values {
-		if !slices.ContainsFunc(r.matchers, func(m *labels.Matcher) bool {
-			positive := m.Type == labels.MatchEqual || m.Type == labels.MatchRegexp
-			return positive && m.Name == label && m.Matches(value) && !m.Matches("") && !m.Matches(nobody)
-		}) {
-			return false
-		}
-	}
-	return len(values) > 0
-}
-
-// nobody is a value that PostgreSQL cannot have, so a matcher that takes it
-// takes any.
-const nobody = "\x00"

@@ -1,10 +1,9 @@
 package policy
 
 import (
+	"cmp"
 	"slices"
 	"strings"
-
-	"github.com/DataDog/go-sqllexer"
 
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
@@ -36,77 +35,105 @@ func parseStatement(s session.Session) statement {
 	return st
 }
 
-// apart sets comments and quoted words apart from the word before them, to
-// which the lexer would join them. PostgreSQL ends a word there. Inside a
-// string it changes nothing that is looked at.
-var apart = strings.NewReplacer("/*", " /*", "--", " --", `"`, ` "`)
+// mostWords is how many words of a statement are looked at: enough for ALTER
+// TABLE IF EXISTS with a database and a schema before both names.
+const mostWords = 16
 
 // readText reads a text through comments and white space. It may hold several
-// statements; each that is maintenance counts. A text that is cut off before it
-// tells, that nests comments as PostgreSQL allows and the lexer does not, or
-// that the lexer reads otherwise than PostgreSQL did, may be anything.
+// statements; each that is maintenance counts.
+//
+// Whether a backslash ends the meaning of a quote in a plain string is a
+// setting of the session, which nobody can see. PostgreSQL runs no text in
+// which something is left open, so of the two readings one is mostly
+// impossible. Where both are possible, either may be the true one. A text that
+// cannot be read at all, or that is cut off before it tells, may be anything.
 func readText(text string, truncated bool) statement {
-	var st statement
-	var words []string // the first ones of the statement that is being read
-	begun := false     // it has anything but words
-	lexer := sqllexer.New(apart.Replace(text), sqllexer.WithDBMS(sqllexer.DBMSPostgres))
-	for token := lexer.Scan(); token.Type != sqllexer.EOF; token = lexer.Scan() {
-		switch token.Type {
-		case sqllexer.SPACE, sqllexer.COMMENT:
-		case sqllexer.MULTILINE_COMMENT:
-			if strings.Count(token.Value, "/*") > 1 {
-				return unreadable()
-			}
-		case sqllexer.ERROR, sqllexer.INCOMPLETE_STRING:
-			// Something is not closed. PostgreSQL runs no such text, so it is
-			// cut off, or PostgreSQL has read it otherwise.
-			if !truncated {
-				return unreadable()
-			}
-			begun = begun || !strings.HasPrefix(token.Value, "/*")
-		case sqllexer.COMMAND, sqllexer.KEYWORD, sqllexer.IDENT, sqllexer.FUNCTION,
-			sqllexer.CTE_INDICATOR, sqllexer.ALIAS_INDICATOR, sqllexer.PROC_INDICATOR:
-			if len(words) > 11 {
-				continue
-			}
-			words = append(words, strings.ToUpper(token.Value))
-			if st.command == "" {
-				st.command = words[0]
-			}
-			if why := maintenance(words); why != "" {
-				st.maintenance, st.why = true, why
-				if !slices.Contains(st.keywords, words[0]) {
-					st.keywords = append(st.keywords, words[0])
-				}
-			}
-		default:
-			begun = true
-			if token.Value == ";" {
-				words, begun = nil, false
-			}
+	st, possible := readAs(text, truncated, false)
+	if strings.Contains(text, `\`) {
+		legacy, legacyPossible := readAs(text, truncated, true)
+		switch {
+		case possible && legacyPossible:
+			st.add(legacy)
+		case legacyPossible:
+			st, possible = legacy, true
 		}
 	}
-	if st.command == "" && strings.TrimSpace(text) != "" {
-		return unreadable()
-	}
-	if truncated && !begun && !st.maintenance && mayBecomeMaintenance(words) {
+	if !possible || st.command == "" && strings.TrimSpace(text) != "" {
 		return unreadable()
 	}
 	return st
 }
 
+// readAs reads a text in one of the two ways. It reports whether PostgreSQL
+// could have run it so.
+func readAs(text string, truncated, escapes bool) (st statement, possible bool) {
+	var words []string          // the first ones of the statement that is being read
+	begun, more := false, false // it has more than words; more than words and names
+	s := scanner{text: text, escapes: escapes}
+	for {
+		switch what, token := s.next(); what {
+		case word:
+			if len(words) == mostWords {
+				continue
+			}
+			words = append(words, upper(token))
+			if st.command == "" && isASCII(token) { // as every keyword is
+				st.command = words[0]
+			}
+			if why := maintenance(words); why != "" {
+				st.add(statement{maintenance: true, keywords: words[:1], why: why})
+			}
+		case semicolon:
+			words, begun, more = nil, false, false
+		case name:
+			begun = true
+		case other:
+			begun, more = true, true
+		case end:
+			if truncated && maintenance(words) == "" && mayBecomeMaintenance(words, begun, more) {
+				return unreadable(), true
+			}
+			return st, truncated || !s.open
+		}
+	}
+}
+
+// add takes in what else a text may be.
+func (st *statement) add(also statement) {
+	if !also.maintenance {
+		return
+	}
+	if also.keywords == nil || st.maintenance && st.keywords == nil {
+		st.maintenance, st.keywords, st.why = true, nil, unreadable().why
+		return
+	}
+	st.maintenance = true
+	st.why = cmp.Or(st.why, also.why)
+	for _, keyword := range also.keywords {
+		if !slices.Contains(st.keywords, keyword) {
+			st.keywords = append(st.keywords, keyword)
+		}
+	}
+}
+
 // mayBecomeMaintenance reports whether a statement of which these words are
-// left, the last one perhaps in part, may be maintenance.
-func mayBecomeMaintenance(words []string) bool {
+// left, the last one perhaps in part, may be maintenance. Begun says that it has
+// more than words, more that it has more than words and names.
+func mayBecomeMaintenance(words []string, begun, more bool) bool {
+	if !more && len(words) > 0 && words[0] == "ALTER" {
+		return len(words) < mostWords // DETACH PARTITION CONCURRENTLY has names before it
+	}
 	for _, phrase := range [][]string{
 		{"VACUUM"},
 		{"REINDEX"},
 		{"CLUSTER"},
+		{"REPACK"},
 		{"CREATE", "INDEX", "CONCURRENTLY"},
 		{"CREATE", "UNIQUE", "INDEX", "CONCURRENTLY"},
 		{"DROP", "INDEX", "CONCURRENTLY"},
+		{"ALTER"},
 	} {
-		if strings.HasPrefix(strings.Join(phrase, " "), strings.Join(words, " ")) {
+		if !begun && strings.HasPrefix(strings.Join(phrase, " "), strings.Join(words, " ")) {
 			return true
 		}
 	}
@@ -116,8 +143,11 @@ func mayBecomeMaintenance(words []string) bool {
 // maintenance says what the first words of a statement are, if a signal would
 // leave something broken or undone behind.
 func maintenance(words []string) string {
+	if len(words) == 0 {
+		return ""
+	}
 	switch words[0] {
-	case "VACUUM", "REINDEX", "CLUSTER":
+	case "VACUUM", "REINDEX", "CLUSTER", "REPACK":
 		return words[0]
 	case "CREATE":
 		i := 1

@@ -30,6 +30,11 @@ func TestMaintenanceIsSeenThroughWhatSurroundsIt(t *testing.T) {
 		"CREATE INDEX--\nCONCURRENTLY--\ni ON t (id)",
 		`VACUUM"orders"`, `CLUSTER"orders"`, `CREATE INDEX CONCURRENTLY"i" ON t (id)`, `REINDEX TABLE"t"`,
 		"SELECT 1; VACUUM orders", "BEGIN; REINDEX TABLE t; COMMIT", "select 1;reindex table t",
+		"REPACK", "repack orders", "REPACK (CONCURRENTLY) orders USING INDEX i", "repack(verbose)orders", "/* c */ REPACK",
+		"DROP INDEX CONCURRENTLY i", "ALTER TABLE t DETACH PARTITION p CONCURRENTLY",
+		"ALTER TABLE IF EXISTS shop.public.t DETACH PARTITION shop.public.p CONCURRENTLY",
+		`ALTER TABLE "shop"."public"."t" DETACH PARTITION "p" CONCURRENTLY`,
+		"SELECT 'it\\'s' FROM t; VACUUM", // standard_conforming_strings is off
 		"SELECT ';'; CLUSTER t", "SELECT $$;$$; CLUSTER t", `SELECT ";"; CLUSTER t`, `SELECT E'\';'; CLUSTER t`,
 		"SELECT a/* it's */ FROM t; REINDEX TABLE t", "SELECT 1+--it's\n2; REINDEX TABLE t",
 		`SELECT"it's a column" FROM t; REINDEX TABLE t`, "SELECT 1 -- ;\n; REINDEX TABLE t",
@@ -48,7 +53,8 @@ func TestWhatOnlyLooksLikeMaintenanceIsNot(t *testing.T) {
 		"CREATE INDEX i ON orders (id)", "CREATE UNIQUE INDEX i ON orders (id)", "CREATE INDEX ON concurrently (id)",
 		`CREATE INDEX "concurrently" ON t (id)`, "CREATE TABLE index (concurrently int)",
 		"REFRESH MATERIALIZED VIEW CONCURRENTLY v", "ANALYZE", "VACUUMING", "vacuum_log", "EXPLAIN SELECT 1",
-		"ALTER TABLE t CLUSTER ON i", "SELECT E'\\'; VACUUM'", "SELECT E'it\\'s; VACUUM'",
+		"ALTER TABLE t CLUSTER ON i", "SELECT repack()", "REPACKING", "CLUſTER t", "ALTER TABLE t DETACH PARTITION p",
+		"SELECT 1 -- \f; VACUUM", "SELECT E'\\'; VACUUM'", "SELECT E'it\\'s; VACUUM'",
 	} {
 		want := policy.ReasonSeverity
 		if text == `"VACUUM"` { // no statement begins like that: the text does not tell
@@ -69,9 +75,8 @@ func TestATextThatDoesNotTellIsMaintenance(t *testing.T) {
 		"cut off in a comment":        "/* a long story",
 		"cut off after a comment":     "/* a long story */",
 		"only white space after one":  "-- story\n  ",
-		"nested comments":             "/* a /* b */ VACUUM */ SELECT 1",
-		"nested comments, later":      "SELECT 1 /* a /* b */ ' */; VACUUM",
-		"an open quote":               "SELECT 'it\\'s' FROM t; VACUUM", // standard_conforming_strings is off
+		"a comment in an open one":    "/* a /* b */ SELECT 1",
+		"an open quote":               "SELECT 'it''s FROM t; VACUUM",
 		"an open quoted word":         `SELECT "a; VACUUM`,
 		"an open dollar quote":        "SELECT $a$ ; VACUUM",
 		"a dollar quote beyond ASCII": "SELECT $ä$ ' $ä$; VACUUM",
@@ -98,6 +103,7 @@ func TestATextThatIsCutOffTooEarlyIsMaintenance(t *testing.T) {
 	for _, text := range []string{
 		"V", "VACUU", "REIN", "CREATE", "CREATE IND", "CREATE INDEX", "CREATE INDEX CONC", "CREATE UNIQUE", "CREATE UNIQUE INDEX CON",
 		"CREATE INDEX /* a long story", "CREATE INDEX -- a long story", "create index\n", "SELECT 1;", "SELECT 1; VAC", "SELECT 1; /* long",
+		"REPAC", "DROP", "DROP INDEX", "DROP INDEX CONC", "ALTER", "ALT", "ALTER TABLE t DETACH PARTITION p", `ALTER TABLE a."b" DETACH PARTITION a."c" CONC`,
 		"VACUUM", "VACUUM (FULL", "SELECT 'x'; CREATE INDEX",
 	} {
 		if !isMaintenance(t, cut(text)) {
@@ -106,7 +112,7 @@ func TestATextThatIsCutOffTooEarlyIsMaintenance(t *testing.T) {
 	}
 	for _, text := range []string{
 		"SELECT a, b, c FR", "INSERT INTO t VALUES ('long", `SELECT "a`, "CREATE INDEX i", `CREATE INDEX "conc`, "CREATE TABLE",
-		"SELECT 1; INSERT", "UPDATE t SET a = $$long", "SELECT 1 /* long", "COPY t FROM", "SELECT 1; VALUES (1",
+		"SELECT 1; INSERT", "ALTER TABLE t ADD COLUMN (a", "ALTER TABLE t ADD CHECK (a > 0", "DROP INDEX i", "DROP TABLE", "UPDATE t SET a = $$long", "SELECT 1 /* long", "COPY t FROM", "SELECT 1; VALUES (1",
 	} {
 		if got := compile(t).Decide(severity("critical"), cut(text)); got.Refused() {
 			t.Errorf("what is left is %q: %+v", text, got)
@@ -160,6 +166,11 @@ func TestEveryMaintenanceOfATextMustBeNamed(t *testing.T) {
 			t.Errorf("%q with {%s}: %+v", tt.text, tt.matcher, got)
 		}
 	}
+	// What was cut off behind it may be another.
+	cut := client(query("reindex table a; create ind"), func(s *session.Session) { s.QueryTruncated = true })
+	if got := compile(t, rule(policy.Terminate, `command="REINDEX"`)).Decide(nil, cut); !got.Refused() {
+		t.Errorf("%q with a rule for REINDEX: %+v", cut.Query, got)
+	}
 }
 
 func TestTheCommandIsTheFirstKeywordInUpperCase(t *testing.T) {
@@ -169,7 +180,7 @@ func TestTheCommandIsTheFirstKeywordInUpperCase(t *testing.T) {
 		"select/* c */1": "SELECT", "copy t from stdin": "COPY", "fetch 100 from c": "FETCH", "insert into t values (1)": "INSERT",
 		"call f()": "CALL", "do $$begin end$$": "DO", "explain analyze select 1": "EXPLAIN", "VALUES (1)": "VALUES",
 		"table t": "TABLE", "lock table t": "LOCK", "refresh materialized view v": "REFRESH", "; select 1": "SELECT",
-		"": "", ";": "", "/* c */": "", "/* a /* b */ c */ select 1": "",
+		"": "", ";": "", "/* c */": "", "/* a /* b */ c */ select 1": "SELECT", "/* a /* select 1 */": "", "ſelect 1": "", "select\r1": "SELECT", "-- c\rselect 1": "SELECT",
 	} {
 		p := compile(t, rule(policy.Terminate, `command="`+want+`"`))
 		if got := p.Decide(nil, client(query(text))); got.Rule == "" {

@@ -1,0 +1,69 @@
+package policy_test
+
+import (
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/pgbailiff/pgbailiff/internal/policy"
+	"github.com/pgbailiff/pgbailiff/internal/session"
+)
+
+// protectedBy are sessions that a rule has to name, with the label by which.
+var protectedBy = map[string]struct {
+	session session.Session
+	value   string
+}{
+	"usename":          {client(superuser), "postgres"},
+	"application_name": {client(named("pgBackRest [backup]")), "pgBackRest [backup]"},
+	"command":          {client(query("reindex table t")), "REINDEX"},
+}
+
+// A pattern that a made-up name would satisfy as well names nobody, however it
+// is written.
+func TestAPatternForAnyOrdinaryNameLiftsNothing(t *testing.T) {
+	for label, p := range protectedBy {
+		for _, pattern := range []string{
+			`\w+`, `\w.*`, `\S+`, `\S+.*`, `[a-z]+.*`, `(?i)[a-z]+.*`, `[A-Z]+.*`, `[a-zA-Z].*`, `[a-z0-9_]+`, `(?i)[a-z0-9_]+.*`, `[A-Z_]+`, `[ -~]+`, `[[:print:]]+`,
+			`[[:alpha:]].*`, `[^0-9].*`, `[^_]+`, `[^x]+`, `[^q]+`, `[^ ]+.*`, `(?s).+`, `.?.+`, `..+`, `.{3,}`, `.{7}.*`, `.{1,63}`, `.{2,20}`, `[a-zA-Z][\w-]*.*`,
+			`\w+|pg_dump`, `postgres|\w+.*`, `REINDEX|[A-Z]+`, `pgBackRest.*|.+`, `(postgres|pgBackRest|REINDEX|\w+).*`, `(?i)[a-r].*`,
+			`.{` + strconv.Itoa(len(p.value)) + `}`,
+		} {
+			matcher := label + "=~" + strconv.Quote(pattern)
+			got := compile(t, rule(policy.Terminate, matcher)).Decide(severity("critical"), p.session)
+			if !got.Refused() {
+				t.Errorf("{%s} lifts the protection of %q", matcher, p.value)
+			}
+		}
+	}
+}
+
+func TestAPatternThatNamesLifts(t *testing.T) {
+	for label, p := range protectedBy {
+		for _, matcher := range []string{
+			"=" + strconv.Quote(p.value),
+			"=~" + strconv.Quote(strings.NewReplacer("[", `\[`, "]", `\]`).Replace(p.value)),
+			"=~" + strconv.Quote(p.value[:3]+".*"),
+			"=~" + strconv.Quote("(?i)"+strings.ToLower(p.value[:3])+`[a-z]*.*`),
+			"=~" + strconv.Quote(`.*`+p.value[2:6]+`.*`),
+			"=~" + strconv.Quote("etl|"+p.value[:4]+".*|metabase.*|airflow.*"),
+			"=~" + strconv.Quote("("+p.value[:4]+"|etl_[0-9]+).*"),
+		} {
+			got := compile(t, rule(policy.Terminate, label+matcher)).Decide(severity("critical"), p.session)
+			if got.Refused() {
+				t.Errorf("{%s%s} does not lift the protection of %q: %s", label, matcher, p.value, got.Detail)
+			}
+		}
+	}
+}
+
+// A value that is written out names, even one that looks made up.
+func TestAnEqualNamesWhateverItIs(t *testing.T) {
+	for _, name := range []string{"q", "aho", "qx", "7319", "_", " "} {
+		s := client(superuser, func(s *session.Session) { s.Usename = name })
+		got := compile(t, rule(policy.Terminate, "usename="+strconv.Quote(name))).Decide(nil, s)
+		if got.Refused() {
+			t.Errorf("usename=%q: %+v", name, got)
+		}
+	}
+}

@@ -1,0 +1,127 @@
+package policy_test
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/pgbailiff/pgbailiff/internal/policy"
+	"github.com/pgbailiff/pgbailiff/internal/session"
+)
+
+// TestEveryReasonIsListedAndGiven: RefusalReasons has each reason of the
+// package once, but for that of an action; each is given by Decide or, where
+// the policy cannot know, by the webhook; and the README says what to do.
+func TestEveryReasonIsListedAndGiven(t *testing.T) {
+	names := reasonConstants(t)
+	want := []policy.Reason{}
+	for _, reason := range names {
+		if reason != policy.ReasonSeverity {
+			want = append(want, reason)
+		}
+	}
+	got := policy.RefusalReasons()
+	slices.Sort(got)
+	slices.Sort(want)
+	if !slices.Equal(got, want) {
+		t.Errorf("RefusalReasons has %q, the constants are %q", got, want)
+	}
+	given := decided(t)
+	elsewhere := usedByTheWebhook(t)
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, reason := range names {
+		if !given[reason] && !elsewhere[name] {
+			t.Errorf("%s: nobody gives it", name)
+		}
+		if !strings.Contains(string(readme), "`"+string(reason)+"`") {
+			t.Errorf("%s: the README does not know %s", name, reason)
+		}
+	}
+}
+
+// reasonConstants are the constants of type Reason by their names.
+func reasonConstants(t *testing.T) map[string]policy.Reason {
+	t.Helper()
+	file, err := parser.ParseFile(token.NewFileSet(), "decide.go", nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := map[string]policy.Reason{}
+	ast.Inspect(file, func(n ast.Node) bool {
+		spec, ok := n.(*ast.ValueSpec)
+		if !ok {
+			return true
+		}
+		if kind, ok := spec.Type.(*ast.Ident); ok && kind.Name == "Reason" && len(spec.Values) == 1 {
+			value, err := strconv.Unquote(spec.Values[0].(*ast.BasicLit).Value)
+			if err != nil {
+				t.Fatal(err)
+			}
+			names[spec.Names[0].Name] = policy.Reason(value)
+		}
+		return false
+	})
+	if len(names) == 0 {
+		t.Fatal("decide.go has no reasons")
+	}
+	return names
+}
+
+// decided are the reasons that Decide gives, each for one session.
+func decided(t *testing.T) map[policy.Reason]bool {
+	t.Helper()
+	given := map[policy.Reason]bool{}
+	p := compile(t, rule(policy.None, `usename="etl"`))
+	for _, s := range []session.Session{
+		{},
+		client(func(s *session.Session) { s.Own = true }),
+		client(waiting("IPC", "SyncRep")),
+		client(superuser),
+		client(named("pg_dump")),
+		client(query("VACUUM")),
+		client(func(s *session.Session) { s.Usename = "etl" }),
+		client(state(session.StateIdleInXact)),
+		client(),
+	} {
+		given[p.Decide(severity("warning"), s).Reason] = true
+	}
+	given[p.Decide(severity("unheard of"), client()).Reason] = true
+	return given
+}
+
+// usedByTheWebhook are the names of our constants in the webhook's code.
+func usedByTheWebhook(t *testing.T) map[string]bool {
+	t.Helper()
+	used := map[string]bool{}
+	files, err := filepath.Glob("../../webhook/*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range files {
+		if strings.HasSuffix(path, "_test.go") {
+			continue
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(file, func(n ast.Node) bool {
+			if selector, ok := n.(*ast.SelectorExpr); ok {
+				if from, ok := selector.X.(*ast.Ident); ok && from.Name == "policy" {
+					used[selector.Sel.Name] = true
+				}
+			}
+			return true
+		})
+	}
+	return used
+}
