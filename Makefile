@@ -18,11 +18,21 @@ with-a = $(shell grep -rlE --include='*_test.go' '^func $(1)[A-Z]' . | xargs -r 
 build: ## build bin/pgbailiff, static and reproducible
 	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o bin/pgbailiff .
 
+# At its end a program would wait a second for late reports of the race
+# detector. No test leaves a goroutine behind that could be the subject of one.
+export GORACE ?= atexit_sleep_ms=0
+
 .PHONY: test
-test: ## vet, and run every test under the race detector
+test: ## vet, and run the tests under the race detector
 	.ci/require test
 	go vet ./...
+	go vet -tags heavy ./...
 	go test -race -count=1 -timeout=15m ./...
+
+.PHONY: test-heavy
+test-heavy: ## run the tests that want the machine for themselves
+	.ci/require test
+	.ci/test-heavy
 
 .PHONY: test-matrix
 test-matrix: ## run the tests that touch PostgreSQL on every supported major
@@ -32,7 +42,7 @@ test-matrix: ## run the tests that touch PostgreSQL on every supported major
 .PHONY: bench
 bench: ## run the benchmarks, with postgres_exporter beside pgbailiff where it can be built
 	-go build -modfile=.ci/peer/go.mod -o bin/peer/postgres_exporter github.com/prometheus-community/postgres_exporter/cmd/postgres_exporter
-	PATH="$(CURDIR)/bin/peer:$$PATH" go test -run '^$$' -bench . -benchmem $(or $(call with-a,Benchmark),$(error there are no benchmarks))
+	PATH="$(CURDIR)/bin/peer:$$PATH" go test -tags heavy -run '^$$' -bench . -benchmem $(or $(call with-a,Benchmark),$(error there are no benchmarks))
 
 FUZZTIME ?= 10s
 

@@ -26,6 +26,17 @@ func (l *loop) ending(c *pgtest.Client) string {
 	return sqlstate(c.Wait(l.t))
 }
 
+// appsLog is what PostgreSQL has logged of the sessions of app.
+func (l *loop) appsLog() string {
+	var lines strings.Builder
+	for line := range strings.Lines(l.orders.Log()) {
+		if strings.Contains(line, " app@postgres ") {
+			lines.WriteString(line)
+		}
+	}
+	return lines.String()
+}
+
 // silence does what a person does who clicks "silence" on the session's alert.
 func (l *loop) silence(c *pgtest.Client) (id string) {
 	l.t.Helper()

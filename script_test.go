@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -55,7 +54,7 @@ import (
 //	exited STATUS
 //	    Wait for pgbailiff's end.
 //	free NAME...
-//	    Set variables to free addresses.
+//	    Set variables to addresses where nobody listens.
 //
 //	alert FILE [SESSION.FAMILY] [label=value]... [startsAt=TIME] [status=resolved]
 //	    Add an alert to a message of Alertmanager. It has the labels of the
@@ -246,20 +245,9 @@ func (w *world) exited(neg bool, args []string) error {
 	return nil
 }
 
-// free picks ports below those that the kernel gives to outgoing connections.
 func (w *world) free(neg bool, args []string) error {
 	for _, name := range args {
-		for w.ts.Getenv(name) == "" {
-			address := net.JoinHostPort("127.0.0.1", strconv.Itoa(20000+rand.IntN(12000)))
-			listener, err := new(net.ListenConfig).Listen(w.t.Context(), "tcp", address)
-			if err != nil {
-				continue
-			}
-			if err := listener.Close(); err != nil {
-				return err
-			}
-			w.ts.Setenv(name, address)
-		}
+		w.ts.Setenv(name, net.JoinHostPort("127.0.0.1", strconv.Itoa(pgtest.FreePort(w.t))))
 	}
 	return usage(neg, args, 1, -1)
 }

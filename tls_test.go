@@ -13,9 +13,12 @@ import (
 	"math/big"
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/pgbailiff/pgbailiff/internal/pgtest"
 )
 
 // TestClientCertificates: a listener that lets nobody in without a certificate
@@ -23,28 +26,21 @@ import (
 // listener.
 func TestClientCertificates(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	authority := newCertificate(t, nil)
-	server, client, stranger := newCertificate(t, authority), newCertificate(t, authority), newCertificate(t, nil)
-	write(t, dir, "ca.pem", authority.certificatePEM())
-	write(t, dir, "server.pem", server.certificatePEM())
-	write(t, dir, "server.key", server.keyPEM(t))
-	write(t, dir, "web.yml", `
+	hook := net.JoinHostPort("127.0.0.1", strconv.Itoa(pgtest.FreePort(t)))
+
+	for name, listenAddress := range map[string]string{"one listener": "", "two listeners": hook} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			authority := newCertificate(t, nil)
+			client, stranger := newCertificate(t, authority), newCertificate(t, nil)
+			useCertificates(t, dir, authority)
+			write(t, dir, "web.yml", `
 tls_server_config:
   cert_file: server.pem
   key_file: server.key
   client_auth_type: RequireAndVerifyClientCert
   client_ca_file: ca.pem
 `)
-	own, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	hook := own.Addr().String()
-	own.Close()
-
-	for name, listenAddress := range map[string]string{"one listener": "", "two listeners": hook} {
-		t.Run(name, func(t *testing.T) {
 			write(t, dir, "pgbailiff.yml", `
 servers: [{name: orders, dsn: "postgresql://nobody@127.0.0.1:1/postgres?sslmode=disable"}]
 webhook: {listen_address: "`+listenAddress+`"}
@@ -75,8 +71,27 @@ remediation: {mode: enforce, ledger: {file: ledger.jsonl}}
 			if err == nil && answer.status == http.StatusOK {
 				t.Error("without TLS: 200")
 			}
+
+			// Certificates run out: new ones are taken without a restart.
+			renewed := newCertificate(t, nil)
+			useCertificates(t, dir, renewed)
+			if status, err := postTLS(t, url, renewed, newCertificate(t, renewed)); status != http.StatusOK {
+				t.Errorf("with the new certificates: %d, %v; want 200", status, err)
+			}
+			if status, err := postTLS(t, url, renewed, client); err == nil {
+				t.Errorf("with a certificate of the old authority: %d", status)
+			}
 		})
 	}
+}
+
+// useCertificates writes a certificate of the authority for the server.
+func useCertificates(t *testing.T, dir string, authority *certificate) {
+	t.Helper()
+	server := newCertificate(t, authority)
+	write(t, dir, "ca.pem", authority.certificatePEM())
+	write(t, dir, "server.pem", server.certificatePEM())
+	write(t, dir, "server.key", server.keyPEM(t))
 }
 
 // postTLS posts an alert that orders nothing possible.

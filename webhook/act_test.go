@@ -115,9 +115,10 @@ func deaf(t *testing.T, srv *pgtest.Server) *pgtest.Client {
 
 func TestCancelThenTerminate(t *testing.T) {
 	srv := pgtest.Start(t)
-	b := newBailiff(t, srv, "monsig", rules(t, policy.RuleConfig{
+	escalates := rules(t, policy.RuleConfig{
 		Name: "escalate", Matchers: []string{`usename="app"`}, Action: policy.CancelThenTerminate,
-	}))
+	})
+	b := newBailiff(t, srv, "monsig", escalates)
 	t.Run("a cancel is enough", func(t *testing.T) {
 		c := srv.Run(t, "app", "select pg_sleep(60)")
 		check(t, b.alert(t, identity(t, c, "warning", "query_start")), policy.CancelThenTerminate, ledger.Cancelled, policy.ReasonRule)
@@ -127,6 +128,7 @@ func TestCancelThenTerminate(t *testing.T) {
 	})
 	t.Run("a cancel is ignored", func(t *testing.T) {
 		c := deaf(t, srv)
+		b := newBailiff(t, srv, "monsig", escalates, func(s *webhook.Settings) { s.Remediation.Grace = 300 * time.Millisecond })
 		before := len(b.ledger.Recent(100))
 		check(t, b.alert(t, identity(t, c, "warning", "query_start")), policy.CancelThenTerminate, ledger.Terminated, policy.ReasonRule)
 		lines := b.ledger.Recent(len(b.ledger.Recent(100)) - before)
@@ -144,7 +146,7 @@ func TestCancelThenTerminate(t *testing.T) {
 
 func TestIgnoredSignalIsSaidSo(t *testing.T) {
 	srv := pgtest.Start(t)
-	b := newBailiff(t, srv, "monsig")
+	b := newBailiff(t, srv, "monsig", hurried)
 	c := deaf(t, srv)
 	check(t, b.alert(t, identity(t, c, "warning", "query_start")), policy.Cancel, ledger.Ignored, policy.ReasonSeverity)
 }

@@ -16,7 +16,6 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/ledger"
 	"github.com/pgbailiff/pgbailiff/internal/pgtest"
 	"github.com/pgbailiff/pgbailiff/internal/policy"
-	"github.com/pgbailiff/pgbailiff/webhook"
 )
 
 // refusesToCancel sends a warning and checks that the cancel, which would stay pending
@@ -68,7 +67,7 @@ func TestCancelThatWouldStayPending(t *testing.T) {
 // That the server has sent a signal does not mean that anybody obeys.
 func TestSentIsNotDead(t *testing.T) {
 	srv := pgtest.Start(t)
-	b := newBailiff(t, srv, "monsig", func(s *webhook.Settings) { s.Remediation.VerifyTimeout = 300 * time.Millisecond })
+	b := newBailiff(t, srv, "monsig", hurried)
 	hung := srv.Run(t, "app", "select pg_sleep(60)")
 	alert := identity(t, hung, "critical", "query_start")
 	if err := syscall.Kill(hung.PID(), syscall.SIGSTOP); err != nil {

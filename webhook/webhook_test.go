@@ -42,6 +42,12 @@ func rules(t testing.TB, rc ...policy.RuleConfig) option {
 	return func(s *webhook.Settings) { s.Policy = compile(t, rc...) }
 }
 
+// hurried gives up soon on a signal: for sessions that are known to ignore it.
+// All others may take as long as a busy machine lets them.
+func hurried(s *webhook.Settings) {
+	s.Remediation.Grace, s.Remediation.VerifyTimeout = 300*time.Millisecond, 300*time.Millisecond
+}
+
 func compile(t testing.TB, rc ...policy.RuleConfig) *policy.Policy {
 	t.Helper()
 	p, err := policy.New(policy.Config{
@@ -75,7 +81,7 @@ func newBailiff(t testing.TB, srv *pgtest.Server, role string, opts ...option) *
 	})
 	b.settings = webhook.Settings{
 		Remediation: webhook.RemediationConfig{
-			Mode: webhook.ModeEnforce, Grace: 500 * time.Millisecond, VerifyTimeout: 2 * time.Second,
+			Mode: webhook.ModeEnforce, Grace: time.Minute, VerifyTimeout: time.Minute,
 			Limits: ledger.Limits{Actions: 1000, Window: time.Minute, SuspendAfter: 10000, SuspendWindow: time.Minute},
 		},
 		Config:  webhook.Config{CredentialsFile: writeFile(t, "secret\n")},

@@ -105,7 +105,7 @@ func untouched(t testing.TB, srv *pgtest.Server, pid int) (check func()) {
 // soon waits until something is true.
 func soon(t testing.TB, what string, is func() bool) {
 	t.Helper()
-	deadline := time.After(20 * time.Second)
+	deadline := time.After(time.Minute)
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()
 	for !is() {

@@ -118,7 +118,7 @@ func (s *Server) queryRow(t testing.TB, sql string, args []any, columns ...any) 
 
 // WaitFor asks, as superuser, until the boolean query sql answers true. No row
 // and NULL count as false, a broken connection as not yet. The test fails at
-// once when PostgreSQL refuses the query, and otherwise after ten seconds.
+// once when PostgreSQL refuses the query, and otherwise when patience is over.
 func (s *Server) WaitFor(t testing.TB, sql string, args ...any) {
 	t.Helper()
 	if err := s.waitFor(t.Context(), func() bool { return false }, sql, args...); err != nil {

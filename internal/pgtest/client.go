@@ -24,7 +24,8 @@ type Client struct {
 	result error         // of the last statement; read it after done
 }
 
-// Open opens a session that runs nothing yet.
+// Open opens a session that runs nothing yet. It ends with the test, and the
+// sessions of the test that started the server end with the server.
 func (s *Server) Open(t testing.TB, user string, opts ...func(*pgx.ConnConfig)) *Client {
 	t.Helper()
 	conn, err := s.connect(t.Context(), user, opts...)
@@ -34,7 +35,11 @@ func (s *Server) Open(t testing.TB, user string, opts ...func(*pgx.ConnConfig)) 
 	c := &Client{srv: s, conn: conn, done: make(chan struct{})}
 	c.ctx, c.stop = context.WithCancel(context.WithoutCancel(t.Context()))
 	close(c.done)
-	t.Cleanup(c.close)
+	if t == s.t {
+		s.clients = append(s.clients, c)
+	} else {
+		t.Cleanup(c.close)
+	}
 	return c
 }
 
@@ -165,23 +170,32 @@ func rowMeets(condition string) string {
 	return "select " + condition + " from pg_stat_get_activity($1) s where s.pid = $1"
 }
 
-// close ends the session, at the latest when its patience with a server that
-// does not answer is over.
+// close ends the session while its server goes on. It gives up soon on a
+// server that does not answer: the session then ends with the server.
 func (c *Client) close() {
-	if c.read != nil {
-		c.read()
-	}
 	if c.Running() {
-		ctx, cancel := context.WithTimeout(c.ctx, time.Second)
+		ctx, cancel := context.WithTimeout(c.ctx, 5*time.Second)
 		defer cancel()
 		_ = c.srv.withAdmin(ctx, func(ctx context.Context, admin *pgx.Conn) error {
 			_, err := admin.Exec(ctx, "select pg_terminate_backend($1)", c.PID())
 			return err
 		})
+		if c.read != nil {
+			c.read()
+		}
 		select {
 		case <-c.done:
 		case <-ctx.Done():
 		}
+	}
+	c.release()
+}
+
+// release gives back what the session costs us, and leaves its end to the
+// server.
+func (c *Client) release() {
+	if c.read != nil {
+		c.read()
 	}
 	c.stop()
 	<-c.done

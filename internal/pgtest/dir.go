@@ -1,8 +1,12 @@
 package pgtest
 
 import (
+	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -41,20 +45,50 @@ func baseDir() string {
 	return "/tmp"
 }
 
-// sweep deletes the directories whose lock nobody holds any more.
+// sweep deletes the directories of tests that were killed: those whose lock
+// nobody holds any more.
 func sweep(base string) {
-	locks, _ := filepath.Glob(filepath.Join(base, "pgtest-*", "lock"))
-	for _, name := range locks {
-		lock, err := os.Open(name)
-		if err != nil {
-			continue
+	dirs, _ := filepath.Glob(filepath.Join(base, "pgtest-*"))
+	for _, dir := range dirs {
+		lock, err := os.Open(filepath.Join(dir, "lock"))
+		switch {
+		case errors.Is(err, os.ErrNotExist):
+			if young(dir) {
+				continue // its lock may be about to be made
+			}
+			_ = os.RemoveAll(dir)
+		case err == nil:
+			if !young(lock.Name()) && // else it may be about to be taken
+				syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil {
+				endServer(dir)
+				_ = os.RemoveAll(dir)
+			}
+			lock.Close()
 		}
-		// A young one may be between its creation and its lock.
-		info, err := lock.Stat()
-		if err == nil && time.Since(info.ModTime()) > time.Minute &&
-			syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil {
-			_ = os.RemoveAll(filepath.Dir(name))
-		}
-		lock.Close()
 	}
+}
+
+func young(path string) bool {
+	info, err := os.Stat(path)
+	return err != nil || time.Since(info.ModTime()) < time.Minute
+}
+
+// endServer ends the postmaster of a swept directory. It was told to end when
+// its test died, but one that is paused does not hear that.
+func endServer(dir string) {
+	file, err := os.ReadFile(filepath.Join(dir, "data", "postmaster.pid"))
+	if err != nil {
+		return
+	}
+	first, _, _ := strings.Cut(string(file), "\n")
+	pid, err := strconv.Atoi(first)
+	if err != nil || pid <= 1 {
+		return
+	}
+	command, err := os.ReadFile(filepath.Join("/proc", first, "cmdline"))
+	if err != nil || !bytes.Contains(command, []byte(dir)) {
+		return // the pid is somebody else's by now
+	}
+	_ = syscall.Kill(pid, syscall.SIGQUIT)
+	_ = syscall.Kill(pid, syscall.SIGCONT)
 }

@@ -119,7 +119,13 @@ func cacheDir() (string, error) {
 		}
 		dir = filepath.Join(own, "pgbailiff")
 	}
-	return dir, os.MkdirAll(dir, 0o755)
+	if isDir(dir) {
+		return dir, nil
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", err
+	}
+	return dir, os.Chmod(dir, 0o755) // whatever the umask
 }
 
 func isDir(path string) bool {

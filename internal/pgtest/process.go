@@ -5,32 +5,47 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
-	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 )
 
+// launchSomewhere launches the server on a port that is free. No test takes
+// the port of another, but any other program may.
+func (s *Server) launchSomewhere(ctx context.Context) error {
+	for tries := 1; ; tries++ {
+		s.port.release()
+		var err error
+		if s.port, err = reservePort(ctx); err != nil {
+			return err
+		}
+		logged := len(s.Log())
+		err = s.launch(ctx)
+		if err == nil || tries == 5 || !strings.Contains(s.Log()[logged:], "Address already in use") {
+			return err
+		}
+	}
+}
+
 // launch starts the postmaster and returns when it accepts connections.
-func (s *Server) launch(t testing.TB) {
-	t.Helper()
-	log, err := os.OpenFile(filepath.Join(s.dir, "server.log"), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+func (s *Server) launch(ctx context.Context) error {
+	log, err := os.OpenFile(s.logFile(), os.O_APPEND|os.O_WRONLY, 0)
 	if err != nil {
-		t.Fatalf("pgtest: %v", err)
+		return err
 	}
 	defer log.Close()
 
 	// The server ends by shutdown, which knows how to end it well, and not
 	// with the test's context.
-	ctx := context.WithoutCancel(t.Context())
-	postmaster := s.in.command(ctx, "postgres", "-D", s.data())
+	ctx = context.WithoutCancel(ctx)
+	postmaster := s.in.command(ctx, "postgres", "-D", s.data(), "-p", strconv.Itoa(s.Port()))
 	postmaster.Stdout, postmaster.Stderr = log, log
 	if err := postmaster.Start(); err != nil {
-		t.Fatalf("pgtest: start the server: %v", err)
+		return fmt.Errorf("start the server: %w", err)
 	}
 	exited := make(chan struct{})
 	go func() {
@@ -40,18 +55,16 @@ func (s *Server) launch(t testing.TB) {
 	s.postmaster, s.exited = postmaster, exited
 
 	if err := s.awaitReady(ctx); err != nil {
-		t.Fatalf("pgtest: %v\n%s", err, s.Log())
+		return err
 	}
-	if err := s.connectAdmin(ctx); err != nil {
-		t.Fatalf("pgtest: %v\n%s", err, s.Log())
-	}
+	return s.connectAdmin(ctx)
 }
 
 // awaitReady reads the status that the postmaster writes for pg_ctl, in the
 // eighth line of its pid file: no connection is needed, so it also works for a
 // server that takes none.
 func (s *Server) awaitReady(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, 3*patience)
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	ticker := time.NewTicker(5 * time.Millisecond)
 	defer ticker.Stop()
@@ -104,18 +117,23 @@ func (s *Server) shutdown(t testing.TB, sig syscall.Signal) {
 	t.Errorf("pgtest: the server had to be killed\n%s", s.Log())
 }
 
-// remove stops the server and deletes its directory.
-func (s *Server) remove(t testing.TB) {
-	t.Helper()
-	s.shutdown(t, syscall.SIGQUIT)
+// remove stops the server and deletes its directory. The server goes first, by
+// signal, and takes its sessions along: to end a thousand of them one by one
+// can take longer than anybody waits.
+func (s *Server) remove() {
+	s.shutdown(s.t, syscall.SIGQUIT)
+	for _, c := range s.clients {
+		c.release()
+	}
+	s.port.release()
 	if s.dir == "" {
 		return
 	}
-	if t.Failed() {
-		t.Logf("the end of the server's log:\n%s", tail(s.Log(), 30))
+	if s.t.Failed() {
+		s.t.Logf("the end of the server's log:\n%s", tail(s.Log(), 30))
 	}
 	if err := os.RemoveAll(s.dir); err != nil {
-		t.Errorf("pgtest: %v", err)
+		s.t.Errorf("pgtest: %v", err)
 	}
 	s.lock.Close()
 }
@@ -123,17 +141,4 @@ func (s *Server) remove(t testing.TB) {
 func tail(text string, n int) string {
 	lines := strings.SplitAfter(text, "\n")
 	return strings.Join(lines[max(0, len(lines)-n):], "")
-}
-
-// freePort picks a port below those that the kernel gives to outgoing
-// connections, so that none of them takes it while the server is down.
-func freePort(ctx context.Context) (int, error) {
-	for range 100 {
-		port := 20000 + rand.IntN(12000)
-		l, err := new(net.ListenConfig).Listen(ctx, "tcp", fmt.Sprintf("127.0.0.1:%d", port))
-		if err == nil {
-			return port, l.Close()
-		}
-	}
-	return 0, errors.New("no free port between 20000 and 32000")
 }

@@ -36,16 +36,21 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// patience is how long anything may take that should take milliseconds.
-const patience = 10 * time.Second
+// patience is how long anything may take that should take milliseconds. It
+// only bounds how long a broken test hangs: on a machine with other work a
+// second may become many.
+const patience = time.Minute
 
 // Server is a PostgreSQL server of one test. Its methods are for the test's
 // goroutine, but Exec and WaitFor, which any goroutine may call.
 type Server struct {
+	t     testing.TB // the server ends with this test
 	in    installation
 	dir   string // of data, socket and log
-	port  int
+	port  reservedPort
 	major int
+
+	clients []*Client // those that end with the server
 
 	postmaster *exec.Cmd
 	exited     chan struct{} // closed when the postmaster has been waited for
@@ -63,18 +68,23 @@ func Start(t testing.TB, settings ...string) *Server {
 	if err != nil {
 		t.Fatalf("pgtest: %v", err)
 	}
-	s := &Server{in: in}
-	t.Cleanup(func() { s.remove(t) })
+	s := &Server{t: t, in: in}
+	t.Cleanup(s.remove)
 	if err := s.create(t.Context(), settings); err != nil {
 		t.Fatalf("pgtest: %v", err)
 	}
-	s.launch(t)
+	if err := s.launchSomewhere(t.Context()); err != nil {
+		t.Fatalf("pgtest: %v\n%s", err, s.Log())
+	}
 	return s
 }
 
 // create makes the directory and the cluster in it.
 func (s *Server) create(ctx context.Context, settings []string) (err error) {
 	if s.dir, s.lock, err = makeDir(s.in); err != nil {
+		return err
+	}
+	if err := os.WriteFile(s.logFile(), nil, 0o644); err != nil {
 		return err
 	}
 	if err := s.in.copyTemplate(ctx, s.data()); err != nil {
@@ -87,12 +97,9 @@ func (s *Server) create(ctx context.Context, settings []string) (err error) {
 	if s.major, err = strconv.Atoi(strings.TrimSpace(string(version))); err != nil {
 		return fmt.Errorf("PG_VERSION: %w", err)
 	}
-	if s.port, err = freePort(ctx); err != nil {
-		return err
-	}
 
 	conf := []string{
-		"listen_addresses=127.0.0.1", fmt.Sprintf("port=%d", s.port), "unix_socket_directories=" + s.dir,
+		"listen_addresses=127.0.0.1", "unix_socket_directories=" + s.dir,
 		"fsync=off", "full_page_writes=off", "shared_buffers=16MB", "jit=off",
 		"log_line_prefix=%m [%p] %c %q%u@%d %a ", "timezone=UTC", "log_timezone=UTC",
 	}
@@ -116,16 +123,18 @@ func (s *Server) create(ctx context.Context, settings []string) (err error) {
 
 func (s *Server) data() string { return filepath.Join(s.dir, "data") }
 
+func (s *Server) logFile() string { return filepath.Join(s.dir, "server.log") }
+
 // DSN is the URL with which user connects over TCP.
 func (s *Server) DSN(user string) string {
-	return fmt.Sprintf("postgresql://%s@%s:%d/postgres?sslmode=disable", user, s.Host(), s.port)
+	return fmt.Sprintf("postgresql://%s@%s:%d/postgres?sslmode=disable", user, s.Host(), s.Port())
 }
 
 // Host is the address that the server listens on.
 func (s *Server) Host() string { return "127.0.0.1" }
 
 // Port stays the same over Restart.
-func (s *Server) Port() int { return s.port }
+func (s *Server) Port() int { return s.port.number }
 
 // SocketDir is the directory of the server's unix socket: libpq's PGHOST.
 func (s *Server) SocketDir() string { return s.dir }
@@ -142,7 +151,7 @@ func (s *Server) PID() int { return s.postmaster.Process.Pid }
 
 // Log is what the server has logged since Start.
 func (s *Server) Log() string {
-	text, err := os.ReadFile(filepath.Join(s.dir, "server.log"))
+	text, err := os.ReadFile(s.logFile())
 	if err != nil {
 		return err.Error()
 	}
@@ -166,7 +175,9 @@ func (s *Server) Kill(t testing.TB) {
 func (s *Server) Restart(t testing.TB) {
 	t.Helper()
 	s.Stop(t)
-	s.launch(t)
+	if err := s.launch(t.Context()); err != nil {
+		t.Fatalf("pgtest: %v\n%s", err, s.Log())
+	}
 }
 
 // Pause stops the postmaster's process: open sessions go on, a new connection

@@ -56,12 +56,14 @@ func (in installation) template(ctx context.Context) (string, error) {
 		return dir, nil
 	}
 
-	// What a killed run left unfinished is in the way; what is renamed is whole.
-	partial := dir + ".partial"
-	if err := os.RemoveAll(partial); err != nil {
-		return "", err
+	// Each try has a directory of its own, for what a killed run left behind may
+	// still be written to; what is renamed is whole.
+	left, _ := filepath.Glob(filepath.Join(in.cache, "partial-*"))
+	for _, dir := range left {
+		_ = os.RemoveAll(dir)
 	}
-	if err := os.Mkdir(partial, 0o700); err != nil {
+	partial, err := os.MkdirTemp(in.cache, "partial-")
+	if err != nil {
 		return "", err
 	}
 	if err := in.own(partial); err != nil {
@@ -84,7 +86,7 @@ func (in installation) templateName() (string, error) {
 }
 
 func (in installation) initialise(ctx context.Context, dir string) error {
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
 	defer cancel()
 	initdb := in.command(ctx, "initdb", append(initdbArgs[:], "--pgdata="+dir)...)
 	if out, err := initdb.CombinedOutput(); err != nil {

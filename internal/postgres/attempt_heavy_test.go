@@ -19,7 +19,7 @@ func TestWaitingForATurnIsNoPartOfTheAttempt(t *testing.T) {
 	if err := dials.take(t.Context(), lineActing); err != nil {
 		t.Fatal(err)
 	}
-	s, err := New(Config{DSN: pg.DSN("monsig")}, dials, NewDials(16), log.NewNopLogger())
+	s, err := New(Config{DSN: pg.DSN("monsig")}, dials, log.NewNopLogger())
 	if err != nil {
 		t.Fatal(err)
 	}

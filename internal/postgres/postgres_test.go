@@ -30,7 +30,7 @@ func start(t testing.TB, srv *pgtest.Server, role string) *postgres.Server {
 // deadline is the time that a test may take to see what it waits for.
 func deadline(t testing.TB) context.Context {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	t.Cleanup(cancel)
 	return ctx
 }

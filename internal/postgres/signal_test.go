@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/pgbailiff/pgbailiff/internal/pgtest"
+	"github.com/pgbailiff/pgbailiff/internal/postgres"
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
 
@@ -16,6 +17,21 @@ func sqlstate(err error) string {
 		return pg.Code
 	}
 	return ""
+}
+
+// settled is what a signal met, looked at again where the first look leaves it
+// open.
+func settled(t testing.TB, s *postgres.Server, verb session.Verb, f session.Fence, got session.Signalled, id session.ID) session.Encounter {
+	t.Helper()
+	met := f.Met(verb, got)
+	if met != session.Unsettled {
+		return met
+	}
+	last, err := s.Watch(deadline(t), id, got.Settling())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return got.Settle(last)
 }
 
 func TestCancelEndsExactlyTheStatement(t *testing.T) {

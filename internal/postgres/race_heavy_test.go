@@ -1,3 +1,5 @@
+//go:build heavy
+
 package postgres_test
 
 import (
@@ -147,21 +149,6 @@ func adversary(t testing.TB, srv *pgtest.Server, s *postgres.Server, kind string
 	return count
 }
 
-// settled is what a signal met, looked at again where the first look leaves it
-// open.
-func settled(t testing.TB, s *postgres.Server, verb session.Verb, f session.Fence, got session.Signalled, id session.ID) session.Encounter {
-	t.Helper()
-	met := f.Met(verb, got)
-	if met != session.Unsettled {
-		return met
-	}
-	last, err := s.Watch(deadline(t), id, got.Settling())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return got.Settle(last)
-}
-
 func (c *tally) add(signalled bool, met session.Encounter, hits []int) {
 	if !signalled {
 		return
@@ -208,6 +195,8 @@ func TestNoWrongHitGoesUnreported(t *testing.T) {
 		})
 	}
 }
+
+func TestNoFalseAlarmInManyTrials(t *testing.T) { falseAlarms(t, 50) }
 
 // BenchmarkAdversary gives the figures of the README: 10,000 trials at the
 // fence, and 1,000 by pid beside each kind as a control.

@@ -1,3 +1,5 @@
+//go:build heavy
+
 package webhook_test
 
 import (
@@ -103,6 +105,8 @@ func TestKilledBetweenIntentAndOutcome(t *testing.T) {
 		t.Errorf("%d signals were left, and then %d were sent; outcomes %v", left, now-spent, after)
 	}
 }
+
+func TestBadRuleEndsFewOfManySessions(t *testing.T) { badRule(t, 500) }
 
 // answer is the result of one alert, which has a name of its own.
 type answer struct {

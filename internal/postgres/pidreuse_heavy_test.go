@@ -1,3 +1,5 @@
+//go:build heavy
+
 package postgres_test
 
 import (

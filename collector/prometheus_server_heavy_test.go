@@ -1,3 +1,5 @@
+//go:build heavy
+
 package collector_test
 
 import (
@@ -6,7 +8,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -18,6 +19,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/pgbailiff/pgbailiff/internal/pgtest"
 )
 
 // prometheusServer is a real one.
@@ -26,7 +29,7 @@ type prometheusServer struct {
 	client *http.Client
 }
 
-// startPrometheus starts one that scrapes the target every second.
+// startPrometheus starts one that scrapes the target twice a second.
 func startPrometheus(t *testing.T, target string) prometheusServer {
 	t.Helper()
 	binary, err := exec.LookPath("prometheus")
@@ -36,7 +39,7 @@ func startPrometheus(t *testing.T, target string) prometheusServer {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "prometheus.yml")
 	settings := fmt.Sprintf(`
-global: {scrape_interval: 1s, scrape_timeout: 1s}
+global: {scrape_interval: 500ms, scrape_timeout: 500ms}
 scrape_configs:
   - job_name: pgbailiff
     static_configs: [{targets: [%q]}]
@@ -44,7 +47,7 @@ scrape_configs:
 	if err := os.WriteFile(file, []byte(settings), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	address := freeAddress(t)
+	address := fmt.Sprintf("127.0.0.1:%d", pgtest.FreePort(t))
 	var said bytes.Buffer
 	cmd := exec.CommandContext(t.Context(), binary, "--config.file="+file,
 		"--storage.tsdb.path="+filepath.Join(dir, "data"), "--web.listen-address="+address)
@@ -62,8 +65,8 @@ scrape_configs:
 			t.Logf("Prometheus said:\n%s", &said)
 		}
 	})
-	p := prometheusServer{url: "http://" + address, client: &http.Client{Transport: transport, Timeout: 10 * time.Second}}
-	for ready := time.Now().Add(30 * time.Second); ; {
+	p := prometheusServer{url: "http://" + address, client: &http.Client{Transport: transport, Timeout: time.Minute}}
+	for ready := time.Now().Add(time.Minute); ; {
 		if _, err := p.get(t.Context(), "/-/ready"); err == nil {
 			return p
 		} else if time.Now().After(ready) {
@@ -71,16 +74,6 @@ scrape_configs:
 		}
 		<-time.After(50 * time.Millisecond)
 	}
-}
-
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 func (p prometheusServer) get(ctx context.Context, path string) ([]byte, error) {
@@ -100,20 +93,16 @@ func (p prometheusServer) get(ctx context.Context, path string) ([]byte, error) 
 	return body, err
 }
 
-// watch asks every half second how the target is, and counts what Prometheus
-// has to say against it.
-func (p prometheusServer) watch(t *testing.T, lasting time.Duration) map[string]int {
+// watch asks every half second how the target is, until each expression has
+// come to its least value, and counts what Prometheus has to say against the
+// target.
+func (p prometheusServer) watch(t *testing.T, least map[string]float64) map[string]int {
 	t.Helper()
 	problems := map[string]int{}
-	over := time.After(lasting)
+	tooLong := time.After(10 * time.Minute)
 	ticker := time.NewTicker(500 * time.Millisecond)
 	defer ticker.Stop()
 	for {
-		select {
-		case <-over:
-			return problems
-		case <-ticker.C:
-		}
 		var answer struct {
 			Data struct {
 				ActiveTargets []struct{ Health, LastError string }
@@ -124,6 +113,22 @@ func (p prometheusServer) watch(t *testing.T, lasting time.Duration) map[string]
 			if target.LastError != "" {
 				problems[target.LastError]++
 			}
+		}
+		missing := ""
+		for expr, want := range least {
+			if got := p.query(t, expr); got < want {
+				missing = fmt.Sprintf("%s is %g, want at least %g", expr, got, want)
+				break
+			}
+		}
+		if missing == "" {
+			return problems
+		}
+		select {
+		case <-ticker.C:
+		case <-tooLong:
+			t.Error(missing)
+			return problems
 		}
 	}
 }
