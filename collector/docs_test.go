@@ -97,10 +97,11 @@ func described(c prometheus.Collector) map[string][]string {
 	return metrics
 }
 
-// ofTheWebhook returns the labels of each of its metrics.
+// ofTheWebhook returns the labels of each of its metrics, and of its ledger's.
 func ofTheWebhook(t *testing.T) map[string][]string {
 	t.Helper()
-	l, err := ledger.Open(ledger.Config{}, log.NewNopLogger(), nil)
+	reg := registerer{}
+	l, err := ledger.Open(ledger.Config{}, log.NewNopLogger(), reg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,7 +110,6 @@ func ofTheWebhook(t *testing.T) map[string][]string {
 			t.Error(err)
 		}
 	})
-	reg := registerer{}
 	webhook.New(log.NewNopLogger(), reg, l)
 	return reg
 }

@@ -31,9 +31,6 @@ type appender struct {
 func (a *appender) append(lines []*request) (next []*request) {
 	all := slices.Concat(a.owed, lines)
 	var text []byte
-	if a.torn {
-		text = append(text, '\n')
-	}
 	for _, r := range all {
 		text = append(text, r.text...)
 	}
@@ -55,6 +52,9 @@ func (a *appender) write(text []byte) error {
 	before, err := a.file.Stat()
 	if err != nil {
 		return err
+	}
+	if a.torn {
+		text = append([]byte{'\n'}, text...)
 	}
 	_, err = a.file.Write(text)
 	if err == nil {

@@ -2,6 +2,7 @@ package ledger_test
 
 import (
 	"encoding/json"
+	"os"
 	"reflect"
 	"runtime"
 	"strings"
@@ -87,6 +88,20 @@ func TestATextThatFitsStaysAsItIs(t *testing.T) {
 	}
 	if got := l.Recent(1)[0]; got.Decision != e.Decision || got.Detail != e.Detail || got.Query != e.Query {
 		t.Errorf("the entry is %v", got)
+	}
+}
+
+// A version before this one had no bounds.
+func TestLongTextsAreCutWhenTheyAreReadBack(t *testing.T) {
+	file := newFile(t)
+	long := strings.Repeat("x", 1<<20)
+	line := `{"time":"2026-11-22T12:00:00Z","event":"outcome","server":"orders","pid":42,"alertname":"` + long + `","query":"` + long + `"}` + "\n"
+	if err := os.WriteFile(file, []byte(line), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	l, _ := open(t, file)
+	if got := l.Recent(1)[0]; len(got.Alertname) != 256 || len(got.Query) != 16<<10 {
+		t.Errorf("a name of %d bytes, a query of %d", len(got.Alertname), len(got.Query))
 	}
 }
 

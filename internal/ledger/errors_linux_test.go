@@ -53,6 +53,9 @@ func TestALedgerThatCannotBeWrittenIsNeverSilent(t *testing.T) {
 			t.Errorf("write %d: the log has %d errors: %s", i, got, out)
 		}
 	}
+	if err := l.Finish(t.Context(), outcome("orders", "under way", noon, true)); !errors.Is(err, ledger.ErrNoIntent) {
+		t.Errorf("a second outcome: %v", err)
+	}
 	restore()
 	got := l.Recent(10)
 	if len(got) != 3 || got[1].Decision != "refused" || got[0].ID != "under way" || got[0].Event != ledger.EventOutcome {

@@ -65,7 +65,9 @@ func TestEachSignalHasOneIntentAndOneOutcome(t *testing.T) {
 		t.Errorf("%d are spent", got)
 	}
 	// What a caller forgets or gets wrong.
-	begin(t, l, "plain", noon)
+	if got, err := l.Begin(t.Context(), ledger.Entry{Time: noon, Server: "orders", ID: "plain", Outcome: ledger.Gone}, plenty); got != ledger.Allowed || err != nil {
+		t.Error(got, err)
+	}
 	if err := l.Finish(t.Context(), ledger.Entry{Time: noon, Server: "orders", ID: "plain", Outcome: ledger.Ignored, Signalled: true}); err != nil {
 		t.Error(err)
 	}
@@ -122,6 +124,9 @@ func TestTheNextStartWritesDownWhatACrashCutOff(t *testing.T) {
 				if got := l.Spent("orders", time.Hour, noon.Add(time.Second)); got != spent {
 					t.Errorf("%d are spent, %d were", got, spent)
 				}
+				if last := l.Recent(1); last[0].ID != "cut off" || last[0].Outcome != ledger.Failed {
+					t.Errorf("the last line is %v", last)
+				}
 				if strings.Count(out.String(), "between a signal's intent and its outcome") != 1 {
 					t.Errorf("the log says %q", out)
 				}
@@ -153,7 +158,7 @@ func TestALedgerOfTheVersionBeforeIsReadBack(t *testing.T) {
 	line := func(event, id, more string) string {
 		return fmt.Sprintf(`{"time":"2026-11-22T12:00:00Z","event":%q,"id":%q,"server":"orders","pid":42%s}`+"\n", event, id, more)
 	}
-	text := `{"time":"2026-11-22T11:59:00Z","event":"checkpoint","server":"","pid":0}` + "\n" +
+	text := line("intent", "VOID", "") + // before that file was gone on with
 		`{"time":"2026-11-22T11:59:00Z","event":"checkpoint","server":"orders","pid":0,"spent":["2026-11-22T11:58:00Z","2026-11-22T11:59:00Z"],"spent_ids":["OLD","TAKEN"]}` + "\n" +
 		line("intent", "TAKEN", "") + // written right after the rotation
 		line("intent", "CANCEL", `,"action":"cancel"`) +

@@ -100,7 +100,7 @@ func (b *budget) checkpoint(server string, now time.Time) Entry {
 	})
 	for _, id := range ids {
 		s := b.signals[id]
-		if s.intent == nil && (!s.told || !s.spent) {
+		if s.intent == nil && !s.told {
 			continue
 		}
 		e.Spent, e.SpentIDs = append(e.Spent, s.at), append(e.SpentIDs, id)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -135,15 +136,20 @@ func TestANewFileGoesOnWithTheBudgets(t *testing.T) {
 	}
 }
 
-// A process that dies right after the rotation has the header already.
+// A process that dies right after the rotation has the header already. What is
+// under way is in it, and is no second intent.
 func TestANewFileBeginsWithItsHeader(t *testing.T) {
 	file := newFile(t)
 	l, _ := open(t, file)
-	spend(t, l, "a", noon)
+	begin(t, l, "a", noon)
 	rotate(t, l, file, file+".1")
 	all := lines(t, file)
 	if len(all) != 2 || all[0]["event"] != string(ledger.EventCheckpoint) || all[1]["event"] != string(ledger.EventCheckpoint) {
 		t.Errorf("the new file is %v", all)
+	}
+	text, err := os.ReadFile(file)
+	if err != nil || !strings.Contains(string(text), `"open":[{`) || strings.Contains(string(text), `"intent"`) {
+		t.Errorf("the new file is %s, %v", text, err)
 	}
 }
 
