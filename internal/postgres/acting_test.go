@@ -181,3 +181,20 @@ func TestABrokenConnectionIsReplaced(t *testing.T) {
 		t.Errorf("%+v, %v", got, err)
 	}
 }
+
+// A connection that answers late is used again, though another is being opened
+// in vain: here every statement is late, and nobody can connect.
+func TestALateAnswerCounts(t *testing.T) {
+	srv := pgtest.Start(t)
+	s := startWith(t, srv, time.Nanosecond)
+	c := srv.Run(t, "app", "select pg_sleep(60)")
+	before := ours(t, srv)
+	srv.Pause(t)
+	for range 20 {
+		find(t, s, c)
+	}
+	srv.Resume(t)
+	if after := ours(t, srv); after != before {
+		t.Errorf("the connection was opened anew: pid %d became %d", before, after)
+	}
+}

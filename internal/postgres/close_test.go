@@ -92,6 +92,7 @@ func TestAClosedServerSaysSoAtOnce(t *testing.T) {
 		t.Error("it was hit")
 	}
 	s.Close() // twice does no harm
+	srv.WaitFor(t, "select not exists (select from pg_stat_activity where application_name = 'pgbailiff')")
 }
 
 // While a server hangs, a watch ends with its context all the same.

@@ -87,3 +87,32 @@ func TestWhoLeavesBeforeTheConnectionIsOpenWasNotSent(t *testing.T) {
 		<-stopped
 	})
 }
+
+// A look at what was signalled goes before everybody who waits, and those who
+// wait to find share one statement.
+func TestTheOrderOfTheLine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		life, end := context.WithCancel(t.Context())
+		a := newActing(life, nil)
+		var all sync.WaitGroup
+		for range 20 {
+			all.Go(func() { a.normal <- &job{} })
+			all.Go(func() { a.questions <- &question{} })
+		}
+		synctest.Wait()
+		urgent := &job{}
+		all.Go(func() { a.urgent <- urgent })
+		synctest.Wait()
+		if a.next() != urgent {
+			t.Error("the look had to wait")
+		}
+		for range 21 { // twenty, and one for all questions
+			a.next()
+		}
+		all.Wait()
+		end()
+		if a.next() != nil {
+			t.Error("a job after the end")
+		}
+	})
+}

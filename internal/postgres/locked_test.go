@@ -2,6 +2,7 @@ package postgres_test
 
 import (
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/pgbailiff/pgbailiff/internal/pgtest"
@@ -41,10 +42,11 @@ func TestFindWhileACatalogueIsLocked(t *testing.T) {
 // who are asked for with it can.
 func TestFindWithoutNames(t *testing.T) {
 	srv := pgtest.Start(t)
-	c := srv.Run(t, "app", "select pg_sleep(60)")
 	s := start(t, srv, "monsig")
-	find(t, s, c)
+	ours(t, srv)
+	c := srv.Run(t, "app", "select pg_sleep(60)")
 	locker := srv.Open(t, "super1")
+	find(t, s, c) // which is how its names are known
 	var late *pgtest.Client
 	for asked := false; !asked; { // until nothing has read the names between the two statements
 		late = srv.Run(t, "app", "select pg_sleep(60)")
@@ -75,5 +77,16 @@ func TestFindReadsTheNamesAnew(t *testing.T) {
 	}
 	if seen := find(t, s, c); seen.SeenAt.Before(seen.QueryStart) || seen.SeenAt.After(pgtestNow(t, srv)) {
 		t.Errorf("seen at %s", seen.SeenAt)
+	}
+}
+
+// The size of the texts can be one that PostgreSQL cannot read itself.
+func TestFindWithAnOddSizeOfTexts(t *testing.T) {
+	srv := pgtest.Start(t, "track_activity_query_size=1500")
+	s := start(t, srv, "monsig")
+	short := srv.Run(t, "app", "select pg_sleep(60)")
+	long := srv.Run(t, "app", "select pg_sleep(60) -- "+strings.Repeat("x", 1500))
+	if find(t, s, short).QueryTruncated || !find(t, s, long).QueryTruncated {
+		t.Error("what is cut off is not told")
 	}
 }

@@ -87,3 +87,23 @@ func TestWithoutAConnectionNothingIsSent(t *testing.T) {
 		t.Errorf("with a context that has ended: %v", err)
 	}
 }
+
+// Who comes with a context that has ended has sent nothing, though the
+// connection is free.
+func TestASignalAfterItsTimeIsNotSent(t *testing.T) {
+	srv := pgtest.Start(t)
+	s := start(t, srv, "monsig")
+	c := srv.Run(t, "app", "select pg_sleep(60)")
+	f := fence(find(t, s, c))
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	for range 100 {
+		if _, err := s.Signal(ended, session.Cancel, f); !errors.Is(err, session.ErrNotSent) {
+			t.Fatalf("%v", err)
+		}
+	}
+	find(t, s, c) // whatever was handed over is done now
+	if !c.Running() {
+		t.Error("it was hit")
+	}
+}

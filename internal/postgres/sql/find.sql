@@ -23,8 +23,10 @@ SELECT s.pid,
        coalesce(s.wait_event, '')             AS wait_event,
        coalesce(s.query_id, 0)                AS query_id,
        CASE WHEN s.state = 'fastpath function call' THEN '' ELSE coalesce(s.query, '') END AS query,
-       coalesce(pg_catalog.octet_length(s.query) >=
-         pg_catalog.pg_size_bytes(pg_catalog.current_setting('track_activity_query_size')) - 4, false) AS query_truncated,
+       -- PostgreSQL 14 and 15 show a size that is no whole number of kB as "1500B"
+       -- and cannot read it.
+       coalesce(pg_catalog.octet_length(s.query) >= pg_catalog.pg_size_bytes(pg_catalog.regexp_replace(
+         pg_catalog.current_setting('track_activity_query_size'), '(?<=[0-9])B$', '')) - 4, false) AS query_truncated,
        pg_catalog.clock_timestamp()           AS seen_at
 FROM pg_catalog.unnest($1::int4[]) AS target(pid)
 CROSS JOIN LATERAL pg_catalog.pg_stat_get_activity(target.pid) AS s
