@@ -90,6 +90,7 @@ func TestOnlyThoseWhoMayGiveOrdersAreAuthorized(t *testing.T) {
 	}{
 		"the token":                         {withToken(t), "Bearer secret", nil, http.StatusTeapot},
 		"another token":                     {withToken(t), "Bearer public", nil, http.StatusUnauthorized},
+		"the token by another scheme":       {withToken(t), "Basic secret", nil, http.StatusUnauthorized},
 		"no token":                          {withToken(t), "", nil, http.StatusUnauthorized},
 		"a certificate instead of a token":  {withToken(t), "", verified(), http.StatusUnauthorized},
 		"a certificate":                     {withCertificates, "", verified(), http.StatusTeapot},

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -27,7 +28,7 @@ import (
 // terminated it is gone.
 type stubborn struct {
 	dies    time.Duration
-	hangs   bool // nobody answers
+	answers int // so many looks; then nobody answers
 	session session.Session
 
 	mu   sync.Mutex
@@ -36,7 +37,7 @@ type stubborn struct {
 
 func newStubborn(dies time.Duration) *stubborn {
 	begun := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-	return &stubborn{dies: dies, session: session.Session{
+	return &stubborn{dies: dies, answers: 1000, session: session.Session{
 		ID:          session.ID{Server: "orders", PID: 42, BackendStart: begun},
 		BackendType: session.BackendTypeClient, Usename: "app",
 		State: session.StateActive, QueryStart: begun, XactStart: begun, StateChange: begun, Query: "select 1",
@@ -50,14 +51,23 @@ func (s *stubborn) there() bool {
 }
 
 func (s *stubborn) Find(ctx context.Context, _ int32) (session.Session, bool, error) {
-	if s.hangs {
+	s.mu.Lock()
+	s.answers--
+	hangs := s.answers < 0
+	s.mu.Unlock()
+	if hangs {
 		<-ctx.Done()
+	}
+	if ctx.Err() != nil {
 		return session.Session{}, false, errors.Join(session.ErrUnreachable, context.Cause(ctx))
 	}
 	return s.session, s.there(), nil
 }
 
-func (s *stubborn) Signal(_ context.Context, verb session.Verb, _ session.Fence) (session.Signalled, error) {
+func (s *stubborn) Signal(ctx context.Context, verb session.Verb, _ session.Fence) (session.Signalled, error) {
+	if ctx.Err() != nil {
+		return session.Signalled{}, errors.Join(session.ErrUnreachable, session.ErrNotSent)
+	}
 	if !s.there() {
 		return session.Signalled{Verdict: session.VerdictGone}, nil
 	}
@@ -115,7 +125,7 @@ func onlyWaiting(t *testing.T, s *stubborn, out *strings.Builder) *bailiff {
 	b.settings = webhook.Settings{
 		Config: webhook.Config{CredentialsFile: writeFile(t, "secret\n")},
 		Remediation: webhook.RemediationConfig{
-			Mode: webhook.ModeEnforce, Grace: 5 * time.Second, VerifyTimeout: 5 * time.Second,
+			Mode: webhook.ModeEnforce, Grace: 6 * time.Second, VerifyTimeout: 4 * time.Second,
 			Limits: ledger.Limits{Actions: 10, Window: time.Minute, SuspendAfter: 100, SuspendWindow: time.Minute},
 		},
 		Policy: compile(t, policy.RuleConfig{
@@ -134,7 +144,7 @@ func onlyWaiting(t *testing.T, s *stubborn, out *strings.Builder) *bailiff {
 func TestARepeatWaitsForTheFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		out := &strings.Builder{}
-		b := onlyWaiting(t, newStubborn(4900*time.Millisecond), out)
+		b := onlyWaiting(t, newStubborn(3900*time.Millisecond), out)
 		got := repeats(t, b, 4)
 		if want := "[10s 200 terminated 10s 200 gone 10s 200 gone 10s 200 gone]"; fmt.Sprint(got) != want {
 			t.Errorf("answered %v, want %s", got, want)
@@ -168,11 +178,27 @@ func TestEachRepeatWaitsForThoseBeforeIt(t *testing.T) {
 func TestARepeatDoesNotWaitForAServerThatHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStubborn(0)
-		s.hangs = true
+		s.answers = 0
 		b := onlyWaiting(t, s, &strings.Builder{})
 		got := repeats(t, b, 3)
 		if want := fmt.Sprintf("[8s %[1]d failed 9s %[1]d failed 10s %[1]d failed]", http.StatusServiceUnavailable); fmt.Sprint(got) != want {
 			t.Errorf("answered %v, want %s", got, want)
 		}
+	})
+}
+
+// The server hangs in the grace: the cancel was sent, and what it did cannot be
+// seen.
+func TestAServerThatHangsInTheGrace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStubborn(0)
+		s.answers = 1
+		b := onlyWaiting(t, s, &strings.Builder{})
+		if got, want := fmt.Sprint(repeats(t, b, 1)), "[10s 503 failed]"; got != want {
+			t.Errorf("answered %s, want %s", got, want)
+		}
+		lines := b.ledger.Recent(10)
+		slices.Reverse(lines)
+		tells(t, lines, "intent cancel", "failed+")
 	})
 }
