@@ -96,12 +96,21 @@ func TestLongTextsAreCutWhenTheyAreReadBack(t *testing.T) {
 	file := newFile(t)
 	long := strings.Repeat("x", 1<<20)
 	line := `{"time":"2026-11-22T12:00:00Z","event":"outcome","server":"orders","pid":42,"alertname":"` + long + `","query":"` + long + `"}` + "\n"
-	if err := os.WriteFile(file, []byte(line), 0o600); err != nil {
+	cutOff := `{"time":"2026-11-22T12:00:00Z","event":"checkpoint","server":"orders","open":[` +
+		strings.Replace(line, `"event":"outcome"`, `"event":"","id":"A","decision":"A"`, 1) + "]}"
+	cutOff = strings.ReplaceAll(cutOff, "\n", "") + "\n"
+	if err := os.WriteFile(file, []byte(line+cutOff), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	l, _ := open(t, file)
-	if got := l.Recent(1)[0]; len(got.Alertname) != 256 || len(got.Query) != 16<<10 {
-		t.Errorf("a name of %d bytes, a query of %d", len(got.Alertname), len(got.Query))
+	got := l.Recent(10)
+	if len(got) != 2 || got[0].ID != "A" {
+		t.Fatalf("%d lines", len(got))
+	}
+	for _, e := range got {
+		if len(e.Alertname) != 256 || len(e.Query) != 16<<10 {
+			t.Errorf("a name of %d bytes, a query of %d", len(e.Alertname), len(e.Query))
+		}
 	}
 }
 
