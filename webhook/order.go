@@ -231,7 +231,7 @@ func (o *order) begin(ctx context.Context, t target) (id string, e ending) {
 		e.detail = "too many signals; POST /-/resume?server=" + o.name
 	default:
 		e.outcome, e.reason = ledger.Refused, policy.ReasonOverBudget
-		e.detail = "remediation.limits.actions were spent within remediation.limits.window"
+		e.detail = "remediation.limits.actions were spent within remediation.limits.window, or as many signals as limits.suspend_after allows are under way"
 	}
 	return intent.ID, e
 }
