@@ -57,6 +57,26 @@ func TestAPatternThatNamesLifts(t *testing.T) {
 	}
 }
 
+// However long a name is, and whatever it is made of.
+func TestAPatternForUnusualNamesLiftsNothing(t *testing.T) {
+	for name, pattern := range map[string]string{
+		strings.Repeat("long_name_", 6) + "xyz": `.{63}`,
+		strings.Repeat("long_name_", 4):         `[a-z_]{40}`,
+		"4711":                                  `\d+`,
+		"47":                                    `[0-9]{2}`,
+		"dba_1":                                 `[a-z]+_[a-z0-9]+`,
+		"Dba":                                   `[A-Z][a-z]+`,
+		"dba-x":                                 `[a-z]+-[a-z]+`,
+		"żółw":                                  `[^ -~].*`,
+	} {
+		s := client(superuser, func(s *session.Session) { s.Usename = name })
+		got := compile(t, rule(policy.Terminate, "usename=~"+strconv.Quote(pattern))).Decide(nil, s)
+		if !got.Refused() || got.Rule == "" {
+			t.Errorf("usename=~%q for %q: %+v", pattern, name, got)
+		}
+	}
+}
+
 // A value that is written out names, even one that looks made up.
 func TestAnEqualNamesWhateverItIs(t *testing.T) {
 	for _, name := range []string{"q", "aho", "qx", "7319", "_", " "} {
