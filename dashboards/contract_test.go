@@ -51,6 +51,7 @@ func contract() map[string][]string {
 		"pgbailiff_verify_duration_seconds":                      {},
 		"pgbailiff_remediation_mode":                             {"mode"},
 		"pgbailiff_remediation_suspended":                        server,
+		"pgbailiff_ledger_write_errors_total":                    {},
 		"pgbailiff_can_signal":                                   server,
 		"pgbailiff_can_see":                                      server,
 		"pgbailiff_config_last_reload_successful":                {},

@@ -13,7 +13,8 @@ import (
 )
 
 // The server hangs between ten looks and ten signals: one was on its way, nine
-// never left. When it goes on, the repeat has the budget of the nine.
+// never left. When it goes on, the repeat has the budget of the nine, and one
+// more for the session whose signal is still on its way then.
 func TestAServerThatHangsBetweenLookAndSignal(t *testing.T) {
 	const n = 10
 	srv := pgtest.Start(t)
@@ -26,7 +27,7 @@ func TestAServerThatHangsBetweenLookAndSignal(t *testing.T) {
 			}
 			return nil
 		},
-	}), func(s *webhook.Settings) { s.Remediation.Limits.Actions = n })
+	}), func(s *webhook.Settings) { s.Remediation.Limits.Actions = n + 1 })
 	hang, resume = hanging(t, srv)
 	clients := crowd(t, srv, n)
 	alerts := crowdAlerts(t, srv, "warning")
