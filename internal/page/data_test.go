@@ -127,11 +127,11 @@ func rich(t *testing.T) page.Data {
 		Decisions: []ledger.Entry{
 			entry(21*time.Second, ledger.EventIntent, "", "orders", 23117, "cancel", "severity", "PgbailiffLongQuery"),
 			{Time: now.Add(-40 * time.Second), Event: ledger.EventSuspended, Server: "billing"},
-			entry(41*time.Second, ledger.EventOutcome, ledger.Terminated, "billing", 840, "terminate", "severity", "PgbailiffLongQuery"),
-			entry(41*time.Second, ledger.EventIntent, "", "billing", 840, "terminate", "severity", "PgbailiffLongQuery"),
+			entry(41*time.Second, ledger.EventOutcome, ledger.Terminated, "billing", 840, "terminate", "severity", "PgbailiffLongQueryCritical"),
+			entry(41*time.Second, ledger.EventIntent, "", "billing", 840, "terminate", "severity", "PgbailiffLongQueryCritical"),
 			func() ledger.Entry {
-				e := entry(95*time.Second, ledger.EventOutcome, ledger.Cancelled, "orders", 19012, "cancel-then-terminate", "rule", "PgbailiffLongQuery")
-				e.Rule, e.Usename, e.Datname, e.Severity = "dashboards may be dropped", "metabase", "shop", "critical"
+				e := entry(95*time.Second, ledger.EventOutcome, ledger.Cancelled, "orders", 19012, "cancel-then-terminate", "rule", "PgbailiffLongQueryCritical")
+				e.Rule, e.Usename, e.Datname = "dashboards may be dropped", "metabase", "shop"
 				return e
 			}(),
 			detailed(entry(4*time.Minute, ledger.EventOutcome, ledger.Ignored, "orders", 17455, "cancel", "severity", "PgbailiffLongQuery"),
@@ -155,9 +155,13 @@ func rich(t *testing.T) page.Data {
 }
 
 func entry(before time.Duration, event ledger.Event, outcome ledger.Outcome, server string, pid int32, action policy.Action, reason policy.Reason, alert string) ledger.Entry {
+	severity := "warning"
+	if strings.HasSuffix(alert, "Critical") {
+		severity = "critical"
+	}
 	return ledger.Entry{
 		Time: now.Add(-before), Event: event, Outcome: outcome, Server: server, PID: pid, Action: action, Reason: reason,
-		BackendStart: ledger.Time{Time: now.Add(-3 * time.Hour)}, Alertname: alert, Severity: "warning", Usename: "shop", Datname: "shop",
+		BackendStart: ledger.Time{Time: now.Add(-3 * time.Hour)}, Alertname: alert, Severity: severity, Usename: "shop", Datname: "shop",
 	}
 }
 
