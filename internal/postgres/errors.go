@@ -16,6 +16,7 @@ import (
 const (
 	insufficientPrivilege = "42501"
 	lockNotAvailable      = "55P03"
+	protocolViolation     = "08P01"
 )
 
 // classify says what an error of a statement means for the one who asked. An
