@@ -262,8 +262,7 @@ const (
 // reload does not do is waited for.
 func (a *app) stop() {
 	a.generations.stop()
-	r := a.generations.current.Load().cfg.Remediation
-	ctx, cancel := context.WithTimeout(context.Background(), r.Grace+r.VerifyTimeout+orderPatience)
+	ctx, cancel := context.WithTimeout(context.Background(), a.generations.current.Load().patience())
 	defer cancel()
 	answered := a.web.stopListening(ctx)
 	if err := errors.Join(a.generations.drain(ctx), a.web.close(answered)); err != nil {

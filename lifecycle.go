@@ -28,6 +28,19 @@ type generation struct {
 
 	messages users           // messages that are being dealt with, which may use the servers
 	earlier  <-chan struct{} // closed when those of all generations before have ended
+	before   time.Duration   // how long those may take that had not ended at the swap
+}
+
+// patience is how long the orders may take that are under way: one of an earlier
+// generation keeps to the times that it began with.
+func (g *generation) patience() time.Duration {
+	own := g.cfg.Remediation.Grace + g.cfg.Remediation.VerifyTimeout + orderPatience
+	select {
+	case <-g.earlier:
+		return own
+	default:
+		return max(own, g.before)
+	}
 }
 
 // server returns the server of this name, or nil.
@@ -110,7 +123,7 @@ func (gs *generations) swap(next *generation, begin func()) error {
 		return nil
 	}
 	drained := make(chan struct{})
-	next.earlier = drained
+	next.earlier, next.before = drained, before.patience()
 	gs.current.Store(next)
 	before.messages.leave()
 	gs.retiring.Go(func() {

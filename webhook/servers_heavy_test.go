@@ -18,7 +18,7 @@ import (
 func TestAServerThatHangsBetweenLookAndSignal(t *testing.T) {
 	const n = 10
 	srv := pgtest.Start(t)
-	hang, resume := func() {}, func() {}
+	var hang, resume func()
 	all := together(n, func() { hang() })
 	b := newBailiff(t, srv, "monsig", stage(&staged{
 		ordered: func(call int, _ session.Verb) error {

@@ -132,22 +132,36 @@ func (c Config) open(ctx context.Context, wanted string) (*pgx.Conn, error) {
 
 // introduce asks who we are on a new connection and makes our settings, in
 // this order: a pooler may give a connection with our settings to somebody
-// else.
+// else. Until they are made, those of the role and the database hold. A standby
+// refuses every transaction that is serializable, so the first one says that it
+// is not.
 func introduce(ctx context.Context, conn *pgx.Conn, u use) (self, error) {
 	ctx, cancel := context.WithTimeout(ctx, statementTimeout)
 	defer cancel()
 	who := self{address: wireOf(conn).address}
+	tx, err := conn.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.ReadCommitted})
+	if pg, ok := errors.AsType[*pgconn.PgError](err); ok && pg.Code == protocolViolation {
+		return self{}, fmt.Errorf("%w (%w)", errPooler, err) // one that pools statements
+	}
+	if err != nil {
+		return self{}, fmt.Errorf("begin: %w", err)
+	}
 	var pid uint32
+	var started int64
 	var mayIdentify bool
-	err := conn.QueryRow(ctx, helloSQL, pgx.QueryExecModeExec).Scan(&who.role, &pid, &who.started, &mayIdentify)
+	err = conn.QueryRow(ctx, helloSQL, pgx.QueryExecModeExec).Scan(&who.role, &pid, &started, &mayIdentify)
 	if err != nil {
 		return self{}, fmt.Errorf("ask for our own role: %w", err)
 	}
+	who.started = time.UnixMicro(started).UTC()
 	if pid != conn.PgConn().PID() {
 		return self{}, errPooler
 	}
 	names, values := settings(u)
 	if _, err := conn.Exec(ctx, settingsSQL, pgx.QueryExecModeExec, names, values); err != nil {
+		return self{}, fmt.Errorf("make our settings: %w", err)
+	}
+	if err := tx.Commit(ctx); err != nil {
 		return self{}, fmt.Errorf("make our settings: %w", err)
 	}
 	if mayIdentify {

@@ -16,6 +16,8 @@ import (
 const (
 	insufficientPrivilege = "42501"
 	lockNotAvailable      = "55P03"
+	protocolViolation     = "08P01"
+	undefinedObject       = "42704"
 )
 
 // classify says what an error of a statement means for the one who asked. An

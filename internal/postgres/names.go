@@ -107,7 +107,12 @@ func (n names) into(s *session.Session, datid, usesysid uint32, encoding string)
 	return nil
 }
 
-// refresh reads the names of all sessions, unless the catalogues are locked.
+// errNoRole: PostgreSQL lets a session go on whose role was dropped, but such a
+// session may do nothing. There may be another role of this name.
+var errNoRole = fmt.Errorf("%w: our role was dropped", session.ErrUnreachable)
+
+// refresh reads the names of all sessions, unless the catalogues are locked. Our
+// own is among them: a connection whose role was dropped is given up.
 func (l *link) refresh(ctx context.Context) error {
 	rows, err := l.conn.Query(ctx, namesSQL, nil)
 	if err != nil {
@@ -117,10 +122,14 @@ func (l *link) refresh(ctx context.Context) error {
 	switch {
 	case locked(err):
 		return nil
-	case err == nil:
-		l.names = read
+	case err != nil:
+		return err
 	}
-	return err
+	l.names = read
+	if ours, known := read.roles[l.self.role]; known && ours.name == "" {
+		return errors.Join(errNoRole, closeConn(l.conn))
+	}
+	return nil
 }
 
 // locked reports whether a statement waited for a lock in vain.

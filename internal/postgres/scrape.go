@@ -2,11 +2,13 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
@@ -121,6 +123,9 @@ func (r *scraper) readActivity(ctx context.Context, opts session.SnapshotOptions
 	}
 	snapshot := session.Snapshot{Server: r.cfg.Name}
 	now, err := r.readFacts(ctx, &snapshot)
+	if pg, ok := errors.AsType[*pgconn.PgError](err); ok && pg.Code == undefinedObject {
+		_ = closeConn(r.conn) // our role was dropped; there may be another of its name
+	}
 	if err != nil {
 		return session.Snapshot{}, classify(err)
 	}

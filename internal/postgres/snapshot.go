@@ -59,13 +59,14 @@ type snapshotRow struct {
 	sessions int64
 	at       stamps
 	now      *time.Time
+	hidden   bool // our role may not see what it does
 	waits    bool // somebody waits for a lock, a session or not
 }
 
 func (r *snapshotRow) targets() []any {
 	return []any{
 		&r.s.PID, &r.sessions, &r.at.backendStart, &r.s.Datname, &r.s.Usename, &r.s.Superuser,
-		&r.s.ApplicationName, &r.s.ClientAddr, &r.s.BackendType, &r.s.Own,
+		&r.s.ApplicationName, &r.s.ClientAddr, &r.s.BackendType, &r.s.Own, &r.hidden,
 		&r.s.State, &r.at.queryStart, &r.at.xactStart, &r.at.stateChange,
 		&r.s.WaitEventType, &r.s.WaitEvent, &r.s.QueryID, &r.s.Query, &r.encoding, &r.now,
 	}
@@ -79,7 +80,7 @@ func (r *snapshotRow) count() {
 		s := r.s
 		validTexts(&s, r.names, r.encoding)
 		r.idle(s, r.sessions)
-	case r.s.BackendType == "" && r.s.Usename != "":
+	case r.hidden:
 		r.to.Connections++
 		r.to.Hidden++
 	case r.s.BackendType == session.BackendTypeClient && r.s.Own:

@@ -57,6 +57,7 @@ SELECT a.pid, 1::int8 AS sessions, a.backend_start,
        coalesce(a.application_name, '') AS application_name,
        coalesce(pg_catalog.host(a.client_addr), '') AS client_addr,
        coalesce(a.backend_type, '') AS backend_type, a.own,
+       a.backend_type IS NULL AND a.usesysid IS NOT NULL AS hidden, -- its role may have been dropped
        coalesce(a.state, '') AS state, a.query_start, a.xact_start, a.state_change,
        coalesce(a.wait_event_type, '') AS wait_event_type, coalesce(a.wait_event, '') AS wait_event,
        coalesce(a.query_id, 0) AS query_id,
@@ -67,7 +68,7 @@ LEFT JOIN pg_catalog.pg_database AS d ON d.oid = a.datid
 LEFT JOIN pg_catalog.pg_roles    AS r ON r.oid = a.usesysid
 WHERE a.own OR NOT a.client OR a.state IS DISTINCT FROM 'idle'
 UNION ALL
-SELECT 0, pg_catalog.sum(idle.sessions)::int8, NULL, d.datname::text, '', false, '', '', '', false,
+SELECT 0, pg_catalog.sum(idle.sessions)::int8, NULL, d.datname::text, '', false, '', '', '', false, false,
        'idle', NULL, NULL, NULL, idle.wait_event_type, '', 0, '', '', NULL
 FROM (
   SELECT act.datid, coalesce(act.wait_event_type, '') AS wait_event_type, pg_catalog.count(*) AS sessions
