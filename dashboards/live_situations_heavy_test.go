@@ -150,6 +150,7 @@ func (s *stack) orderByHand(t *testing.T) {
 	post(http.StatusServiceUnavailable, s.bailiffURL, token, 0, order("down"))
 	post(http.StatusUnauthorized, s.bailiffURL, "wrong", 0, order("orders"))
 	post(http.StatusOK, s.dryRunURL, token, 0, order("orders"))
+	post(http.StatusServiceUnavailable, s.fullDiskURL, token, 0, order("orders"))
 }
 
 // checkContract holds the table in contract_test.go to what is exposed.

@@ -24,8 +24,8 @@ import (
 
 const token = "token-of-the-live-stack"
 
-// stack is the whole loop: two PostgreSQL servers, a pgbailiff that enforces
-// and one in dry run, Alertmanager and Prometheus, with the configurations that
+// stack is the whole loop: two PostgreSQL servers, a pgbailiff that enforces,
+// one in dry run and one without room for its ledger, Alertmanager and Prometheus, with the configurations that
 // we ship and more haste.
 type stack struct {
 	dir             string
@@ -34,6 +34,7 @@ type stack struct {
 	orders, billing *pgtest.Server
 	bailiffURL      string
 	dryRunURL       string
+	fullDiskURL     string
 	alertmanager    string // host:port
 	prometheus      *child
 	prometheusURL   string
@@ -61,6 +62,7 @@ func startStack(t *testing.T) *stack {
 	s.bailiffURL = s.serve(t, bailiff, "enforce",
 		fmt.Sprintf(enforcing, s.orders.DSN("monsig"), s.billing.DSN("monsig"), s.orders.DSN("nopriv")))
 	s.dryRunURL = s.serve(t, bailiff, "dry-run", fmt.Sprintf(dryRun, s.orders.DSN("monsig")))
+	s.fullDiskURL = s.serve(t, bailiff, "full-disk", fullDisk)
 	s.startAlertmanager(t, alertmanager)
 
 	// Nobody can wait for 5 minutes here, let alone for a week of dry run: `for`
@@ -78,8 +80,9 @@ func startStack(t *testing.T) *stack {
 		t.Fatalf("the thresholds have no %q:\n%s", late, thresholds)
 	}
 	s.thresholds = strings.Replace(thresholds, late, strings.Replace(late, "/ 200", "/ 20", 1), 1)
-	s.targets = fmt.Sprintf("[%q, %q, %q]", // and one that is down
-		strings.TrimPrefix(s.bailiffURL, "http://"), strings.TrimPrefix(s.dryRunURL, "http://"), "127.0.0.1:1")
+	s.targets = fmt.Sprintf("[%q, %q, %q, %q]", // and one that is down
+		strings.TrimPrefix(s.bailiffURL, "http://"), strings.TrimPrefix(s.dryRunURL, "http://"),
+		strings.TrimPrefix(s.fullDiskURL, "http://"), "127.0.0.1:1")
 	s.configurePrometheus(t, "[]", "groups: []")
 	s.prometheus = start(t, s.dir, "prometheus", prometheus, "--config.file=prometheus.yml",
 		"--storage.tsdb.path=prometheus.data", "--web.listen-address=127.0.0.1:0")
@@ -114,6 +117,14 @@ servers:
 collector: {min_duration: 200ms, max_sessions: 1}
 webhook: {credentials_file: token}
 remediation: {mode: dry-run}
+`
+
+// fullDisk cannot write its ledger.
+const fullDisk = `
+servers:
+  - {name: nowhere, dsn: "postgresql://nobody@127.0.0.1:1/postgres?sslmode=disable"}
+webhook: {credentials_file: token}
+remediation: {mode: dry-run, ledger: {file: /dev/full}}
 `
 
 func (s *stack) serve(t *testing.T, path, name, config string) (url string) {
