@@ -203,6 +203,9 @@ func (o *order) act(ctx context.Context, t target) (target, ending) {
 			id, e = o.begin(ctx, t)
 		}
 	}
+	if e.outcome != "" {
+		return t, e
+	}
 	e = t.ending()
 	e.id, e.outcome = id, ledger.Failed
 	e.detail = "the transaction goes from statement to statement too fast to judge the one that would be hit"
