@@ -4,6 +4,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/pgbailiff/pgbailiff/internal/ledger"
 	"github.com/pgbailiff/pgbailiff/internal/policy"
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
@@ -45,6 +46,18 @@ func (o *order) mode() Mode {
 		return o.set.Remediation.Mode
 	}
 	return o.handler.settings.Load().Remediation.Mode
+}
+
+// permitted ends what the mode does not let be signalled now.
+func (o *order) permitted(e ending) ending {
+	switch o.mode() {
+	case ModeEnforce:
+	case ModeDryRun:
+		e.outcome = ledger.DryRun
+	default:
+		e.outcome, e.reason, e.detail = ledger.Refused, policy.ReasonModeOff, "remediation.mode is off"
+	}
+	return e
 }
 
 // named is what the alert names, of this very session. Where it is fenced by

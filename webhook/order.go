@@ -163,17 +163,14 @@ func (o *order) look(ctx context.Context) (target, ending) {
 		t.verb = t.decision.Then
 	}
 	e := t.ending()
-	mode := o.mode()
 	switch {
 	case t.decision.Refused():
 		e.outcome, e.detail = ledger.Refused, t.decision.Detail
 	case o.outlived && t.verb == session.Cancel:
 		e.outcome, e.reason = ledger.Refused, policy.ReasonCannotCancel
 		e.detail = "what the transaction does now may only be cancelled, and it has outlived a cancel"
-	case mode == ModeDryRun:
-		e.outcome = ledger.DryRun
-	case mode != ModeEnforce:
-		e.outcome, e.reason, e.detail = ledger.Refused, policy.ReasonModeOff, "remediation.mode is off"
+	default:
+		e = o.permitted(e)
 	}
 	return t, e
 }
@@ -205,6 +202,9 @@ func (o *order) act(ctx context.Context, t target) (target, ending) {
 			o.write(ctx, e)
 			id, e = o.begin(ctx, t)
 		}
+	}
+	if e.outcome != "" {
+		return t, e
 	}
 	e = t.ending()
 	e.id, e.outcome = id, ledger.Failed
@@ -241,7 +241,10 @@ func (o *order) begin(ctx context.Context, t target) (id string, e ending) {
 func (o *order) signal(ctx context.Context, t target) (session.Signalled, ending) {
 	ctx, cancel := o.bounded(ctx)
 	defer cancel()
-	e := t.ending()
+	e := o.permitted(t.ending()) // the intent may have taken long
+	if e.outcome != "" {
+		return session.Signalled{}, e
+	}
 	answer, err := o.server.Signal(ctx, t.verb, o.pin(t))
 	switch {
 	case errors.Is(err, session.ErrNotSent):

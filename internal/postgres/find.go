@@ -107,18 +107,28 @@ func (l *link) find(ctx context.Context, pids []int32) (map[int32]answer, error)
 	if err != nil && !locked(err) {
 		return nil, err
 	}
-	if err == nil {
+	blocked := err
+	var roles map[uint32]role
+	if blocked == nil {
 		l.names.add(read)
+	} else {
+		_ = results.Close()
+		if roles, err = l.readRoles(ctx, seen); err != nil && !locked(err) {
+			return nil, err
+		}
 	}
 	found := make(map[int32]answer, len(seen))
 	for _, row := range seen {
 		have := read
-		if err != nil {
+		if blocked != nil {
 			have = l.names.trusted(row.Session, row.datid, row.usesysid)
+			if roles != nil {
+				have.roles = roles
+			}
 		}
 		a := answer{session: row.Session, ok: true}
 		if a.err = have.into(&a.session, row.datid, row.usesysid, encodingOf(l.conn)); a.err != nil {
-			a = answer{err: fmt.Errorf("%w: %w", a.err, err)}
+			a = answer{err: fmt.Errorf("%w: %w", a.err, blocked)}
 		}
 		found[row.PID] = a
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -14,8 +15,12 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
 
-//go:embed sql/names.sql
-var namesSQL string
+var (
+	//go:embed sql/names.sql
+	namesSQL string
+	//go:embed sql/roles.sql
+	rolesSQL string
+)
 
 // names are what pg_database and pg_roles say about the sessions of a server, by
 // the oids that stand in the activity. Each Find reads those that it needs, in
@@ -24,8 +29,9 @@ var namesSQL string
 //
 //   - A database that was read after the session had begun: PostgreSQL renames
 //     and drops no database that somebody is connected to.
-//   - A role that was read no longer than roleLasts ago: it can be renamed and
-//     become a superuser at any time, but not while its catalogue is locked.
+//   - A role that was read no longer than roleLasts ago, while pg_authid is
+//     locked: it can be renamed and become a superuser at any time, but not then.
+//     While only pg_database is locked roles are read as ever.
 //
 // Any other session cannot be found then. To find it without its names would be
 // to let them permit something.
@@ -74,6 +80,32 @@ func (n *names) add(read names) {
 	}
 	maps.Copy(n.databases, read.databases)
 	maps.Copy(n.roles, read.roles)
+}
+
+// readRoles reads the roles of sessions whose databases cannot be read now.
+func (l *link) readRoles(ctx context.Context, of []sessionRow) (map[uint32]role, error) {
+	oids := make([]uint32, 0, len(of))
+	for _, row := range of {
+		oids = append(oids, row.usesysid)
+	}
+	slices.Sort(oids)
+	rows, err := l.conn.Query(ctx, rolesSQL, slices.Compact(oids))
+	if err != nil {
+		return nil, err
+	}
+	read, encoding := map[uint32]role{}, encodingOf(l.conn)
+	var oid uint32
+	var r role
+	if _, err = pgx.ForEachRow(rows, []any{&oid, &r.name, &r.superuser, &r.at}, func() error {
+		read[oid] = role{name: validText(encoding, r.name), superuser: r.superuser, at: r.at}
+		return nil
+	}); err != nil {
+		return nil, err
+	}
+	if l.names.roles != nil {
+		maps.Copy(l.names.roles, read)
+	}
+	return read, nil
 }
 
 // trusted are those of the names that cannot be wrong for the session.

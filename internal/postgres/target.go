@@ -41,6 +41,9 @@ func (s *Server) Signal(ctx context.Context, verb session.Verb, f session.Fence)
 		after.Server, after.PID = s.name, f.PID
 		out.After.Present = at.backendStart != nil
 		out.Before, out.At = out.Before.UTC(), out.At.UTC()
+		if locked(err) { // PostgreSQL waits for pg_authid before it signals, and for nothing after that
+			err = unsent{err}
+		}
 		return err
 	}})
 	if err != nil {

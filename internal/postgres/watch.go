@@ -154,13 +154,14 @@ func (w *watcher) runOnce(ctx context.Context, pending []*watch) []*watch {
 	kept := pending[:0]
 	for _, p := range pending {
 		now := seen[p.id.PID]
+		hidden := now.Present && now.Session.BackendStart.IsZero() // our role may not see it, so it may still be there
 		if !now.Session.BackendStart.Equal(p.id.BackendStart) {
 			now = session.Sighting{}
 		}
 		switch {
-		case err == nil && p.judge(now):
+		case err == nil && !hidden && p.judge(now):
 			p.result <- now
-		case p.ctx.Err() != nil && err != nil:
+		case p.ctx.Err() != nil && (err != nil || hidden):
 			close(p.result)
 		case p.ctx.Err() != nil:
 			p.result <- now

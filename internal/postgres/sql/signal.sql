@@ -9,8 +9,10 @@
 --
 -- It reads pg_stat_get_activity(pid), never the view: the view builds a row for
 -- every backend between the read and the signal. Nothing that reads a catalogue
--- may stand in "hit". Run it outside a transaction block: inside one the
--- activity is frozen at the first read.
+-- may stand in "hit". PostgreSQL itself looks up roles before it signals, and
+-- waits where pg_authid is locked: "roles" looks them up before the read. Run it
+-- outside a transaction block: inside one the activity is frozen at the first
+-- read.
 --
 -- A signal without a pinned statement ($4 and $6 NULL) is for a transaction,
 -- whatever it does now. The statement that was judged may have been followed by
@@ -27,7 +29,11 @@
 -- client: if it has begun nothing since that wait, it has let go of the signal.
 -- The snapshot must be cleared before each look, for the server keeps it for the
 -- whole statement.
-WITH hit AS MATERIALIZED (
+WITH roles AS MATERIALIZED (
+  SELECT pg_catalog.count(pg_catalog.pg_get_userbyid(s.usesysid))
+         + pg_catalog.count(pg_catalog.pg_has_role(s.usesysid, 'USAGE')) AS known
+  FROM pg_catalog.pg_stat_get_activity($2::int4) AS s
+), hit AS MATERIALIZED (
   SELECT pg_catalog.clock_timestamp() AS before,
          CASE
            WHEN s.pid IS NULL                                        THEN 'gone'
@@ -63,8 +69,10 @@ WITH hit AS MATERIALIZED (
          END AS verdict,
          pg_catalog.clock_timestamp() AS at,
          s.query_start
-  FROM (SELECT 1) AS one
-  LEFT JOIN pg_catalog.pg_stat_get_activity($2::int4) AS s ON s.pid = $2::int4
+  FROM roles
+  LEFT JOIN LATERAL pg_catalog.pg_stat_get_activity(
+    CASE WHEN roles.known IS NOT NULL AND pg_catalog.pg_stat_clear_snapshot()::text IS NOT NULL
+         THEN $2::int4 ELSE 0 END) AS s ON s.pid = $2::int4
 )
 SELECT coalesce(hit.verdict, '')     AS verdict,
        hit.before,
