@@ -46,11 +46,11 @@ func TestACallersContextBoundsOnlyItsWaiting(t *testing.T) {
 	find(t, s, c)
 	before := ours(t, srv)
 	thaw := freeze(t, srv)
-	var others sync.WaitGroup
+	var inHaste, others sync.WaitGroup
 	hasty, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
 	for range 5 {
-		others.Go(func() {
+		inHaste.Go(func() {
 			if _, _, err := s.Find(hasty, int32(c.PID())); !errors.Is(err, session.ErrUnreachable) || !errors.Is(err, context.DeadlineExceeded) {
 				t.Errorf("who has none: %v", err)
 			}
@@ -64,7 +64,7 @@ func TestACallersContextBoundsOnlyItsWaiting(t *testing.T) {
 			}
 		})
 	}
-	<-hasty.Done()
+	inHaste.Wait()
 	thaw()
 	others.Wait()
 	if after := ours(t, srv); after != before {
@@ -91,7 +91,7 @@ func fillUp(t *testing.T, srv *pgtest.Server) {
 // is as good as before when it answers again.
 func TestASilentConnectionIsKeptWhileThereIsNoOther(t *testing.T) {
 	srv := pgtest.Start(t, "max_connections=12")
-	s := startWith(t, srv, 50*time.Millisecond)
+	s := startWith(t, srv, 500*time.Millisecond)
 	c := srv.Run(t, "app", "select pg_sleep(60)")
 	f := fence(find(t, s, c))
 	before := ours(t, srv)
@@ -128,7 +128,7 @@ func TestASilentConnectionIsKeptWhileThereIsNoOther(t *testing.T) {
 // Where another connection can be had, the job goes on there.
 func TestASilentConnectionIsReplaced(t *testing.T) {
 	srv := pgtest.Start(t)
-	s := startWith(t, srv, 50*time.Millisecond)
+	s := startWith(t, srv, 500*time.Millisecond)
 	c := srv.Run(t, "app", "select pg_sleep(60)")
 	f := fence(find(t, s, c))
 	before := ours(t, srv)
@@ -149,7 +149,7 @@ func TestASilentConnectionIsReplaced(t *testing.T) {
 // repeated on another connection.
 func TestASignalThatIsNotAnsweredMayHaveBeenSent(t *testing.T) {
 	srv := pgtest.Start(t)
-	s := startWith(t, srv, 50*time.Millisecond)
+	s := startWith(t, srv, 500*time.Millisecond)
 	c := srv.Run(t, "app", "select pg_sleep(60)")
 	f := fence(find(t, s, c))
 	thaw := freeze(t, srv)
@@ -188,6 +188,7 @@ func TestALateAnswerCounts(t *testing.T) {
 	srv := pgtest.Start(t)
 	s := startWith(t, srv, time.Nanosecond)
 	c := srv.Run(t, "app", "select pg_sleep(60)")
+	find(t, s, c) // the first ping has ended, and so has its race for a connection
 	before := ours(t, srv)
 	srv.Pause(t)
 	for range 20 {
@@ -196,5 +197,49 @@ func TestALateAnswerCounts(t *testing.T) {
 	srv.Resume(t)
 	if after := ours(t, srv); after != before {
 		t.Errorf("the connection was opened anew: pid %d became %d", before, after)
+	}
+}
+
+// A signal whose connection breaks may have been sent, and is not sent again on
+// another one.
+func TestASignalIsSentOnce(t *testing.T) {
+	srv := pgtest.Start(t)
+	s := start(t, srv, "monsig")
+	c := srv.Run(t, "app", "select pg_sleep(60)")
+	f := fence(find(t, s, c))
+	before := ours(t, srv)
+	thaw := freeze(t, srv)
+	sent := make(chan error, 1)
+	go func() {
+		_, err := s.Signal(context.Background(), session.Cancel, f)
+		sent <- err
+	}()
+	srv.Exec(t, "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'pgbailiff'")
+	thaw()
+	switch err := <-sent; {
+	case err == nil && ours(t, srv) != before:
+		t.Error("it was sent again")
+	case err != nil && (!errors.Is(err, session.ErrUnreachable) || !c.Running()):
+		t.Errorf("running: %t, %v", c.Running(), err)
+	}
+}
+
+// Who is no client, or is ours, is not signalled, whatever the fence says.
+func TestSignalRefusesWhatIsProtected(t *testing.T) {
+	srv := pgtest.Start(t)
+	s, other := start(t, srv, "monsig"), start(t, srv, "monsig")
+	walsender := srv.WalSender(t)
+	find(t, s, walsender)
+	find(t, other, walsender)
+	for _, pid := range append(pgtest.Value[[]int32](t, srv, ourBackends), int32(walsender.PID())) {
+		seen, ok, err := s.Find(deadline(t), pid)
+		if err != nil || !ok {
+			t.Fatalf("find %d: %t, %v", pid, ok, err)
+		}
+		f := session.Fence{PID: pid, BackendStart: seen.BackendStart, StateChange: seen.StateChange, QueryStart: seen.QueryStart}
+		got, err := s.Signal(deadline(t), session.Terminate, f)
+		if err != nil || got.Verdict != session.VerdictProtected {
+			t.Errorf("pid %d (%s): %+v, %v", pid, seen.BackendType, got, err)
+		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -95,19 +96,55 @@ func TestAClosedServerSaysSoAtOnce(t *testing.T) {
 	srv.WaitFor(t, "select not exists (select from pg_stat_activity where application_name = 'pgbailiff')")
 }
 
-// While a server hangs, a watch ends with its context all the same.
+// While a server hangs, a watch ends with its context all the same, and asks its
+// caller nothing more.
 func TestAWatchEndsWithItsContext(t *testing.T) {
 	srv := pgtest.Start(t)
 	s := startWith(t, srv, time.Hour)
 	c := srv.Run(t, "app", "select pg_sleep(60)")
 	seen := find(t, s, c)
-	freeze(t, srv)
+	thaw := freeze(t, srv)
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
+	var asked atomic.Int32
 	within(t, "the watch", func() {
-		_, err := s.Watch(ctx, seen.ID, func(session.Sighting) bool { return false })
+		_, err := s.Watch(ctx, seen.ID, func(session.Sighting) bool { asked.Add(1); return false })
 		if !errors.Is(err, session.ErrUnreachable) || !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("%v", err)
 		}
 	})
+	thaw()
+	if _, err := s.Watch(deadline(t), seen.ID, func(session.Sighting) bool { return true }); err != nil {
+		t.Error(err)
+	}
+	if n := asked.Load(); n != 0 {
+		t.Errorf("asked %d times", n)
+	}
+}
+
+// A watch that ends while the server cannot be asked has seen nothing: that is
+// no session that is gone.
+func TestAWatchOfAStoppedServerSawNothing(t *testing.T) {
+	srv := pgtest.Start(t)
+	s := start(t, srv, "monsig")
+	seen := find(t, s, srv.Run(t, "app", "select pg_sleep(60)"))
+	srv.Stop(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	last, err := s.Watch(ctx, seen.ID, func(now session.Sighting) bool { return !now.Present })
+	if !errors.Is(err, session.ErrUnreachable) {
+		t.Errorf("%+v, %v", last, err)
+	}
+}
+
+// Another session that has the pid is not the one that is watched.
+func TestAWatchGoesByTheSessionsStart(t *testing.T) {
+	srv := pgtest.Start(t)
+	s := start(t, srv, "monsig")
+	named := find(t, s, srv.Run(t, "app", "select pg_sleep(60)")).ID
+	named.BackendStart = named.BackendStart.Add(-time.Microsecond)
+	last, err := s.Watch(deadline(t), named, func(now session.Sighting) bool { return !now.Present })
+	if err != nil || last.Present {
+		t.Errorf("%+v, %v", last, err)
+	}
 }

@@ -82,9 +82,6 @@ func (a *acting) do(ctx context.Context, line chan<- *job, j *job) error {
 
 // enqueue waits until the owner of the connection takes the item.
 func enqueue[T any](ctx context.Context, a *acting, line chan<- T, item T) error {
-	if ctx.Err() != nil {
-		return unsent{waited(ctx)}
-	}
 	select {
 	case line <- item:
 		return nil

@@ -43,9 +43,9 @@ func TestFindWhileACatalogueIsLocked(t *testing.T) {
 func TestFindWithoutNames(t *testing.T) {
 	srv := pgtest.Start(t)
 	s := start(t, srv, "monsig")
-	ours(t, srv)
-	c := srv.Run(t, "app", "select pg_sleep(60)")
 	locker := srv.Open(t, "super1")
+	find(t, s, locker)
+	c := srv.Run(t, "app", "select pg_sleep(60)")
 	find(t, s, c) // which is how its names are known
 	var late *pgtest.Client
 	for asked := false; !asked; { // until nothing has read the names between the two statements

@@ -5,8 +5,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-kit/log"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/pgbailiff/pgbailiff/internal/pgtest"
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
 
@@ -61,5 +63,25 @@ func TestNamesThatMayBeWrongPermitNothing(t *testing.T) {
 	}
 	if err := new(names).into(new(session.Session), datid, usesysid, ""); !errors.Is(err, session.ErrUnreachable) {
 		t.Errorf("the zero names: %v", err)
+	}
+}
+
+// A connection is warm though the names cannot be read: a server whose catalogue
+// is locked is not unreachable.
+func TestAPingDoesNotNeedTheNames(t *testing.T) {
+	srv := pgtest.Start(t)
+	s, err := New(Config{Name: "orders", DSN: srv.DSN("monsig")}, NewDials(16), log.NewNopLogger())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Start()
+	t.Cleanup(s.Close)
+	locker := srv.Open(t, "super1")
+	if err := s.acting.ping(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	locker.Exec(t, "begin; lock pg_catalog.pg_database")
+	if err := s.acting.ping(t.Context()); err != nil {
+		t.Error(err)
 	}
 }

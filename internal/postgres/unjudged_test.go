@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/pgbailiff/pgbailiff/internal/pgtest"
 	"github.com/pgbailiff/pgbailiff/internal/session"
@@ -91,6 +92,30 @@ func TestUnjudgedMeansThatTheTransactionIsThere(t *testing.T) {
 	}
 	if !idle.Exists(t) || !harmless.Exists(t) {
 		t.Error("somebody was hit")
+	}
+}
+
+// A fastpath call shows the text of an older statement, which says nothing.
+func TestAFastpathCallHasNoText(t *testing.T) {
+	srv := pgtest.Start(t)
+	s := start(t, srv, "monsig")
+	c := srv.IdleInTransaction(t, "app", "select 'vacuum'")
+	frontend := c.Conn().PgConn().Frontend()
+	frontend.Send(&pgproto3.FunctionCall{
+		Function:       pgtest.Value[uint32](t, srv, "select 'pg_sleep'::regproc::oid"),
+		ArgFormatCodes: []uint16{0}, Arguments: [][]byte{[]byte("60")},
+	})
+	if err := frontend.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	c.Await(t, "state = 'fastpath function call'")
+	seen := find(t, s, c)
+	if seen.Query != "" {
+		t.Errorf("found %q", seen.Query)
+	}
+	got, err := s.Signal(deadline(t), session.Cancel, byTransaction(seen))
+	if err != nil || got.Verdict != session.VerdictSignalled {
+		t.Errorf("%+v, %v", got, err)
 	}
 }
 
