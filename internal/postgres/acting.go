@@ -202,6 +202,10 @@ func (a *acting) ready() error {
 				a.link.drop()
 				a.link.settle(<-a.link.ended)
 			}
+			if a.usable() { // it had ended just before
+				_ = closeConn(o.link.conn)
+				return nil
+			}
 			a.link = o.link
 			return nil
 		}

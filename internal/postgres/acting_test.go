@@ -188,7 +188,9 @@ func TestALateAnswerCounts(t *testing.T) {
 	srv := pgtest.Start(t)
 	s := startWith(t, srv, time.Nanosecond)
 	c := srv.Run(t, "app", "select pg_sleep(60)")
-	find(t, s, c) // the first ping has ended, and so has its race for a connection
+	// When this is answered, with or without success, the first ping has ended,
+	// and so has its race for a connection.
+	_, _, _ = s.Find(deadline(t), int32(c.PID()))
 	before := ours(t, srv)
 	srv.Pause(t)
 	for range 20 {
