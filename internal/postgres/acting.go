@@ -110,7 +110,7 @@ func (a *acting) serve(j *job) {
 		if j.told || !j.begin() { // it was answered late, or nobody waits any more
 			return
 		}
-		err, ended := a.execute(j)
+		ended, err := a.execute(j)
 		switch {
 		case !ended && (j.once || last):
 			j.finish(a.unlessClosed(fmt.Errorf("%w: no answer within %s", session.ErrUnreachable, a.patience)))
@@ -130,7 +130,7 @@ func (a *acting) usable() bool {
 
 // execute runs the job's statement. Where the deadline comes before its end, the
 // link still has the job.
-func (a *acting) execute(j *job) (err error, ended bool) {
+func (a *acting) execute(j *job) (ended bool, err error) {
 	l := a.link
 	ctx, drop := context.WithCancel(a.life)
 	end := make(chan error, 1)
@@ -141,9 +141,9 @@ func (a *acting) execute(j *job) (err error, ended bool) {
 	select {
 	case err := <-end:
 		l.free()
-		return err, true
+		return true, err
 	case <-timer.C:
-		return nil, false
+		return false, nil
 	}
 }
 
