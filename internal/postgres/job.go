@@ -82,6 +82,9 @@ func (a *acting) do(ctx context.Context, line chan<- *job, j *job) error {
 
 // enqueue waits until the owner of the connection takes the item.
 func enqueue[T any](ctx context.Context, a *acting, line chan<- T, item T) error {
+	if ctx.Err() != nil { // select would choose at random
+		return unsent{waited(ctx)}
+	}
 	select {
 	case line <- item:
 		return nil
