@@ -54,13 +54,12 @@ func newBudget() *budget { return &budget{signals: map[string]*signal{}} }
 // when this brings the suspension: the limits were tightened, or a crash left
 // signals that nobody could count.
 func (b *budget) reserve(id string, now time.Time, l Limits) (*signal, Allowance, bool) {
-	b.forget(now.Add(-max(l.Window, l.SuspendWindow)))
-	suspends := b.suspend(now, l)
-	from := now.Add(-l.SuspendWindow)
+	n := b.tally(now, l)
+	suspends := b.suspend(n, l)
 	switch {
 	case b.suspended:
 		return nil, Suspended, suspends
-	case b.count(now.Add(-l.Window)) >= l.Actions, b.count(b.later(from)) >= l.SuspendAfter:
+	case n.actions >= l.Actions, n.suspending >= l.SuspendAfter:
 		return nil, OverBudget, false
 	}
 	s := &signal{at: now, limits: l, spent: true}
@@ -72,19 +71,44 @@ func (b *budget) reserve(id string, now time.Time, l Limits) (*signal, Allowance
 // suspension.
 func (b *budget) finish(s *signal, sent bool) (suspends bool) {
 	s.told, s.spent, s.sent = true, sent, sent
-	return sent && b.suspend(s.at, s.limits)
+	return sent && b.suspend(b.tally(s.at, s.limits), s.limits)
+}
+
+// tally counts signals.
+type tally struct {
+	actions    int // spent within the window
+	suspending int // spent within the suspend window, since the last resumption
+	sent       int // those of them that were sent
+}
+
+// tally counts what the limits are about, and drops what is too old to count
+// once both its lines are durable.
+func (b *budget) tally(now time.Time, l Limits) (n tally) {
+	actions, suspending := now.Add(-l.Window), b.later(now.Add(-l.SuspendWindow))
+	old := now.Add(-max(l.Window, l.SuspendWindow))
+	for id, s := range b.signals {
+		switch {
+		case s.at.Before(old) && s.told && s.intent == nil:
+			delete(b.signals, id)
+			continue
+		case s.spent && s.at.After(actions):
+			n.actions++
+		}
+		if s.at.After(suspending) {
+			if s.spent {
+				n.suspending++
+			}
+			if s.sent {
+				n.sent++
+			}
+		}
+	}
+	return n
 }
 
 // suspend reports whether there are too many signals now, for the first time.
-func (b *budget) suspend(now time.Time, l Limits) bool {
-	n := 0
-	from := b.later(now.Add(-l.SuspendWindow))
-	for _, s := range b.signals {
-		if s.sent && s.at.After(from) {
-			n++
-		}
-	}
-	if b.suspended || n == 0 || n < l.SuspendAfter {
+func (b *budget) suspend(n tally, l Limits) bool {
+	if b.suspended || n.sent == 0 || n.sent < l.SuspendAfter {
 		return false
 	}
 	b.suspended = true
@@ -115,13 +139,4 @@ func (b *budget) later(t time.Time) time.Time {
 		return b.since
 	}
 	return t
-}
-
-// forget drops what is too old to count, once both its lines are durable.
-func (b *budget) forget(before time.Time) {
-	for id, s := range b.signals {
-		if s.at.Before(before) && s.told && s.intent == nil {
-			delete(b.signals, id)
-		}
-	}
 }

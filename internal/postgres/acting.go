@@ -45,9 +45,11 @@ type acting struct {
 
 // link is an open connection.
 type link struct {
-	conn  *pgx.Conn
-	self  self
-	names names
+	conn   *pgx.Conn
+	self   self
+	names  names
+	named  string // see withNames
+	logins logins
 
 	// While a statement runs: whose it is, where its end is reported, and what
 	// ends it, and the connection with it.

@@ -5,14 +5,22 @@ import (
 	_ "embed"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
 
-//go:embed sql/find.sql
-var findSQL string
+var (
+	//go:embed sql/find.sql
+	findSQL string
+	//go:embed sql/named.sql
+	namedSQL string
+)
+
+// withNames is named.sql with find.sql in its place.
+func withNames() string { return strings.Replace(namedSQL, "-- find.sql\n", findSQL, 1) }
 
 // question asks for one session. Those that wait for the acting connection at
 // the same time share one statement.
@@ -84,55 +92,82 @@ func (a *acting) together(first *question) *job {
 	}
 }
 
-// find reads sessions, and the names that belong to them, in one round trip.
+// find reads sessions with their names. Where a catalogue is locked, it asks for
+// the sessions alone and takes what is known of the names.
 func (l *link) find(ctx context.Context, pids []int32) (map[int32]answer, error) {
-	var batch pgx.Batch
-	batch.Queue(findSQL, pids, l.self.role)
-	batch.Queue(namesSQL, pids)
-	results := l.conn.SendBatch(ctx, &batch)
-	defer results.Close() // reads what is left; its error is one of those below
-	rows, err := results.Query()
+	seen, read, err := l.findNamed(ctx, pids)
+	if locked(err) {
+		return l.findUnnamed(ctx, pids, err)
+	}
 	if err != nil {
 		return nil, err
 	}
-	seen, err := scanSessions(rows)
+	l.names.add(read)
+	found := make(map[int32]answer, len(seen))
+	for _, row := range seen {
+		found[row.PID] = l.answer(row, read)
+	}
+	return found, nil
+}
+
+func (l *link) findNamed(ctx context.Context, pids []int32) (seen []sessionRow, _ names, _ error) {
+	rows, err := l.conn.Query(ctx, l.named, pids, l.self.role)
+	if err != nil {
+		return nil, names{}, err
+	}
+	read := names{databases: map[uint32]database{}, roles: map[uint32]role{}}
+	var one sessionRow
+	var at stamps
+	var n nameRow
+	_, err = pgx.ForEachRow(rows, append(one.targets(&at), n.targets()...), func() error {
+		seen = append(seen, one.seen(at))
+		n.into(read, one.datid, one.usesysid, encodingOf(l.conn))
+		return nil
+	})
+	return seen, read, err
+}
+
+// findUnnamed is find while a catalogue is locked, which blocked says.
+func (l *link) findUnnamed(ctx context.Context, pids []int32, blocked error) (map[int32]answer, error) {
+	rows, err := l.conn.Query(ctx, findSQL, pids, l.self.role)
 	if err != nil {
 		return nil, err
 	}
-	rows, err = results.Query()
-	var read names
-	if err == nil {
-		read, err = scanNames(rows, encodingOf(l.conn))
+	var seen []sessionRow
+	var one sessionRow
+	var at stamps
+	if _, err = pgx.ForEachRow(rows, one.targets(&at), func() error {
+		seen = append(seen, one.seen(at))
+		return nil
+	}); err != nil {
+		return nil, err
 	}
+	roles, err := l.readRoles(ctx, seen)
 	if err != nil && !locked(err) {
 		return nil, err
 	}
-	blocked := err
-	var roles map[uint32]role
-	if blocked == nil {
-		l.names.add(read)
-	} else {
-		_ = results.Close()
-		if roles, err = l.readRoles(ctx, seen); err != nil && !locked(err) {
-			return nil, err
-		}
-	}
 	found := make(map[int32]answer, len(seen))
 	for _, row := range seen {
-		have := read
-		if blocked != nil {
-			have = l.names.trusted(row.Session, row.datid, row.usesysid)
-			if roles != nil {
-				have.roles = roles
-			}
+		have := l.names.trusted(row.Session, row.datid, row.usesysid)
+		if roles != nil {
+			have.roles = roles
 		}
-		a := answer{session: row.Session, ok: true}
-		if a.err = have.into(&a.session, row.datid, row.usesysid, encodingOf(l.conn)); a.err != nil {
-			a = answer{err: fmt.Errorf("%w: %w", a.err, blocked)}
+		a := l.answer(row, have)
+		if a.err != nil {
+			a.err = fmt.Errorf("%w: %w", a.err, blocked)
 		}
 		found[row.PID] = a
 	}
 	return found, nil
+}
+
+// answer is the session with its names, or why it has none.
+func (l *link) answer(row sessionRow, have names) answer {
+	l.logins.add(row.PID, row.usesysid)
+	if err := have.into(&row.Session, row.datid, row.usesysid, encodingOf(l.conn)); err != nil {
+		return answer{err: err}
+	}
+	return answer{session: row.Session, ok: true}
 }
 
 // sessionRow is a row of find.sql.
@@ -141,21 +176,19 @@ type sessionRow struct {
 	datid, usesysid uint32
 }
 
-func scanSessions(rows pgx.Rows) ([]sessionRow, error) {
-	var all []sessionRow
-	var one sessionRow
-	var at stamps
-	_, err := pgx.ForEachRow(rows, []any{
-		&one.PID, &at.backendStart, &one.datid, &one.usesysid,
-		&one.ApplicationName, &one.ClientAddr, &one.BackendType, &one.LeaderPID, &one.Own,
-		&one.State, &at.queryStart, &at.xactStart, &at.stateChange,
-		&one.WaitEventType, &one.WaitEvent, &one.QueryID, &one.Query, &one.QueryTruncated, &one.SeenAt,
-	}, func() error {
-		row := one
-		at.into(&row.Session)
-		row.SeenAt = row.SeenAt.UTC()
-		all = append(all, row)
-		return nil
-	})
-	return all, err
+func (r *sessionRow) targets(at *stamps) []any {
+	return []any{
+		&r.PID, &at.backendStart, &r.datid, &r.usesysid,
+		&r.ApplicationName, &r.ClientAddr, &r.BackendType, &r.LeaderPID, &r.Own,
+		&r.State, &at.queryStart, &at.xactStart, &at.stateChange,
+		&r.WaitEventType, &r.WaitEvent, &r.QueryID, &r.Query, &r.QueryTruncated, &r.SeenAt,
+	}
+}
+
+// seen is a copy of the row, with its times.
+func (r *sessionRow) seen(at stamps) sessionRow {
+	row := *r
+	at.into(&row.Session)
+	row.SeenAt = row.SeenAt.UTC()
+	return row
 }

@@ -124,8 +124,8 @@ func (a *acting) open(ctx context.Context) (*link, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, statementTimeout)
 	defer cancel()
-	l := &link{conn: conn, self: who}
-	for _, sql := range []string{findSQL, namesSQL, rolesSQL, signalSQL, lookSQL} {
+	l := &link{conn: conn, self: who, named: withNames()}
+	for _, sql := range []string{findSQL, l.named, namesSQL, rolesSQL, signalSQL, lookSQL} {
 		if err == nil {
 			_, err = conn.Prepare(ctx, sql, sql)
 		}

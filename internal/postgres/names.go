@@ -57,16 +57,30 @@ type role struct {
 // errNoNames: see names.
 var errNoNames = fmt.Errorf("%w: the name of its database or its role could not be read", session.ErrUnreachable)
 
+// nameRow is what names.sql, and named.sql beside a session, say of two oids.
+type nameRow struct {
+	database
+	role
+	at time.Time
+}
+
+func (r *nameRow) targets() []any {
+	return []any{&r.database.name, &r.database.encoding, &r.role.name, &r.role.superuser, &r.at}
+}
+
+// into adds the row. The names are in the given encoding.
+func (r *nameRow) into(to names, datid, usesysid uint32, encoding string) {
+	to.databases[datid] = database{name: validText(encoding, r.database.name), encoding: r.database.encoding, at: r.at}
+	to.roles[usesysid] = role{name: validText(encoding, r.role.name), superuser: r.role.superuser, at: r.at}
+}
+
 // scanNames reads the rows of names.sql.
 func scanNames(rows pgx.Rows, encoding string) (names, error) {
 	read := names{databases: map[uint32]database{}, roles: map[uint32]role{}}
-	var d database
-	var r role
+	var r nameRow
 	var datid, usesysid uint32
-	_, err := pgx.ForEachRow(rows, []any{&datid, &usesysid, &d.name, &d.encoding, &r.name, &r.superuser, &d.at}, func() error {
-		r.at = d.at
-		read.databases[datid] = database{name: validText(encoding, d.name), encoding: d.encoding, at: d.at}
-		read.roles[usesysid] = role{name: validText(encoding, r.name), superuser: r.superuser, at: r.at}
+	_, err := pgx.ForEachRow(rows, append([]any{&datid, &usesysid}, r.targets()...), func() error {
+		r.into(read, datid, usesysid, encoding)
 		return nil
 	})
 	return read, err
@@ -108,6 +122,29 @@ func (l *link) readRoles(ctx context.Context, of []sessionRow) (map[uint32]role,
 	return read, nil
 }
 
+// logins are the roles of the sessions that were found, so that a signal need not
+// look for its target's. A wrong one does no harm: see signal.sql.
+type logins map[int32]uint32
+
+// maxLogins bounds what is remembered.
+const maxLogins = 10_000
+
+func (l *logins) add(pid int32, role uint32) {
+	if *l == nil || len(*l) >= maxLogins {
+		*l = logins{}
+	}
+	(*l)[pid] = role
+}
+
+// of is nil for a session that was not found.
+func (l logins) of(pid int32) *uint32 {
+	role, known := l[pid]
+	if !known || role == 0 {
+		return nil
+	}
+	return &role
+}
+
 // trusted are those of the names that cannot be wrong for the session.
 func (n names) trusted(s session.Session, datid, usesysid uint32) names {
 	var good names
@@ -146,7 +183,7 @@ var errNoRole = fmt.Errorf("%w: our role was dropped", session.ErrUnreachable)
 // refresh reads the names of all sessions, unless the catalogues are locked. Our
 // own is among them: a connection whose role was dropped is given up.
 func (l *link) refresh(ctx context.Context) error {
-	rows, err := l.conn.Query(ctx, namesSQL, nil)
+	rows, err := l.conn.Query(ctx, namesSQL)
 	if err != nil {
 		return err
 	}

@@ -30,7 +30,7 @@ func (s *Server) Signal(ctx context.Context, verb session.Verb, f session.Fence)
 	var out session.Signalled
 	err := s.acting.do(ctx, s.acting.normal, &job{once: true, run: func(ctx context.Context, l *link) error {
 		row := l.conn.QueryRow(ctx, signalSQL, string(verb), f.PID, f.BackendStart,
-			orNull(f.QueryStart), orNull(f.XactStart), orNull(f.StateChange), l.self.role)
+			orNull(f.QueryStart), orNull(f.XactStart), orNull(f.StateChange), l.self.role, l.logins.of(f.PID))
 		var at stamps
 		var met *time.Time
 		after := &out.After.Session

@@ -4,7 +4,7 @@
 -- No row: there is no such backend.
 --
 -- It reads no catalogue, because anybody who holds a lock on pg_database would
--- make it wait. The names come from names.sql.
+-- make it wait. named.sql adds the names.
 SELECT s.pid,
        s.backend_start,
        coalesce(s.datid, 0)                   AS datid,

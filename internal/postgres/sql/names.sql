@@ -1,8 +1,5 @@
--- The names of the databases and roles of sessions.
---   $1 int4[]  pids of the sessions; NULL: of all
---
--- Apart from find.sql because these catalogues can be locked. A role or database
--- that was dropped has an empty name. "at" is before the catalogues are read.
+-- The names of the databases and roles of all sessions.
+-- A role or database that was dropped has an empty name. "at" is before the catalogues are read.
 SELECT b.datid,
        b.usesysid,
        coalesce(d.datname, '')::text  AS datname,
@@ -13,7 +10,6 @@ SELECT b.datid,
 FROM (
   SELECT DISTINCT pg_catalog.pg_stat_get_backend_dbid(i) AS datid, pg_catalog.pg_stat_get_backend_userid(i) AS usesysid
   FROM pg_catalog.pg_stat_get_backend_idset() AS i
-  WHERE $1::int4[] IS NULL OR pg_catalog.pg_stat_get_backend_pid(i) = ANY ($1::int4[])
 ) AS b
 LEFT JOIN pg_catalog.pg_database AS d ON d.oid = b.datid
 LEFT JOIN pg_catalog.pg_roles AS r ON r.oid = b.usesysid

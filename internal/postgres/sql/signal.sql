@@ -6,6 +6,7 @@
 --   $5 timestamptz  xact_start; NULL: not required
 --   $6 timestamptz  state_change; NULL: not required; else the state must be idle in transaction
 --   $7 oid          our own role
+--   $8 oid          the session's role, as it was found; NULL: not known
 --
 -- It reads pg_stat_get_activity(pid), never the view: the view builds a row for
 -- every backend between the read and the signal. Nothing that reads a catalogue
@@ -30,9 +31,8 @@
 -- The snapshot must be cleared before each look, for the server keeps it for the
 -- whole statement.
 WITH roles AS MATERIALIZED (
-  SELECT pg_catalog.count(pg_catalog.pg_get_userbyid(s.usesysid))
-         + pg_catalog.count(pg_catalog.pg_has_role(s.usesysid, 'USAGE')) AS known
-  FROM pg_catalog.pg_stat_get_activity($2::int4) AS s
+  SELECT coalesce(pg_catalog.pg_get_userbyid($8::oid)::text, '')
+         || coalesce(pg_catalog.pg_has_role($8::oid, 'USAGE')::text, '') AS known
 ), hit AS MATERIALIZED (
   SELECT pg_catalog.clock_timestamp() AS before,
          CASE
@@ -71,8 +71,7 @@ WITH roles AS MATERIALIZED (
          s.query_start
   FROM roles
   LEFT JOIN LATERAL pg_catalog.pg_stat_get_activity(
-    CASE WHEN roles.known IS NOT NULL AND pg_catalog.pg_stat_clear_snapshot()::text IS NOT NULL
-         THEN $2::int4 ELSE 0 END) AS s ON s.pid = $2::int4
+    CASE WHEN roles.known IS NOT NULL THEN $2::int4 ELSE 0 END) AS s ON s.pid = $2::int4
 )
 SELECT coalesce(hit.verdict, '')     AS verdict,
        hit.before,
