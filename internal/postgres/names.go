@@ -59,9 +59,9 @@ var errNoNames = fmt.Errorf("%w: the name of its database or its role could not 
 
 // nameRow is what names.sql, and named.sql beside a session, say of two oids.
 type nameRow struct {
-	database
-	role
-	at time.Time
+	database database
+	role     role
+	at       time.Time
 }
 
 func (r *nameRow) targets() []any {

@@ -66,5 +66,5 @@ func TestASignalThatWaitsForALockHitsNoSuccessor(t *testing.T) {
 		t.Errorf("the second statement: %v", <-second)
 	}
 	srv.Exec(t, "select pg_terminate_backend(pid) from pg_stat_activity where usename = 'app'")
-	<-second
+	_ = <-second
 }
