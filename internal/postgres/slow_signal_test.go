@@ -66,5 +66,7 @@ func TestASignalThatWaitsForALockHitsNoSuccessor(t *testing.T) {
 		t.Errorf("the second statement: %v", <-second)
 	}
 	srv.Exec(t, "select pg_terminate_backend(pid) from pg_stat_activity where usename = 'app'")
-	_ = <-second
+	if err := <-second; err == nil {
+		t.Error("the second statement has ended well")
+	}
 }
