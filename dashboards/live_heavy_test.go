@@ -83,8 +83,10 @@ func (s *stack) holds(t *testing.T, c *claim, ranged bool) bool {
 		path, parameters = "/api/v1/label/"+c.label+"/values", url.Values{"match[]": {c.query}}
 	case ranged:
 		path = "/api/v1/query_range"
+		// The steps are whole seconds, so the last one must not lie before now: what
+		// was found in this very second would be missed.
 		parameters.Set("start", s.began.UTC().Format(time.RFC3339))
-		parameters.Set("end", time.Now().UTC().Format(time.RFC3339))
+		parameters.Set("end", time.Now().Add(2*time.Second).UTC().Format(time.RFC3339))
 		parameters.Set("step", "1")
 	}
 	status, body := s.fetch(t, s.prometheusURL+path+"?"+parameters.Encode(), "")
