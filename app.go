@@ -142,7 +142,7 @@ func (a *app) apply(cfg *config.Config) error {
 	if err := checkUnchangeable(before, cfg); err != nil {
 		return err
 	}
-	decide, err := policy.New(cfg.Remediation.Config)
+	decide, err := policy.New(cfg.Remediation.Policy)
 	if err != nil {
 		return err
 	}
@@ -169,7 +169,7 @@ func (a *app) apply(cfg *config.Config) error {
 		}
 	}
 	act := &webhook.Settings{
-		Config: cfg.Webhook, Remediation: cfg.Remediation.RemediationConfig, Policy: decide,
+		Config: cfg.Webhook, Remediation: cfg.Remediation.Config, Policy: decide,
 		Servers: map[string]webhook.Server{}, Text: cfg.Collector.Text, ClientCertificates: certificates,
 	}
 	for _, sc := range cfg.Servers {
@@ -200,8 +200,8 @@ func (a *app) pageData(ctx context.Context) (page.Data, error) {
 		Servers:       make([]page.Server, len(cfg.Servers)),
 		Mode:          string(cfg.Remediation.Mode),
 		Policy:        g.policy,
-		SeverityLabel: cfg.Remediation.SeverityLabel,
-		Severities:    ladder(cfg.Remediation.Severities),
+		SeverityLabel: cfg.Remediation.Policy.SeverityLabel,
+		Severities:    ladder(cfg.Remediation.Policy.Severities),
 		Decisions:     a.ledger.Recent(pageDecisions),
 		MinDuration:   cfg.Collector.MinDuration.Seconds(),
 		Limit:         limits.Actions,

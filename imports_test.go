@@ -19,26 +19,39 @@ const module = "github.com/pgbailiff/pgbailiff"
 // directories of the packages of ours that it may import. A package that is
 // not here does not belong here.
 var layout = map[string][]string{
-	".": {
-		"collector", "webhook", "internal/session", "internal/policy", "internal/postgres",
-		"internal/ledger", "internal/page", "internal/config", "internal/policytest",
+	".":         {"internal/cli"},
+	"collector": {"internal/session", "internal/querytext"},
+	"webhook":   {"internal/remediation", "internal/session", "internal/auth"},
+
+	"internal/cli": {"internal/app", "internal/config", "internal/policytest"},
+	"internal/app": {
+		"collector", "webhook", "internal/api", "internal/page", "internal/auth", "internal/remediation", "internal/policy",
+		"internal/ledger", "internal/postgres", "internal/session", "internal/querytext", "internal/config",
 	},
-	"collector":         {"internal/session"},
-	"webhook":           {"internal/session", "internal/policy", "internal/ledger"},
-	"internal/session":  {},
-	"internal/policy":   {"internal/session"},
-	"internal/postgres": {"internal/session"},
-	"internal/ledger":   {"internal/session", "internal/policy"},
-	"internal/page":     {"internal/session", "internal/policy", "internal/ledger"},
+	"internal/api":         {"internal/remediation", "internal/ledger", "internal/session", "internal/auth"},
+	"internal/page":        {"internal/session", "internal/policy", "internal/ledger", "internal/remediation"},
+	"internal/auth":        {},
+	"internal/remediation": {"internal/session", "internal/policy", "internal/ledger", "internal/config/field"},
+	"internal/policy":      {"internal/session", "internal/querytext", "internal/config/field"},
+	"internal/ledger":      {"internal/session", "internal/policy", "internal/config/field"},
+	"internal/postgres":    {"internal/session"},
+	"internal/session":     {},
+	"internal/querytext":   {},
 	"internal/config": { // the packages that it configures
-		"collector", "webhook", "internal/session", "internal/policy", "internal/postgres", "internal/ledger",
+		"collector", "webhook", "internal/querytext", "internal/remediation", "internal/policy", "internal/ledger",
+		"internal/postgres", "internal/config/field",
 	},
-	"internal/policytest": {"internal/session", "internal/policy", "internal/config"}, // the command test
-	"internal/pgtest":     {},
-	"demo":                {}, // it knows the binary, not the code
-	"alerts":              {},
-	"dashboards":          {},
-	"deploy":              {},
+	"internal/config/field": {},
+	"internal/policytest":   {"internal/session", "internal/policy", "internal/config", "internal/ledger"},
+
+	"internal/pgtest":   {}, // these two are imported by tests only
+	"internal/proctest": {},
+	"internal/e2e":      {}, // tests only
+
+	"demo":       {}, // it knows the binary, not the code
+	"alerts":     {},
+	"dashboards": {},
+	"deploy":     {},
 }
 
 // TestLayout holds the table. Tests may import what they like of it, and

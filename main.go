@@ -88,7 +88,7 @@ func checkConfig(file string, webFlags *web.FlagConfig, stdout, stderr io.Writer
 		return 1
 	}
 	_, _ = fmt.Fprintf(stdout, "%s is valid: %d servers, %d rules, remediation %s\n",
-		file, len(cfg.Servers), len(cfg.Remediation.Rules), cfg.Remediation.Mode)
+		file, len(cfg.Servers), len(cfg.Remediation.Policy.Rules), cfg.Remediation.Mode)
 	return 0
 }
 
@@ -112,7 +112,7 @@ func serveUntilStopped(f flags, stderr io.Writer) int {
 	}
 	cfg := a.generations.current.Load().cfg
 	level.Info(logger).Log("msg", "Starting pgbailiff", "version", version.Info(), "build", version.BuildContext(),
-		"mode", cfg.Remediation.Mode, "servers", len(cfg.Servers), "rules", len(cfg.Remediation.Rules))
+		"mode", cfg.Remediation.Mode, "servers", len(cfg.Servers), "rules", len(cfg.Remediation.Policy.Rules))
 
 	stop := make(chan os.Signal, 1)
 	signal.Notify(stop, os.Interrupt, syscall.SIGTERM)

@@ -21,6 +21,7 @@ import (
 	"github.com/pgbailiff/pgbailiff/collector"
 	"github.com/pgbailiff/pgbailiff/internal/config"
 	"github.com/pgbailiff/pgbailiff/internal/page"
+	"github.com/pgbailiff/pgbailiff/internal/remediation"
 	"github.com/pgbailiff/pgbailiff/webhook"
 )
 
@@ -159,7 +160,7 @@ func checkAuth(cfg *config.Config, file, webConfigFile string) (certificates boo
 		return false, fmt.Errorf("--web.config.file: %w", err)
 	}
 	certificates = webConfig.TLSConfig.ClientAuth == "RequireAndVerifyClientCert"
-	if cfg.Remediation.Mode != webhook.ModeEnforce {
+	if cfg.Remediation.Mode != remediation.ModeEnforce {
 		return certificates, nil
 	}
 	switch token := cfg.Webhook.CredentialsFile; {

@@ -15,6 +15,7 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/policy"
 	"github.com/pgbailiff/pgbailiff/internal/policytest"
 	"github.com/pgbailiff/pgbailiff/internal/postgres"
+	"github.com/pgbailiff/pgbailiff/internal/remediation"
 	"github.com/pgbailiff/pgbailiff/webhook"
 )
 
@@ -58,20 +59,20 @@ func TestTheExampleIsTheDefaultWrittenOut(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(got.Remediation.Rules) < 3 {
-		t.Errorf("%d rules", len(got.Remediation.Rules))
+	if len(got.Remediation.Policy.Rules) < 3 {
+		t.Errorf("%d rules", len(got.Remediation.Policy.Rules))
 	}
 	want.Servers = []postgres.Config{{
 		Name: "orders", DSN: "postgresql://pgbailiff@db1:5432/postgres?sslmode=verify-full",
 		PasswordFile: "/etc/pgbailiff/orders.password",
 	}}
 	want.Webhook = webhook.Config{CredentialsFile: "/etc/pgbailiff/webhook.token"}
-	want.Remediation.Rules = got.Remediation.Rules
+	want.Remediation.Policy.Rules = got.Remediation.Policy.Rules
 	want.Remediation.Ledger = ledger.Config{File: "/var/lib/pgbailiff/ledger.jsonl"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("the example (-default +example):\n%s", diff)
 	}
-	if got.Remediation.Mode != webhook.ModeDryRun {
+	if got.Remediation.Mode != remediation.ModeDryRun {
 		t.Errorf("the mode is %s", got.Remediation.Mode)
 	}
 }

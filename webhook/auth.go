@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"os"
 	"strings"
+
+	"github.com/pgbailiff/pgbailiff/internal/remediation"
 )
 
 // ReadToken reads a credentials file. A file that is missing or blank is an
@@ -51,7 +53,7 @@ func (s *Settings) authorize(r *http.Request, open bool) *denial {
 		switch {
 		case s.ClientCertificates && r.TLS != nil && len(r.TLS.VerifiedChains) > 0:
 			return nil
-		case open && s.Remediation.Mode != ModeEnforce:
+		case open && s.Remediation.Mode != remediation.ModeEnforce:
 			return nil
 		}
 		return &denial{status: http.StatusForbidden, answer: "set webhook.credentials_file to use this"}

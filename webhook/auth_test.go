@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/pgbailiff/pgbailiff/internal/ledger"
+	"github.com/pgbailiff/pgbailiff/internal/remediation"
 	"github.com/pgbailiff/pgbailiff/webhook"
 )
 
@@ -23,7 +24,7 @@ func lone(t testing.TB, opts ...option) (*webhook.Handler, *prometheus.Registry)
 		t.Fatal(err)
 	}
 	settings := webhook.Settings{
-		Remediation: webhook.RemediationConfig{Mode: webhook.ModeDryRun},
+		Remediation: remediation.Config{Mode: remediation.ModeDryRun},
 		Policy:      compile(t),
 		Text:        func(q string) string { return q },
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/ledger"
 	"github.com/pgbailiff/pgbailiff/internal/pgtest"
 	"github.com/pgbailiff/pgbailiff/internal/policy"
+	"github.com/pgbailiff/pgbailiff/internal/remediation"
 	"github.com/pgbailiff/pgbailiff/internal/session"
 	"github.com/pgbailiff/pgbailiff/webhook"
 )
@@ -195,7 +196,7 @@ func TestTheBudgetEndsBetweenCancelAndTerminate(t *testing.T) {
 // Whoever turns remediation off does not want to see another signal.
 func TestOffDuringTheGrace(t *testing.T) {
 	srv := pgtest.Start(t)
-	for _, mode := range []webhook.Mode{webhook.ModeOff, webhook.ModeDryRun} {
+	for _, mode := range []remediation.Mode{remediation.ModeOff, remediation.ModeDryRun} {
 		t.Run(string(mode), func(t *testing.T) {
 			c := deaf(t, srv)
 			var b *bailiff
@@ -222,7 +223,7 @@ func TestOffDuringTheGrace(t *testing.T) {
 // The same before the first signal, for one that has waited for its turn.
 func TestOffBeforeTheSignal(t *testing.T) {
 	srv := pgtest.Start(t)
-	for mode, want := range map[webhook.Mode]string{webhook.ModeOff: "refused mode_off", webhook.ModeDryRun: "dry_run"} {
+	for mode, want := range map[remediation.Mode]string{remediation.ModeOff: "refused mode_off", remediation.ModeDryRun: "dry_run"} {
 		t.Run(string(mode), func(t *testing.T) {
 			c := srv.Run(t, "app", "select pg_sleep(60)")
 			stays := untouched(t, srv, c.PID())

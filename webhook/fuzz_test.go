@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/pgbailiff/pgbailiff/internal/ledger"
+	"github.com/pgbailiff/pgbailiff/internal/remediation"
 	"github.com/pgbailiff/pgbailiff/webhook"
 )
 
@@ -44,7 +45,7 @@ func FuzzMessage(f *testing.F) {
 	}
 	h := webhook.New(log.NewNopLogger(), prometheus.NewRegistry(), l)
 	h.Apply(&webhook.Settings{
-		Remediation: webhook.RemediationConfig{Mode: webhook.ModeDryRun},
+		Remediation: remediation.Config{Mode: remediation.ModeDryRun},
 		Policy:      compile(f),
 		Text:        func(q string) string { return q },
 	})

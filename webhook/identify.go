@@ -6,6 +6,7 @@ import (
 
 	"github.com/pgbailiff/pgbailiff/internal/ledger"
 	"github.com/pgbailiff/pgbailiff/internal/policy"
+	"github.com/pgbailiff/pgbailiff/internal/remediation"
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
 
@@ -16,7 +17,7 @@ func (o *order) identify() (ending, bool) {
 	o.fence, err = session.ParseFence(o.alert.Labels)
 	o.fence.Server = o.name
 	switch {
-	case o.mode() == ModeOff:
+	case o.mode() == remediation.ModeOff:
 		return refused(policy.ReasonModeOff, "remediation.mode is off"), true
 	case errors.Is(err, session.ErrNoPID):
 		return refused(policy.ReasonNoPID, err.Error()), true
@@ -41,8 +42,8 @@ func (o *order) identify() (ending, bool) {
 
 // mode is the one that the alert came in; a reload may have turned remediation
 // down since.
-func (o *order) mode() Mode {
-	if o.set.Remediation.Mode != ModeEnforce {
+func (o *order) mode() remediation.Mode {
+	if o.set.Remediation.Mode != remediation.ModeEnforce {
 		return o.set.Remediation.Mode
 	}
 	return o.handler.settings.Load().Remediation.Mode
@@ -51,8 +52,8 @@ func (o *order) mode() Mode {
 // permitted ends what the mode does not let be signalled now.
 func (o *order) permitted(e ending) ending {
 	switch o.mode() {
-	case ModeEnforce:
-	case ModeDryRun:
+	case remediation.ModeEnforce:
+	case remediation.ModeDryRun:
 		e.outcome = ledger.DryRun
 	default:
 		e.outcome, e.reason, e.detail = ledger.Refused, policy.ReasonModeOff, "remediation.mode is off"

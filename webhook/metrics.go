@@ -8,6 +8,7 @@ import (
 
 	"github.com/pgbailiff/pgbailiff/internal/ledger"
 	"github.com/pgbailiff/pgbailiff/internal/policy"
+	"github.com/pgbailiff/pgbailiff/internal/remediation"
 )
 
 // metrics are what the webhook says about itself. Every combination of labels
@@ -104,7 +105,7 @@ func (m *metrics) addServer(server string) {
 func (m *metrics) apply(now *Settings) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for _, mode := range Modes() {
+	for _, mode := range remediation.Modes() {
 		m.mode.WithLabelValues(string(mode)).Set(oneIf(mode == now.Remediation.Mode))
 	}
 	for server := range m.servers {

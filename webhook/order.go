@@ -11,6 +11,7 @@ import (
 
 	"github.com/pgbailiff/pgbailiff/internal/ledger"
 	"github.com/pgbailiff/pgbailiff/internal/policy"
+	"github.com/pgbailiff/pgbailiff/internal/remediation"
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
 
@@ -98,7 +99,7 @@ func (o *order) deal(ctx context.Context) ending {
 // escalate goes on to terminate what has outlived its cancel; the cancel's
 // ending is not written down yet.
 func (o *order) escalate(ctx context.Context, cancel ending) ending {
-	if mode := o.mode(); mode != ModeEnforce {
+	if mode := o.mode(); mode != remediation.ModeEnforce {
 		cancel.detail += "; remediation.mode is " + string(mode) + " now, so it is not terminated"
 		return o.write(ctx, cancel)
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/pgtest"
 	"github.com/pgbailiff/pgbailiff/internal/policy"
 	"github.com/pgbailiff/pgbailiff/internal/postgres"
+	"github.com/pgbailiff/pgbailiff/internal/remediation"
 	"github.com/pgbailiff/pgbailiff/internal/session"
 	"github.com/pgbailiff/pgbailiff/webhook"
 )
@@ -248,7 +249,7 @@ func TestADatabaseClockThatLags(t *testing.T) {
 					s.SeenAt = pgtest.Value[time.Time](t, srv, "select clock_timestamp()").Add(tc.shift)
 					s.QueryStart = begun
 				},
-			}), func(s *webhook.Settings) { s.Remediation.Mode = webhook.ModeDryRun })
+			}), func(s *webhook.Settings) { s.Remediation.Mode = remediation.ModeDryRun })
 			if got := b.alert(t, pidOnly(c.PID()).with("severity", "warning")); got.Outcome != string(tc.outcome) {
 				t.Errorf("got %+v, want %s", got, tc.outcome)
 			}

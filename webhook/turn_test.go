@@ -20,6 +20,7 @@ import (
 
 	"github.com/pgbailiff/pgbailiff/internal/ledger"
 	"github.com/pgbailiff/pgbailiff/internal/policy"
+	"github.com/pgbailiff/pgbailiff/internal/remediation"
 	"github.com/pgbailiff/pgbailiff/internal/session"
 	"github.com/pgbailiff/pgbailiff/webhook"
 )
@@ -124,8 +125,8 @@ func onlyWaiting(t *testing.T, s *stubborn, out *strings.Builder) *bailiff {
 	b := &bailiff{ledger: l, registry: prometheus.NewRegistry()}
 	b.settings = webhook.Settings{
 		Config: webhook.Config{CredentialsFile: writeFile(t, "secret\n")},
-		Remediation: webhook.RemediationConfig{
-			Mode: webhook.ModeEnforce, Grace: 6 * time.Second, VerifyTimeout: 4 * time.Second,
+		Remediation: remediation.Config{
+			Mode: remediation.ModeEnforce, Grace: 6 * time.Second, VerifyTimeout: 4 * time.Second,
 			Limits: ledger.Limits{Actions: 10, Window: time.Minute, SuspendAfter: 100, SuspendWindow: time.Minute},
 		},
 		Policy: compile(t, policy.RuleConfig{

@@ -7,7 +7,7 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/ledger"
 	"github.com/pgbailiff/pgbailiff/internal/pgtest"
 	"github.com/pgbailiff/pgbailiff/internal/policy"
-	"github.com/pgbailiff/pgbailiff/webhook"
+	"github.com/pgbailiff/pgbailiff/internal/remediation"
 )
 
 // A reload that turns remediation down while the intent is being written comes
@@ -17,7 +17,7 @@ func TestNothingIsSentWhenTheModeChangesBeforeTheSignal(t *testing.T) {
 	c := srv.Run(t, "app", "select pg_sleep(60)")
 	b := newBailiff(t, srv, "monsig")
 	later := b.settings
-	later.Remediation.Mode = webhook.ModeOff
+	later.Remediation.Mode = remediation.ModeOff
 	b.settings.Text = func(q string) string { // the intent is about to be written
 		b.Apply(&later)
 		return q

@@ -17,6 +17,7 @@ import (
 
 	"github.com/pgbailiff/pgbailiff/internal/ledger"
 	"github.com/pgbailiff/pgbailiff/internal/pgtest"
+	"github.com/pgbailiff/pgbailiff/internal/remediation"
 	"github.com/pgbailiff/pgbailiff/internal/session"
 	"github.com/pgbailiff/pgbailiff/webhook"
 )
@@ -41,13 +42,13 @@ func TestADecisionThatCannotBeWrittenComesAgain(t *testing.T) {
 	b.restart(t, "/dev/full")
 	for name, tc := range map[string]struct {
 		alert   labels
-		mode    webhook.Mode
+		mode    remediation.Mode
 		outcome ledger.Outcome
 	}{
-		"a refusal by the alert":  {alert.with("pid", "x"), webhook.ModeEnforce, ledger.Refused},
-		"a refusal by the policy": {alert.with("severity", "page"), webhook.ModeEnforce, ledger.Refused},
-		"gone":                    {alert.with("query_start", "2020-01-01T00:00:00.000000Z"), webhook.ModeEnforce, ledger.Gone},
-		"a dry run":               {alert, webhook.ModeDryRun, ledger.DryRun},
+		"a refusal by the alert":  {alert.with("pid", "x"), remediation.ModeEnforce, ledger.Refused},
+		"a refusal by the policy": {alert.with("severity", "page"), remediation.ModeEnforce, ledger.Refused},
+		"gone":                    {alert.with("query_start", "2020-01-01T00:00:00.000000Z"), remediation.ModeEnforce, ledger.Gone},
+		"a dry run":               {alert, remediation.ModeDryRun, ledger.DryRun},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b.settings.Remediation.Mode = tc.mode
@@ -111,7 +112,7 @@ func TestLongTextsAreNotKept(t *testing.T) {
 	}
 	h := webhook.New(log.NewLogfmtLogger(out), prometheus.NewRegistry(), l)
 	h.Apply(&webhook.Settings{
-		Remediation: webhook.RemediationConfig{Mode: webhook.ModeDryRun},
+		Remediation: remediation.Config{Mode: remediation.ModeDryRun},
 		Policy:      compile(t), Text: func(q string) string { return q },
 	})
 	heap := func() uint64 {

@@ -20,6 +20,7 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/pgtest"
 	"github.com/pgbailiff/pgbailiff/internal/policy"
 	"github.com/pgbailiff/pgbailiff/internal/postgres"
+	"github.com/pgbailiff/pgbailiff/internal/remediation"
 	"github.com/pgbailiff/pgbailiff/internal/session"
 	"github.com/pgbailiff/pgbailiff/webhook"
 )
@@ -80,8 +81,8 @@ func newBailiff(t testing.TB, srv *pgtest.Server, role string, opts ...option) *
 		}
 	})
 	b.settings = webhook.Settings{
-		Remediation: webhook.RemediationConfig{
-			Mode: webhook.ModeEnforce, Grace: time.Minute, VerifyTimeout: time.Minute,
+		Remediation: remediation.Config{
+			Mode: remediation.ModeEnforce, Grace: time.Minute, VerifyTimeout: time.Minute,
 			Limits: ledger.Limits{Actions: 1000, Window: time.Minute, SuspendAfter: 10000, SuspendWindow: time.Minute},
 		},
 		Config:  webhook.Config{CredentialsFile: writeFile(t, "secret\n")},

@@ -16,6 +16,7 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/ledger"
 	"github.com/pgbailiff/pgbailiff/internal/policy"
 	"github.com/pgbailiff/pgbailiff/internal/postgres"
+	"github.com/pgbailiff/pgbailiff/internal/remediation"
 	"github.com/pgbailiff/pgbailiff/webhook"
 )
 
@@ -30,9 +31,9 @@ type Config struct {
 // Remediation is "remediation": what is decided, how it is carried out, and
 // where it is written down.
 type Remediation struct {
-	webhook.RemediationConfig `yaml:",inline"`
-	policy.Config             `yaml:",inline"`
-	Ledger                    ledger.Config `yaml:"ledger"`
+	remediation.Config `yaml:",inline"`
+	Policy             policy.Config `yaml:",inline"`
+	Ledger             ledger.Config `yaml:"ledger"`
 }
 
 // Default is the configuration of an empty file: one server from the libpq
@@ -44,14 +45,14 @@ func Default() Config {
 			QueryText: collector.TextNone, QueryTextLength: 256,
 		},
 		Remediation: Remediation{
-			RemediationConfig: webhook.RemediationConfig{
-				Mode: webhook.ModeDryRun, Grace: 5 * time.Second, VerifyTimeout: 5 * time.Second,
+			Config: remediation.Config{
+				Mode: remediation.ModeDryRun, Grace: 5 * time.Second, VerifyTimeout: 5 * time.Second,
 				Limits: ledger.Limits{
 					Actions: 10, Window: time.Minute,
 					SuspendAfter: 50, SuspendWindow: 10 * time.Minute,
 				},
 			},
-			Config: policy.Config{SeverityLabel: "severity"},
+			Policy: policy.Config{SeverityLabel: "severity"},
 		},
 	}
 }
@@ -116,19 +117,19 @@ func (c *Config) validate() error {
 		return at(err, "collector.%s", key)
 	}
 	r := &c.Remediation
-	if r.Severities == nil {
-		r.Severities = map[string]policy.Action{"warning": policy.Cancel, "critical": policy.Terminate}
+	if r.Policy.Severities == nil {
+		r.Policy.Severities = map[string]policy.Action{"warning": policy.Cancel, "critical": policy.Terminate}
 	}
 	if err := r.Validate(); err != nil {
 		return under("remediation", err)
 	}
-	if r.SeverityLabel == "" {
+	if r.Policy.SeverityLabel == "" {
 		return at(errors.New("the label's name is empty"), "remediation.severity_label")
 	}
-	if _, err := policy.New(r.Config); err != nil {
+	if _, err := policy.New(r.Policy); err != nil {
 		return under("remediation", err)
 	}
-	if r.Mode == webhook.ModeEnforce && r.Ledger.File == "" {
+	if r.Mode == remediation.ModeEnforce && r.Ledger.File == "" {
 		return at(errors.New("enforcing needs a ledger: set remediation.ledger.file"), "remediation.mode")
 	}
 	return nil

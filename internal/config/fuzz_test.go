@@ -40,7 +40,7 @@ func FuzzLoad(f *testing.F) {
 			}
 			return
 		}
-		if _, err := policy.New(cfg.Remediation.Config); err != nil {
+		if _, err := policy.New(cfg.Remediation.Policy); err != nil {
 			t.Errorf("the policy of a valid configuration: %v", err)
 		}
 		if len(cfg.Servers) == 0 || cfg.Servers[0].Name == "" {

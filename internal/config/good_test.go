@@ -11,6 +11,7 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/ledger"
 	"github.com/pgbailiff/pgbailiff/internal/policy"
 	"github.com/pgbailiff/pgbailiff/internal/postgres"
+	"github.com/pgbailiff/pgbailiff/internal/remediation"
 	"github.com/pgbailiff/pgbailiff/webhook"
 )
 
@@ -39,11 +40,11 @@ func defaults() *config.Config {
 			MinDuration: 10 * time.Second, MaxSessions: 50, QueryText: "none", QueryTextLength: 256,
 		},
 		Remediation: config.Remediation{
-			RemediationConfig: webhook.RemediationConfig{
+			Config: remediation.Config{
 				Mode: "dry-run", Grace: 5 * time.Second, VerifyTimeout: 5 * time.Second,
 				Limits: ledger.Limits{Actions: 10, Window: time.Minute, SuspendAfter: 50, SuspendWindow: 10 * time.Minute},
 			},
-			Config: policy.Config{
+			Policy: policy.Config{
 				SeverityLabel: "severity",
 				Severities:    map[string]policy.Action{"warning": "cancel", "critical": "terminate"},
 			},
@@ -77,11 +78,11 @@ func TestEveryKeyOfTheContractIsRead(t *testing.T) {
 		Collector: collector.Config{MinDuration: 15 * time.Second, MaxSessions: 60, QueryText: "obfuscated", QueryTextLength: 300},
 		Webhook:   webhook.Config{CredentialsFile: "/etc/pgbailiff/webhook.token", ListenAddress: "127.0.0.1:10188"},
 		Remediation: config.Remediation{
-			RemediationConfig: webhook.RemediationConfig{
+			Config: remediation.Config{
 				Mode: "enforce", RequireIdentity: true, Grace: 6 * time.Second, VerifyTimeout: 7 * time.Second,
 				Limits: ledger.Limits{Actions: 11, Window: 2 * time.Minute, SuspendAfter: 51, SuspendWindow: 11 * time.Minute},
 			},
-			Config: policy.Config{
+			Policy: policy.Config{
 				SeverityLabel: "urgency",
 				Severities:    map[string]policy.Action{"warning": "cancel", "critical": "terminate", "page": "cancel-then-terminate"},
 				Rules: []policy.RuleConfig{
@@ -114,7 +115,7 @@ func TestSeveritiesReplaceTheDefault(t *testing.T) {
 	for name, want := range map[string]map[string]policy.Action{
 		"severities": {"critical": "cancel"}, "no-severities": {},
 	} {
-		if diff := cmp.Diff(want, load(t, name).Remediation.Severities); diff != "" {
+		if diff := cmp.Diff(want, load(t, name).Remediation.Policy.Severities); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
 	}
@@ -123,7 +124,7 @@ func TestSeveritiesReplaceTheDefault(t *testing.T) {
 func TestAnAnchorIsWrittenOnceAndReadTwice(t *testing.T) {
 	withoutPostgres(t)
 	r := load(t, "anchors").Remediation
-	if r.VerifyTimeout != 2*time.Second || len(r.Rules) != 2 || r.Rules[1].Matchers[0] != `usename="etl"` {
+	if r.VerifyTimeout != 2*time.Second || len(r.Policy.Rules) != 2 || r.Policy.Rules[1].Matchers[0] != `usename="etl"` {
 		t.Errorf("remediation %+v", r)
 	}
 }
@@ -132,7 +133,7 @@ func TestAnAnchorIsWrittenOnceAndReadTwice(t *testing.T) {
 func TestTheDefaultIsNobodysProperty(t *testing.T) {
 	atDB(t, "db.example", "5433")
 	first := load(t, "empty")
-	first.Remediation.Severities["warning"] = policy.Terminate
+	first.Remediation.Policy.Severities["warning"] = policy.Terminate
 	first.Servers[0].Name = "changed"
 	if diff := cmp.Diff(defaults(), load(t, "empty")); diff != "" {
 		t.Errorf("the second one (-want +got):\n%s", diff)

@@ -65,7 +65,7 @@ func read(name string) (*file, error) {
 		return nil, err
 	}
 	f := &file{}
-	if f.policy, err = policy.New(cfg.Remediation.Config); err != nil {
+	if f.policy, err = policy.New(cfg.Remediation.Policy); err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	if len(raw.Tests) == 0 {
