@@ -199,7 +199,7 @@ func (a *app) pageData(ctx context.Context) (page.Data, error) {
 	data := page.Data{
 		Servers:       make([]page.Server, len(cfg.Servers)),
 		Mode:          string(cfg.Remediation.Mode),
-		Policy:        g.policy,
+		Judge:         g.judge(ctx),
 		SeverityLabel: cfg.Remediation.Policy.SeverityLabel,
 		Severities:    ladder(cfg.Remediation.Policy.Severities),
 		Decisions:     a.ledger.Recent(pageDecisions),
@@ -227,6 +227,17 @@ func (a *app) pageData(ctx context.Context) (page.Data, error) {
 	}
 	all.Wait()
 	return data, nil
+}
+
+// judge asks the policy about sessions, each as Find reads it.
+func (g *generation) judge(ctx context.Context) func(session.Session, map[string]string) policy.Decision {
+	return func(s session.Session, alert map[string]string) policy.Decision {
+		found, _, err := g.servers[s.Server].Find(ctx, s.PID)
+		if err != nil || found.ID != s.ID {
+			found = session.Found{}
+		}
+		return g.policy.Decide(alert, policy.NewSubject(found))
+	}
 }
 
 // ladder returns the severities from the mildest action to the hardest.

@@ -14,7 +14,7 @@ func client(pid int32, state session.State) session.Session {
 	return session.Session{
 		ID:      session.ID{Server: "orders", PID: pid, BackendStart: taken.Add(-time.Hour)},
 		Datname: "shop", Usename: "app", ApplicationName: "web", ClientAddr: "192.0.2.7",
-		BackendType: session.BackendTypeClient, State: state,
+		BackendType: session.BackendTypeClient, Activity: session.Activity{State: state},
 	}
 }
 
@@ -61,9 +61,10 @@ func waiting(pid int32, age time.Duration) session.Aged {
 func rich() session.Snapshot {
 	background := session.Session{
 		ID:      session.ID{Server: "orders", PID: 70, BackendStart: taken.Add(-10 * time.Second)},
-		Datname: "shop", BackendType: "autovacuum worker", State: session.StateActive,
-		QueryStart: taken.Add(-10 * time.Second), XactStart: taken.Add(-10 * time.Second), Query: "autovacuum: VACUUM t",
+		Datname: "shop", BackendType: "autovacuum worker", Query: "autovacuum: VACUUM t",
 	}
+	background.State = session.StateActive
+	background.QueryStart, background.XactStart = taken.Add(-10*time.Second), taken.Add(-10*time.Second)
 	local := active(42, 90*time.Second)
 	local.ClientAddr, local.ApplicationName, local.Usename = "", "", "postgres"
 	local.WaitEventType, local.WaitEvent = "Timeout", "PgSleep"

@@ -22,7 +22,7 @@ type observed struct {
 	asked, found, ordered, signalled time.Time
 }
 
-func (o *observed) Find(ctx context.Context, pid int32) (session.Session, bool, error) {
+func (o *observed) Find(ctx context.Context, pid int32) (session.Found, bool, error) {
 	o.asked = time.Now()
 	s, ok, err := o.Server.Find(ctx, pid)
 	o.found = time.Now()

@@ -23,13 +23,13 @@ type Config struct {
 // session.ErrUnreachable may go away by themselves.
 type Server interface {
 	// Find reads one session; false: there is no such backend.
-	Find(ctx context.Context, pid int32) (session.Session, bool, error)
+	Find(ctx context.Context, pid int32) (session.Found, bool, error)
 	// Signal sends a signal to what the fence names, in the statement that
 	// checks the fence.
 	Signal(ctx context.Context, verb session.Verb, f session.Fence) (session.Signalled, error)
 	// Watch looks until ended is true or the context ends, and returns what it
 	// saw last.
-	Watch(ctx context.Context, id session.ID, ended func(session.Sighting) bool) (session.Sighting, error)
+	Watch(ctx context.Context, id session.ID, ended func(session.Observation) bool) (session.Observation, error)
 }
 
 // Settings is everything that a reload may change.

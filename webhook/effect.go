@@ -45,12 +45,12 @@ func (o *order) met(ctx context.Context, t target, answer session.Signalled) (se
 func (o *order) verify(ctx context.Context, t target, answer session.Signalled, e ending) ending {
 	start, wait, fence := time.Now(), o.set.Remediation.VerifyTimeout, t.fence
 	if !fence.Before.IsZero() {
-		fence = fence.Pin(t.session)
+		fence = fence.Narrow(t.session, session.ScopeStatement)
 	}
-	ended := func(now session.Sighting) bool { return !fence.Stands(now) }
+	ended := func(now session.Observation) bool { return !fence.Stands(now) }
 	e.outcome = ledger.Cancelled
 	if t.verb == session.Terminate {
-		ended = func(now session.Sighting) bool { return !now.Present }
+		ended = func(now session.Observation) bool { return !now.Present }
 		e.outcome = ledger.Terminated
 	} else if t.decision.Then != "" {
 		wait = o.set.Remediation.Grace

@@ -27,7 +27,7 @@ func TestACancelThatMetNothing(t *testing.T) {
 			b := newBailiff(t, srv, "monsig", stage(&staged{
 				signalled: func(_ int, answer *session.Signalled) {
 					answer.After.Present = true
-					after := &answer.After.Session
+					after := &answer.After
 					after.BackendStart = c.Activity(t).BackendStart
 					after.State, after.QueryStart, after.WaitEventType = session.StateIdle, answer.QueryStart, "Client"
 					after.StateChange = answer.Before.Add(tc.ended)

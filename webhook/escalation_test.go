@@ -48,7 +48,7 @@ func TestATransactionThatOutlivesItsCancelIsTerminated(t *testing.T) {
 			c.Exec(t, "begin; savepoint s")
 			c.Start(t, "select pg_sleep(60)")
 			b := newBailiff(t, srv, "monsig", escalates(t), grace(20*time.Millisecond), stage(&staged{
-				watched: func(call int, last session.Sighting) {
+				watched: func(call int, last session.Observation) {
 					if call == 1 && last.Present {
 						_ = c.Wait(t)
 						c.Exec(t, "rollback to s")
@@ -77,7 +77,7 @@ func TestATransactionThatGoesOnWithMaintenanceIsSpared(t *testing.T) {
 	c.Start(t, "select pg_sleep(60)")
 	var stays func()
 	b := newBailiff(t, srv, "monsig", escalates(t), grace(20*time.Millisecond), stage(&staged{
-		watched: func(int, session.Sighting) {
+		watched: func(int, session.Observation) {
 			_ = c.Wait(t)
 			c.Exec(t, "rollback to s")
 			c.Start(t, "reindex table t")
@@ -102,7 +102,7 @@ func TestATransactionThatMayOnlyBeCancelledNow(t *testing.T) {
 	b := newBailiff(t, srv, "monsig", grace(20*time.Millisecond),
 		rules(t, policy.RuleConfig{Name: "selects", Matchers: []string{`command="SELECT"`}, Action: policy.CancelThenTerminate}),
 		stage(&staged{
-			watched: func(int, session.Sighting) {
+			watched: func(int, session.Observation) {
 				if stays == nil {
 					_ = c.Wait(t)
 					c.Exec(t, "rollback to s")
@@ -122,7 +122,7 @@ func TestACancelThatWorksLateIsACancel(t *testing.T) {
 	srv := pgtest.Start(t)
 	c := deaf(t, srv)
 	b := newBailiff(t, srv, "monsig", escalates(t), grace(20*time.Millisecond), stage(&staged{
-		watched: func(int, session.Sighting) { end(t, srv, c) },
+		watched: func(int, session.Observation) { end(t, srv, c) },
 	}))
 	results, lines := b.tell(t, time.Now(), identity(t, c, "warning", "query_start"))
 	check(t, results[0], policy.CancelThenTerminate, ledger.Cancelled, policy.ReasonRule)
@@ -168,7 +168,7 @@ func TestAnAlertFencedByTimeMeansWhatWasFoundFirst(t *testing.T) {
 	c := deaf(t, srv)
 	begun := c.Activity(t).QueryStart
 	b := newBailiff(t, srv, "monsig", escalates(t), grace(20*time.Millisecond), stage(&staged{
-		found: func(call int, s *session.Session) {
+		found: func(call int, s *session.Found) {
 			if call > 1 {
 				s.QueryStart = begun.Add(-time.Second)
 			}
@@ -201,7 +201,7 @@ func TestOffDuringTheGrace(t *testing.T) {
 			c := deaf(t, srv)
 			var b *bailiff
 			b = newBailiff(t, srv, "monsig", escalates(t), grace(20*time.Millisecond), stage(&staged{
-				watched: func(int, session.Sighting) {
+				watched: func(int, session.Observation) {
 					next := b.settings
 					next.Remediation.Mode = mode
 					b.Apply(&next)
@@ -229,7 +229,7 @@ func TestOffBeforeTheSignal(t *testing.T) {
 			stays := untouched(t, srv, c.PID())
 			var b *bailiff
 			b = newBailiff(t, srv, "monsig", stage(&staged{
-				found: func(int, *session.Session) {
+				found: func(int, *session.Found) {
 					next := b.settings
 					next.Remediation.Mode = mode
 					b.Apply(&next)

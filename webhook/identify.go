@@ -74,14 +74,11 @@ func (o *order) named(s session.Session, lag time.Duration) session.Fence {
 	return f
 }
 
-// pin narrows what the alert names to what the decision was made about: the
-// session as it was found. Only an alert on a transaction stays true while the
-// transaction goes on, and that only as long as no statement has to be judged.
+// pin narrows what the alert names to what the decision was made about.
 func (o *order) pin(t target) session.Fence {
-	f := t.fence
-	transaction := !f.XactStart.IsZero() && f.QueryStart.IsZero() && f.StateChange.IsZero() && f.Before.IsZero()
-	if transaction && !o.judged {
-		return f
+	scope := t.decision.Scope
+	if o.judged {
+		scope = session.ScopeStatement
 	}
-	return f.Pin(t.session)
+	return t.fence.Narrow(t.session, scope)
 }

@@ -59,7 +59,7 @@ type target struct {
 func newOrder(h *Handler, set *Settings, alert template.Alert, received time.Time) *order {
 	o := &order{
 		handler: h, set: set, alert: alert, received: received, until: received.Add(decideTimeout),
-		decision: rand.Text(), judged: set.Policy.JudgesStatements(),
+		decision: rand.Text(),
 	}
 	name, server, ok := set.server(alert.Labels[session.LabelServer])
 	if o.name, o.server = name, server; !ok {
@@ -137,27 +137,28 @@ func (o *order) look(ctx context.Context) (target, ending) {
 	ctx, cancel := o.bounded(ctx)
 	defer cancel()
 	asked := time.Now()
-	s, found, err := o.server.Find(ctx, o.fence.PID)
+	found, ok, err := o.server.Find(ctx, o.fence.PID)
 	switch {
 	case err != nil:
 		return target{}, failed(err)
-	case !found:
+	case !ok:
 		return target{}, gone("no session has this pid")
 	}
 	o.looked = true
-	t := target{session: s, fence: o.named(s, s.ClockLag(asked, time.Now()))}
+	s, subject := found.Session, policy.NewSubject(found)
+	t := target{session: s, fence: o.named(s, found.ClockLag(asked, time.Now()))}
 	var no bool
-	switch t.decision, no = policy.Untouchable(s); {
+	switch t.decision, no = policy.AlwaysProtected(subject); {
 	case s.Visible() && !t.fence.BackendStart.Equal(s.BackendStart):
 		return t, gone("the pid belongs to another session now")
 	case no:
-	case !t.fence.Holds(s):
+	case !t.fence.Holds(s.ID, s.Activity):
 		return t, ending{outcome: ledger.Gone, action: policy.None, detail: "the session is doing something else now", session: s}
 	default:
-		t.decision = o.set.Policy.Decide(o.alert.Labels, s)
+		t.decision = o.set.Policy.Decide(o.alert.Labels, subject)
 	}
 	if !o.fence.Before.IsZero() {
-		o.fence = o.fence.Pin(s) // from here on it is this that the alert means
+		o.fence = o.fence.Narrow(s, session.ScopeStatement) // from here on it is this that the alert means
 	}
 	t.verb = t.decision.First
 	if o.outlived && t.decision.Then != "" {

@@ -201,7 +201,7 @@ func TestAServerThatLeftHasNoSeries(t *testing.T) {
 	}
 	var b *bailiff
 	for name, s := range map[string]*staged{
-		"after the look":   {found: func(int, *session.Session) { leave(&b) }},
+		"after the look":   {found: func(int, *session.Found) { leave(&b) }},
 		"after the signal": {signalled: func(int, *session.Signalled) { leave(&b) }},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -245,7 +245,7 @@ func TestADatabaseClockThatLags(t *testing.T) {
 			c := srv.Run(t, "app", "select pg_sleep(60)")
 			begun := pgtest.Value[time.Time](t, srv, "select query_start - interval '1 minute' from pg_stat_activity where pid = $1", c.PID())
 			b := newBailiff(t, srv, "monsig", stage(&staged{
-				found: func(_ int, s *session.Session) {
+				found: func(_ int, s *session.Found) {
 					s.SeenAt = pgtest.Value[time.Time](t, srv, "select clock_timestamp()").Add(tc.shift)
 					s.QueryStart = begun
 				},
@@ -258,7 +258,7 @@ func TestADatabaseClockThatLags(t *testing.T) {
 	t.Run("ahead, it excuses nothing", func(t *testing.T) {
 		c := srv.Run(t, "app", "select pg_sleep(60)")
 		b := newBailiff(t, srv, "monsig", stage(&staged{
-			found: func(_ int, s *session.Session) { s.SeenAt = s.QueryStart.Add(time.Hour) },
+			found: func(_ int, s *session.Found) { s.SeenAt = s.QueryStart.Add(time.Hour) },
 		}))
 		results, lines := b.tell(t, c.Activity(t).QueryStart, pidOnly(c.PID()).with("severity", "warning"))
 		check(t, results[0], policy.None, ledger.Gone, "")

@@ -15,10 +15,10 @@ import (
 // happen. Each function may be nil. The calls are counted from 1.
 type staged struct {
 	webhook.Server
-	found     func(call int, s *session.Session)        // after Find
+	found     func(call int, s *session.Found)          // after Find
 	ordered   func(call int, verb session.Verb) error   // before Signal, which an error replaces
 	signalled func(call int, answer *session.Signalled) // after Signal
-	watched   func(call int, last session.Sighting)     // after Watch
+	watched   func(call int, last session.Observation)  // after Watch
 
 	mu                     sync.Mutex
 	finds, orders, watches int
@@ -39,7 +39,7 @@ func (s *staged) count(calls *int) int {
 	return *calls
 }
 
-func (s *staged) Find(ctx context.Context, pid int32) (session.Session, bool, error) {
+func (s *staged) Find(ctx context.Context, pid int32) (session.Found, bool, error) {
 	found, ok, err := s.Server.Find(ctx, pid)
 	if call := s.count(&s.finds); err == nil && ok && s.found != nil {
 		s.found(call, &found)
@@ -61,7 +61,7 @@ func (s *staged) Signal(ctx context.Context, verb session.Verb, f session.Fence)
 	return answer, err
 }
 
-func (s *staged) Watch(ctx context.Context, id session.ID, ended func(session.Sighting) bool) (session.Sighting, error) {
+func (s *staged) Watch(ctx context.Context, id session.ID, ended func(session.Observation) bool) (session.Observation, error) {
 	last, err := s.Server.Watch(ctx, id, ended)
 	if call := s.count(&s.watches); err == nil && s.watched != nil {
 		s.watched(call, last)

@@ -30,7 +30,7 @@ import (
 type stubborn struct {
 	dies    time.Duration
 	answers int // so many looks; then nobody answers
-	session session.Session
+	session session.Found
 
 	mu   sync.Mutex
 	ends time.Time
@@ -38,11 +38,12 @@ type stubborn struct {
 
 func newStubborn(dies time.Duration) *stubborn {
 	begun := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-	return &stubborn{dies: dies, answers: 1000, session: session.Session{
+	return &stubborn{dies: dies, answers: 1000, session: session.Found{Own: session.No, Superuser: session.No, Session: session.Session{
 		ID:          session.ID{Server: "orders", PID: 42, BackendStart: begun},
 		BackendType: session.BackendTypeClient, Usename: "app",
-		State: session.StateActive, QueryStart: begun, XactStart: begun, StateChange: begun, Query: "select 1",
-	}}
+		Activity: session.Activity{State: session.StateActive, QueryStart: begun, XactStart: begun, StateChange: begun},
+		Query:    "select 1",
+	}}}
 }
 
 func (s *stubborn) there() bool {
@@ -51,7 +52,7 @@ func (s *stubborn) there() bool {
 	return s.ends.IsZero() || time.Now().Before(s.ends)
 }
 
-func (s *stubborn) Find(ctx context.Context, _ int32) (session.Session, bool, error) {
+func (s *stubborn) Find(ctx context.Context, _ int32) (session.Found, bool, error) {
 	s.mu.Lock()
 	s.answers--
 	hangs := s.answers < 0
@@ -60,7 +61,7 @@ func (s *stubborn) Find(ctx context.Context, _ int32) (session.Session, bool, er
 		<-ctx.Done()
 	}
 	if ctx.Err() != nil {
-		return session.Session{}, false, errors.Join(session.ErrUnreachable, context.Cause(ctx))
+		return session.Found{}, false, errors.Join(session.ErrUnreachable, context.Cause(ctx))
 	}
 	return s.session, s.there(), nil
 }
@@ -79,13 +80,13 @@ func (s *stubborn) Signal(ctx context.Context, verb session.Verb, _ session.Fenc
 	}
 	return session.Signalled{
 		Verdict: session.VerdictSignalled, QueryStart: s.session.QueryStart,
-		Before: time.Now(), At: time.Now(), After: session.Sighting{Present: true, Session: s.session},
+		Before: time.Now(), At: time.Now(), After: session.Observation{ID: s.session.ID, Present: true, Activity: s.session.Activity},
 	}, nil
 }
 
-func (s *stubborn) Watch(ctx context.Context, _ session.ID, ended func(session.Sighting) bool) (session.Sighting, error) {
+func (s *stubborn) Watch(ctx context.Context, _ session.ID, ended func(session.Observation) bool) (session.Observation, error) {
 	for {
-		now := session.Sighting{Present: s.there(), Session: s.session}
+		now := session.Observation{ID: s.session.ID, Present: s.there(), Activity: s.session.Activity}
 		if ended(now) || ctx.Err() != nil {
 			return now, nil
 		}

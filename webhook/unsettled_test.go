@@ -57,7 +57,7 @@ func TestACancelBetweenTwoStatements(t *testing.T) {
 						now.StateChange = answer.Before.Add(tc.ended)
 					}
 					now.WaitEventType = ""
-					answer.After = session.Sighting{Present: true, Session: now}
+					answer.After = session.Observation{ID: now.ID, Present: true, Activity: now.Activity}
 					if tc.goesOn {
 						c.Start(t, "select pg_sleep(60)")
 					}

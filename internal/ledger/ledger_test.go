@@ -23,8 +23,11 @@ func TestALineSaysWhoWhatAndWhy(t *testing.T) {
 	e := ledger.Entry{}.WithSession(session.Session{
 		ID:      session.ID{Server: "orders", PID: 42, BackendStart: noon},
 		Datname: "shop", Usename: "app", ApplicationName: "checkout", ClientAddr: "10.0.0.7",
-		State: session.StateActive, QueryStart: noon.Add(1500 * time.Microsecond), XactStart: noon.Add(time.Second),
-		WaitEventType: "Lock", WaitEvent: "tuple", Query: "never this one",
+		Activity: session.Activity{
+			State: session.StateActive, QueryStart: noon.Add(1500 * time.Microsecond), XactStart: noon.Add(time.Second),
+			WaitEventType: "Lock",
+		},
+		WaitEvent: "tuple", Query: "never this one",
 	}, "SELECT ?\n-- two lines")
 	e.Time, e.Event, e.ID = noon.In(time.FixedZone("", 3600)), ledger.EventOutcome, "ID1"
 	e.Action, e.Outcome, e.Reason, e.Rule, e.Signalled = "cancel", ledger.Cancelled, "rule", "the rule", true

@@ -33,6 +33,17 @@ func newPolicy(t *testing.T) *policy.Policy {
 	return p
 }
 
+// judge decides about sessions of which everything is known; postgres is the
+// superuser.
+func judge(t *testing.T) func(session.Session, map[string]string) policy.Decision {
+	p := newPolicy(t)
+	return func(s session.Session, alert map[string]string) policy.Decision {
+		return p.Decide(alert, policy.NewSubject(session.Found{
+			Session: s, Own: session.No, Superuser: session.FactOf(s.Usename == "postgres"),
+		}))
+	}
+}
+
 // client is a client's session on a server.
 func client(server string, pid int32, user, database, application, addr string) session.Session {
 	return session.Session{
@@ -78,12 +89,11 @@ func rich(t *testing.T) page.Data {
 	index := running(client("orders", 20990, "deploy", "shop", "migrate", "10.20.7.9"), 601,
 		"CREATE INDEX CONCURRENTLY orders_created_at ON orders (created_at)")
 	root := running(client("billing", 902, "postgres", "invoices", "psql", ""), 75, "SELECT count(*) FROM ledger_lines")
-	root.Superuser = true
 	behindPrepared := waiting(running(client("billing", 977, "billing", "invoices", "invoice-run", "10.20.5.3"), 188,
 		"DELETE FROM outbox WHERE id = 77120"), "transactionid")
 
 	return page.Data{
-		Mode: "enforce", Policy: newPolicy(t), SeverityLabel: "severity", Severities: []string{"warning", "critical"},
+		Mode: "enforce", Judge: judge(t), SeverityLabel: "severity", Severities: []string{"warning", "critical"},
 		MinDuration: 10, Limit: 10, Window: time.Minute, Text: strings.TrimSpace, Version: "0.1.0", Now: now,
 		Servers: []page.Server{
 			{

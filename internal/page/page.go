@@ -30,9 +30,9 @@ type Data struct {
 	Servers []Server
 	// Mode is remediation.mode.
 	Mode string
-	// Policy decides what would be done. It is asked with the statements' texts,
-	// whatever Text allows to be shown.
-	Policy *policy.Policy
+	// Judge decides what an alert with these labels would do to a session. nil:
+	// nobody is asked.
+	Judge func(s session.Session, alert map[string]string) policy.Decision
 	// SeverityLabel and Severities are what the alerts would say that the policy
 	// is asked about. Without severities it is asked about an alert without one.
 	SeverityLabel string

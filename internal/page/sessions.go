@@ -103,7 +103,7 @@ func severities(d Data) []string {
 }
 
 func verdicts(d Data, server string, s session.Session) []verdict {
-	if d.Policy == nil {
+	if d.Judge == nil {
 		return nil
 	}
 	var all []verdict
@@ -112,7 +112,7 @@ func verdicts(d Data, server string, s session.Session) []verdict {
 		if severity != "" {
 			alert[d.SeverityLabel] = severity
 		}
-		v := newVerdict(d.Policy.Decide(alert, s))
+		v := newVerdict(d.Judge(s, alert))
 		v.Severities = name(severity)
 		if i := slices.IndexFunc(all, v.sameAs); i >= 0 {
 			all[i].Severities += ", " + v.Severities

@@ -76,7 +76,7 @@ func TestVerdicts(t *testing.T) {
 		},
 		"no policy": {
 			session: running(app, 60, "SELECT 1"),
-			change:  func(d *page.Data) { d.Policy = nil },
+			change:  func(d *page.Data) { d.Judge = nil },
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

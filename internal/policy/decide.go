@@ -55,6 +55,9 @@ type Decision struct {
 	// Then is the signal to go on with, should the session still be there after
 	// a grace. Empty: none.
 	Then session.Verb
+	// Scope is what the decision was made about: it holds for the statement that
+	// was seen, or for every statement of the transaction.
+	Scope session.Scope
 	// Reason is never empty in a Decision that Decide returns.
 	Reason Reason
 	// Rule is the name of the rule that matched, or empty.
@@ -68,8 +71,8 @@ func (d Decision) Refused() bool { return d.First == "" }
 
 // Decide says what an alert with these labels may do to the session as it is
 // now. doc.go has the ladder.
-func (p *Policy) Decide(alert map[string]string, s session.Session) Decision {
-	if d, no := Untouchable(s); no {
+func (p *Policy) Decide(alert map[string]string, s Subject) Decision {
+	if d, no := AlwaysProtected(s); no {
 		return d
 	}
 	if s.WaitEvent == "SyncRep" {
@@ -77,16 +80,16 @@ func (p *Policy) Decide(alert map[string]string, s session.Session) Decision {
 	}
 
 	r, matched := p.match(facts(alert, s))
-	d := Decision{Action: None, Rule: r.name}
+	d := Decision{Action: None, Rule: r.name, Scope: p.scope()}
 	if matched {
 		d.Action, d.Reason = r.action, ReasonRule
 	} else if a, ok := p.severities[alert[p.severityLabel]]; ok {
 		d.Action, d.Reason = a, ReasonSeverity
 	}
 
-	text := parseStatement(s)
+	text := s.text
 	switch {
-	case s.Superuser && !r.names("usename", s.Usename):
+	case s.Superuser != session.No && !r.names("usename", s.Usename):
 		return d.refuse(ReasonProtectedUser, "a superuser's session")
 	case isBackup(s) && !r.names("application_name", s.ApplicationName):
 		return d.refuse(ReasonProtectedBackup, "a backup, or a session that started one")
@@ -100,10 +103,10 @@ func (p *Policy) Decide(alert map[string]string, s session.Session) Decision {
 	return d.withVerbs(s)
 }
 
-// Untouchable is the part of the decision that holds for a backend whatever it
+// AlwaysProtected is the part of the decision that holds for a backend whatever it
 // is doing: rungs 1 and 2 of the ladder. The second result is true when it
 // refuses.
-func Untouchable(s session.Session) (Decision, bool) {
+func AlwaysProtected(s Subject) (Decision, bool) {
 	switch {
 	case !s.Visible():
 		return refuse(ReasonNotVisible, "our role may not see the session; grant it pg_monitor"), true
@@ -111,7 +114,7 @@ func Untouchable(s session.Session) (Decision, bool) {
 		return refuse(ReasonProtectedBackend, fmt.Sprintf("a parallel worker; its leader is pid %d", s.LeaderPID)), true
 	case s.BackendType != session.BackendTypeClient:
 		return refuse(ReasonProtectedBackend, "not a client's session but: "+s.BackendType), true
-	case s.Own:
+	case s.Own != session.No:
 		return refuse(ReasonProtectedBackend, "pgbailiff's own session"), true
 	case s.State == session.StateDisabled:
 		return refuse(ReasonNotVisible, "track_activities is off in the session: nobody can see what it does"), true
@@ -120,16 +123,16 @@ func Untouchable(s session.Session) (Decision, bool) {
 }
 
 // withVerbs chooses the signals that the action takes in the session's state.
-func (d Decision) withVerbs(s session.Session) Decision {
-	deaf, why := deafToCancel(s)
+func (d Decision) withVerbs(s Subject) Decision {
+	ignored, why := ignoresCancel(s)
 	switch {
 	case d.Action == Terminate:
 		d.First = session.Terminate
-	case d.Action == Cancel && deaf:
+	case d.Action == Cancel && ignored:
 		return d.refuse(ReasonCannotCancel, why)
 	case d.Action == Cancel:
 		d.First = session.Cancel
-	case d.Action == CancelThenTerminate && deaf:
+	case d.Action == CancelThenTerminate && ignored:
 		d.First = session.Terminate
 	case d.Action == CancelThenTerminate:
 		d.First, d.Then = session.Cancel, session.Terminate
@@ -137,10 +140,10 @@ func (d Decision) withVerbs(s session.Session) Decision {
 	return d
 }
 
-// deafToCancel reports whether pg_cancel_backend would return true and do
+// ignoresCancel reports whether pg_cancel_backend would return true and do
 // nothing: there is no statement to cancel, or the backend waits for its own
 // client, where PostgreSQL does not look at a cancel.
-func deafToCancel(s session.Session) (bool, string) {
+func ignoresCancel(s Subject) (bool, string) {
 	switch {
 	case s.State != session.StateActive && s.State != session.StateFastpath:
 		return true, fmt.Sprintf("the session is %s: there is no statement to cancel", s.State)

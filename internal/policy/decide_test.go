@@ -13,14 +13,18 @@ import (
 )
 
 // client is a session that nothing protects.
-func client(changes ...func(*session.Session)) session.Session {
+func client(changes ...func(*session.Found)) session.Found {
 	start := time.Date(2026, 11, 22, 11, 0, 0, 0, time.UTC)
-	s := session.Session{
-		ID:      session.ID{Server: "orders", PID: 42, BackendStart: start},
-		Datname: "shop", Usename: "app", ApplicationName: "checkout", ClientAddr: "10.0.0.7",
-		BackendType: session.BackendTypeClient, State: session.StateActive,
-		QueryStart: start.Add(time.Minute), XactStart: start.Add(time.Minute), StateChange: start.Add(time.Minute),
-		Query: "SELECT * FROM orders",
+	begun := start.Add(time.Minute)
+	s := session.Found{
+		Session: session.Session{
+			ID:      session.ID{Server: "orders", PID: 42, BackendStart: start},
+			Datname: "shop", Usename: "app", ApplicationName: "checkout", ClientAddr: "10.0.0.7",
+			BackendType: session.BackendTypeClient,
+			Activity:    session.Activity{State: session.StateActive, QueryStart: begun, XactStart: begun, StateChange: begun},
+			Query:       "SELECT * FROM orders",
+		},
+		Own: session.No, Superuser: session.No,
 	}
 	for _, change := range changes {
 		change(&s)
@@ -28,22 +32,22 @@ func client(changes ...func(*session.Session)) session.Session {
 	return s
 }
 
-func query(text string) func(*session.Session) {
-	return func(s *session.Session) { s.Query = text }
+func query(text string) func(*session.Found) {
+	return func(s *session.Found) { s.Query = text }
 }
 
-func state(to session.State) func(*session.Session) {
-	return func(s *session.Session) { s.State = to }
+func state(to session.State) func(*session.Found) {
+	return func(s *session.Found) { s.State = to }
 }
 
-func named(application string) func(*session.Session) {
-	return func(s *session.Session) { s.ApplicationName = application }
+func named(application string) func(*session.Found) {
+	return func(s *session.Found) { s.ApplicationName = application }
 }
 
-func superuser(s *session.Session) { s.Usename, s.Superuser = "postgres", true }
+func superuser(s *session.Found) { s.Usename, s.Superuser = "postgres", session.Yes }
 
-func waiting(kind, event string) func(*session.Session) {
-	return func(s *session.Session) { s.WaitEventType, s.WaitEvent = kind, event }
+func waiting(kind, event string) func(*session.Found) {
+	return func(s *session.Found) { s.WaitEventType, s.WaitEvent = kind, event }
 }
 
 // rule makes a rule that is called "the rule".
@@ -75,15 +79,15 @@ func TestEveryRungOfTheLadderHasItsReason(t *testing.T) {
 	for name, tt := range map[string]struct {
 		rules   []policy.RuleConfig
 		alert   map[string]string
-		session session.Session
+		session session.Found
 		want    policy.Decision
 	}{
 		"1: the row is hidden from our role": {
-			alert: severity("critical"), session: client(func(s *session.Session) { s.BackendType = "" }),
+			alert: severity("critical"), session: client(func(s *session.Found) { s.BackendType = "" }),
 			want: policy.Decision{Action: policy.None, Reason: policy.ReasonNotVisible},
 		},
 		"1: its start is hidden from our role": {
-			alert: severity("critical"), session: client(func(s *session.Session) { s.BackendStart = time.Time{} }),
+			alert: severity("critical"), session: client(func(s *session.Found) { s.BackendStart = time.Time{} }),
 			want: policy.Decision{Action: policy.None, Reason: policy.ReasonNotVisible},
 		},
 		"1: track_activities is off": {
@@ -91,11 +95,11 @@ func TestEveryRungOfTheLadderHasItsReason(t *testing.T) {
 			want: policy.Decision{Action: policy.None, Reason: policy.ReasonNotVisible},
 		},
 		"2: a walsender": {
-			alert: severity("critical"), session: client(func(s *session.Session) { s.BackendType = "walsender" }),
+			alert: severity("critical"), session: client(func(s *session.Found) { s.BackendType = "walsender" }),
 			want: policy.Decision{Action: policy.None, Reason: policy.ReasonProtectedBackend},
 		},
 		"2: our own session": {
-			alert: severity("critical"), session: client(func(s *session.Session) { s.Own = true }),
+			alert: severity("critical"), session: client(func(s *session.Found) { s.Own = session.Yes }),
 			want: policy.Decision{Action: policy.None, Reason: policy.ReasonProtectedBackend},
 		},
 		"3: a commit that waits for the standby": {
@@ -161,8 +165,8 @@ func TestEveryRungOfTheLadderHasItsReason(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := compile(t, tt.rules...).Decide(tt.alert, tt.session)
-			if diff := cmp.Diff(tt.want, got, cmpopts.IgnoreFields(policy.Decision{}, "Detail")); diff != "" {
+			got := compile(t, tt.rules...).Decide(tt.alert, policy.NewSubject(tt.session))
+			if diff := cmp.Diff(tt.want, got, cmpopts.IgnoreFields(policy.Decision{}, "Detail", "Scope")); diff != "" {
 				t.Errorf("decision (-want +got):\n%s", diff)
 			}
 			if got.Refused() != (got.First == "") {
@@ -188,10 +192,10 @@ func TestTheRungsAreClimbedDownInOrder(t *testing.T) {
 	}{
 		{policy.ReasonNotVisible, func() { s.BackendStart = s.QueryStart }},
 		{policy.ReasonProtectedBackend, func() { s.LeaderPID, s.BackendType = 0, "autovacuum worker" }},
-		{policy.ReasonProtectedBackend, func() { s.BackendType, s.Own = session.BackendTypeClient, true }},
-		{policy.ReasonProtectedBackend, func() { s.Own = false }},
+		{policy.ReasonProtectedBackend, func() { s.BackendType, s.Own = session.BackendTypeClient, session.Yes }},
+		{policy.ReasonProtectedBackend, func() { s.Own = session.No }},
 		{policy.ReasonSyncRep, func() { s.WaitEventType, s.WaitEvent = "Client", "ClientRead" }},
-		{policy.ReasonProtectedUser, func() { s.Superuser = false }},
+		{policy.ReasonProtectedUser, func() { s.Superuser = session.No }},
 		{policy.ReasonProtectedBackup, func() { s.ApplicationName = "" }},
 		{policy.ReasonProtectedMaintenance, func() { s.Query = "COPY t FROM STDIN" }},
 		{policy.ReasonRule, func() { alert = severity("unheard of") }},
@@ -199,7 +203,7 @@ func TestTheRungsAreClimbedDownInOrder(t *testing.T) {
 		{policy.ReasonCannotCancel, func() { s.WaitEvent = "" }},
 		{policy.ReasonSeverity, func() {}},
 	} {
-		if got := compile(t, none).Decide(alert, s); got.Reason != step.reason {
+		if got := compile(t, none).Decide(alert, policy.NewSubject(s)); got.Reason != step.reason {
 			t.Fatalf("the reason is %s (%s), want %s", got.Reason, got.Detail, step.reason)
 		}
 		step.next()
@@ -207,10 +211,10 @@ func TestTheRungsAreClimbedDownInOrder(t *testing.T) {
 }
 
 func TestTheRefusalOfAParallelWorkerNamesItsLeader(t *testing.T) {
-	s := client(func(s *session.Session) { s.LeaderPID, s.BackendType = 4711, "parallel worker" })
-	got, no := policy.Untouchable(s)
+	s := client(func(s *session.Found) { s.LeaderPID, s.BackendType = 4711, "parallel worker" })
+	got, no := policy.AlwaysProtected(policy.NewSubject(s))
 	if !no || got.Reason != policy.ReasonProtectedBackend || !strings.Contains(got.Detail, "4711") {
-		t.Errorf("Untouchable = %+v, %t", got, no)
+		t.Errorf("AlwaysProtected = %+v, %t", got, no)
 	}
 }
 
@@ -218,11 +222,11 @@ func TestTheZeroDecisionDoesNothing(t *testing.T) {
 	if !(policy.Decision{}).Refused() {
 		t.Error("the zero Decision is not refused")
 	}
-	got := new(policy.Policy).Decide(severity("critical"), client())
+	got := new(policy.Policy).Decide(severity("critical"), policy.NewSubject(client()))
 	if !got.Refused() || got.Reason == "" {
 		t.Errorf("the zero Policy decided %+v", got)
 	}
-	if got := compile(t).Decide(severity("critical"), session.Session{}); got.Reason != policy.ReasonNotVisible {
+	if got := compile(t).Decide(severity("critical"), policy.NewSubject(session.Found{})); got.Reason != policy.ReasonNotVisible {
 		t.Errorf("the zero Session: %+v", got)
 	}
 }

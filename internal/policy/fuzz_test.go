@@ -25,12 +25,12 @@ func FuzzStatement(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string, truncated bool) {
 		s := client(query(text))
 		s.QueryTruncated = truncated
-		if p.Decide(severity("critical"), s).Reason != policy.ReasonProtectedMaintenance {
+		if p.Decide(severity("critical"), policy.NewSubject(s)).Reason != policy.ReasonProtectedMaintenance {
 			return
 		}
 		for _, front := range []string{"/* c */ ", "-- c\n", " \n", "/**/", ";"} {
 			s.Query = front + text
-			if got := p.Decide(severity("critical"), s); got.Reason != policy.ReasonProtectedMaintenance {
+			if got := p.Decide(severity("critical"), policy.NewSubject(s)); got.Reason != policy.ReasonProtectedMaintenance {
 				t.Errorf("maintenance in %q, none in %q: %+v", text, s.Query, got)
 			}
 		}
@@ -54,11 +54,11 @@ func FuzzMatcher(f *testing.F) {
 			}
 			return
 		}
-		got := p.Decide(map[string]string{"usename": "app", "a": "b"}, client())
+		got := p.Decide(map[string]string{"usename": "app", "a": "b"}, policy.NewSubject(client()))
 		if got.Refused() == (got.Rule == "r") {
 			t.Errorf("decided %+v", got)
 		}
-		if got := p.Decide(nil, client(superuser)); !got.Refused() && !strings.Contains(line, "usename") {
+		if got := p.Decide(nil, policy.NewSubject(client(superuser))); !got.Refused() && !strings.Contains(line, "usename") {
 			t.Errorf("a superuser's session: %+v", got)
 		}
 	})

@@ -11,7 +11,7 @@ import (
 
 // protectedBy are sessions that a rule has to name, with the label by which.
 var protectedBy = map[string]struct {
-	session session.Session
+	session session.Found
 	value   string
 }{
 	"usename":          {client(superuser), "postgres"},
@@ -30,7 +30,7 @@ func TestAPatternForAnyOrdinaryNameLiftsNothing(t *testing.T) {
 			`.{` + strconv.Itoa(len(p.value)) + `}`,
 		} {
 			matcher := label + "=~" + strconv.Quote(pattern)
-			got := compile(t, rule(policy.Terminate, matcher)).Decide(severity("critical"), p.session)
+			got := compile(t, rule(policy.Terminate, matcher)).Decide(severity("critical"), policy.NewSubject(p.session))
 			if !got.Refused() {
 				t.Errorf("{%s} lifts the protection of %q", matcher, p.value)
 			}
@@ -49,7 +49,7 @@ func TestAPatternThatNamesLifts(t *testing.T) {
 			"=~" + strconv.Quote("etl|"+p.value[:4]+".*|metabase.*|airflow.*"),
 			"=~" + strconv.Quote("("+p.value[:4]+"|etl_[0-9]+).*"),
 		} {
-			got := compile(t, rule(policy.Terminate, label+matcher)).Decide(severity("critical"), p.session)
+			got := compile(t, rule(policy.Terminate, label+matcher)).Decide(severity("critical"), policy.NewSubject(p.session))
 			if got.Refused() {
 				t.Errorf("{%s%s} does not lift the protection of %q: %s", label, matcher, p.value, got.Detail)
 			}
@@ -69,8 +69,8 @@ func TestAPatternForUnusualNamesLiftsNothing(t *testing.T) {
 		"dba-x":                                 `[a-z]+-[a-z]+`,
 		"żółw":                                  `[^ -~].*`,
 	} {
-		s := client(superuser, func(s *session.Session) { s.Usename = name })
-		got := compile(t, rule(policy.Terminate, "usename=~"+strconv.Quote(pattern))).Decide(nil, s)
+		s := client(superuser, func(s *session.Found) { s.Usename = name })
+		got := compile(t, rule(policy.Terminate, "usename=~"+strconv.Quote(pattern))).Decide(nil, policy.NewSubject(s))
 		if !got.Refused() || got.Rule == "" {
 			t.Errorf("usename=~%q for %q: %+v", pattern, name, got)
 		}
@@ -80,8 +80,8 @@ func TestAPatternForUnusualNamesLiftsNothing(t *testing.T) {
 // A value that is written out names, even one that looks made up.
 func TestAnEqualNamesWhateverItIs(t *testing.T) {
 	for _, name := range []string{"q", "aho", "qx", "7319", "_", " "} {
-		s := client(superuser, func(s *session.Session) { s.Usename = name })
-		got := compile(t, rule(policy.Terminate, "usename="+strconv.Quote(name))).Decide(nil, s)
+		s := client(superuser, func(s *session.Found) { s.Usename = name })
+		got := compile(t, rule(policy.Terminate, "usename="+strconv.Quote(name))).Decide(nil, policy.NewSubject(s))
 		if got.Refused() {
 			t.Errorf("usename=%q: %+v", name, got)
 		}

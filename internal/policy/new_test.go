@@ -104,7 +104,7 @@ func TestAPolicyDoesNotChange(t *testing.T) {
 		t.Fatal(err)
 	}
 	cfg.Severities["warning"] = policy.Terminate
-	if got := p.Decide(severity("warning"), client()); !got.Refused() {
+	if got := p.Decide(severity("warning"), policy.NewSubject(client())); !got.Refused() {
 		t.Errorf("the decision changed to %+v", got)
 	}
 }

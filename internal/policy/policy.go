@@ -129,10 +129,15 @@ func fieldError(err error, path string, args ...any) error {
 	return &FieldError{Path: fmt.Sprintf(path, args...), Err: err}
 }
 
-// JudgesStatements reports whether any rule looks at what changes from one
-// statement to the next. A decision by such a policy holds for the statement
-// that it was made about, and for no other of the same transaction.
-func (p *Policy) JudgesStatements() bool { return p.judgesText }
+// scope is what a decision of this policy is about. If any rule looks at what
+// changes from one statement to the next, it holds for the statement that it was
+// made about, and for no other of the same transaction.
+func (p *Policy) scope() session.Scope {
+	if p.judgesText {
+		return session.ScopeStatement
+	}
+	return session.ScopeTransaction
+}
 
 // Severity is what the alert says of itself, by the configured label.
 func (p *Policy) Severity(alert map[string]string) string { return alert[p.severityLabel] }
@@ -147,7 +152,7 @@ func changesWithStatement(label string) bool {
 
 // facts are the labels that matchers see: the alert's, and over them the live
 // session's.
-func facts(alert map[string]string, s session.Session) map[string]string {
+func facts(alert map[string]string, s Subject) map[string]string {
 	f := maps.Clone(alert)
 	if f == nil {
 		f = map[string]string{}
@@ -166,7 +171,7 @@ func facts(alert map[string]string, s session.Session) map[string]string {
 	if s.QueryID != 0 {
 		f["query_id"] = strconv.FormatInt(s.QueryID, 10)
 	}
-	f["command"] = parseStatement(s).command
+	f["command"] = s.text.command
 	f["query"] = s.Query
 	return f
 }

@@ -64,14 +64,14 @@ func (d dice) rules(t *testing.T, unnamed string) *policy.Policy {
 	return compile(t, rules...)
 }
 
-func (d dice) session() session.Session {
+func (d dice) session() session.Found {
 	s := client(
 		state(oneOf(d, session.States()...)),
 		query(oneOf(d, "SELECT 1", "VACUUM", "reindex table t", "/* a */ CREATE INDEX CONCURRENTLY i ON t (id)", "COPY t FROM STDIN", "", "select pg_backup_start('')")),
 		named(oneOf(d, "checkout", "pg_dump", "pgBackRest [backup]", "barman", "pg_repack", "")),
 		waiting(oneOf(d, "", "Client", "IPC", "Lock"), oneOf(d, "", "ClientRead", "ClientWrite", "tuple")),
 	)
-	s.Usename, s.Superuser = oneOf(d, "app", "etl", "postgres"), d.IntN(3) == 0
+	s.Usename, s.Superuser = oneOf(d, "app", "etl", "postgres"), session.FactOf(d.IntN(3) == 0)
 	return s
 }
 
@@ -84,16 +84,16 @@ func TestWhateverTheRulesTheUntouchableGetsNoAction(t *testing.T) {
 				s.BackendType = oneOf(d, "", "walsender", "autovacuum worker", "background worker", "parallel worker")
 			},
 			func() { s.LeaderPID = s.PID + 1 },
-			func() { s.Own = true },
+			func() { s.Own = session.Yes },
 			func() { s.State = session.StateDisabled },
 			func() { s.BackendStart = time.Time{} },
 			func() { s.WaitEvent = "SyncRep" },
 		)()
 		alert := d.labels()
-		if got := d.rules(t, "").Decide(alert, s); !got.Refused() || got.Then != "" || got.Reason == "" {
+		if got := d.rules(t, "").Decide(alert, policy.NewSubject(s)); !got.Refused() || got.Then != "" || got.Reason == "" {
 			t.Fatalf("alert %v, session %+v: %+v", alert, s, got)
 		}
-		if _, no := policy.Untouchable(s); !no && s.WaitEvent != "SyncRep" {
+		if _, no := policy.AlwaysProtected(policy.NewSubject(s)); !no && s.WaitEvent != "SyncRep" {
 			t.Fatalf("session %+v can be touched", s)
 		}
 	}
@@ -104,27 +104,27 @@ func TestWhateverTheRulesTheUntouchableGetsNoAction(t *testing.T) {
 func TestWhateverTheRulesThatDoNotNameItTheProtectedGetsNoAction(t *testing.T) {
 	for name, p := range map[string]struct {
 		label   string
-		protect func(dice, *session.Session)
+		protect func(dice, *session.Found)
 	}{
-		"superuser": {"usename", func(_ dice, s *session.Session) { s.Superuser, s.Usename = true, "postgres" }},
-		"backup by its name": {"application_name", func(d dice, s *session.Session) {
+		"superuser": {"usename", func(_ dice, s *session.Found) { s.Superuser, s.Usename = session.Yes, "postgres" }},
+		"backup by its name": {"application_name", func(d dice, s *session.Found) {
 			s.ApplicationName = oneOf(d, "pg_dump", "pg_dumpall", "pg_basebackup", "pgBackRest [backup]", "barman", "wal-g")
 		}},
-		"backup by its statement": {"application_name", func(d dice, s *session.Session) {
+		"backup by its statement": {"application_name", func(d dice, s *session.Found) {
 			s.Query = oneOf(d, "select pg_backup_start('x')", "SELECT pg_start_backup('x')", "/* x */ select * from pg_backup_stop()")
 		}},
-		"maintenance": {"command", func(d dice, s *session.Session) {
+		"maintenance": {"command", func(d dice, s *session.Found) {
 			s.State = session.StateActive
 			s.Query = oneOf(d, "VACUUM", "reindex table t", "/* c */ cluster", "create unique index concurrently i on t (id)", "select 1; vacuum", "/* cut")
 		}},
-		"pg_repack": {"command", func(_ dice, s *session.Session) { s.ApplicationName = "pg_repack" }},
+		"pg_repack": {"command", func(_ dice, s *session.Found) { s.ApplicationName = "pg_repack" }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := roll(t)
 			for range trials {
 				s, alert := d.session(), d.labels()
 				p.protect(d, &s)
-				if got := d.rules(t, p.label).Decide(alert, s); !got.Refused() || got.Then != "" || got.Reason == "" {
+				if got := d.rules(t, p.label).Decide(alert, policy.NewSubject(s)); !got.Refused() || got.Then != "" || got.Reason == "" {
 					t.Fatalf("alert %v, session %+v: %+v", alert, s, got)
 				}
 			}
@@ -141,7 +141,7 @@ func TestEveryDecisionIsWhole(t *testing.T) {
 	}
 	for range trials {
 		s, alert := d.session(), d.labels()
-		got := d.rules(t, "").Decide(alert, s)
+		got := d.rules(t, "").Decide(alert, policy.NewSubject(s))
 		whole := got.Reason == policy.ReasonRule && got.Rule != "" || got.Reason == policy.ReasonSeverity && got.Rule == ""
 		switch {
 		case got.Refused():

@@ -11,7 +11,7 @@ func TestWhatIsNeverLifted(t *testing.T) {
 	everything := []policy.RuleConfig{rule(policy.Terminate,
 		`usename=~"app|postgres"`, `application_name=~"checkout|pg_dump"`, `command=~"SELECT|VACUUM"`, `severity="critical"`)}
 	for name, tt := range map[string]struct {
-		change func(*session.Session)
+		change func(*session.Found)
 		want   policy.Reason
 	}{
 		"walsender":               {backend("walsender"), policy.ReasonProtectedBackend},
@@ -22,34 +22,34 @@ func TestWhatIsNeverLifted(t *testing.T) {
 		"checkpointer":            {backend("checkpointer"), policy.ReasonProtectedBackend},
 		"startup":                 {backend("startup"), policy.ReasonProtectedBackend},
 		"Client Backend":          {backend("Client Backend"), policy.ReasonProtectedBackend},
-		"parallel worker":         {func(s *session.Session) { s.LeaderPID, s.BackendType = 7, "parallel worker" }, policy.ReasonProtectedBackend},
-		"worker of a client":      {func(s *session.Session) { s.LeaderPID = 7 }, policy.ReasonProtectedBackend},
-		"our own":                 {func(s *session.Session) { s.Own = true }, policy.ReasonProtectedBackend},
+		"parallel worker":         {func(s *session.Found) { s.LeaderPID, s.BackendType = 7, "parallel worker" }, policy.ReasonProtectedBackend},
+		"worker of a client":      {func(s *session.Found) { s.LeaderPID = 7 }, policy.ReasonProtectedBackend},
+		"our own":                 {func(s *session.Found) { s.Own = session.Yes }, policy.ReasonProtectedBackend},
 		"SyncRep":                 {waiting("IPC", "SyncRep"), policy.ReasonSyncRep},
 		"SyncRep of another type": {waiting("", "SyncRep"), policy.ReasonSyncRep},
 		"track_activities off":    {state(session.StateDisabled), policy.ReasonNotVisible},
 		"hidden":                  {backend(""), policy.ReasonNotVisible},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := compile(t, everything...).Decide(severity("critical"), client(tt.change))
+			got := compile(t, everything...).Decide(severity("critical"), policy.NewSubject(client(tt.change)))
 			if !got.Refused() || got.Reason != tt.want || got.Action != policy.None || got.Rule != "" {
 				t.Errorf("the decision is %+v", got)
 			}
 		})
 	}
-	if got := compile(t, everything...).Decide(severity("critical"), client(func(s *session.Session) { s.LeaderPID = s.PID })); got.Refused() {
+	if got := compile(t, everything...).Decide(severity("critical"), policy.NewSubject(client(func(s *session.Found) { s.LeaderPID = s.PID }))); got.Refused() {
 		t.Errorf("the leader of parallel workers is refused: %+v", got)
 	}
 }
 
-func backend(kind string) func(*session.Session) {
-	return func(s *session.Session) { s.BackendType = kind }
+func backend(kind string) func(*session.Found) {
+	return func(s *session.Found) { s.BackendType = kind }
 }
 
 // What a rule must say to lift a protection, and what is not enough.
 func TestAProtectionIsLiftedByARuleThatNamesIt(t *testing.T) {
 	protections := []struct {
-		session session.Session
+		session session.Found
 		reason  policy.Reason
 		label   string
 		lifts   []string
@@ -78,18 +78,18 @@ func TestAProtectionIsLiftedByARuleThatNamesIt(t *testing.T) {
 		}
 		for _, action := range []policy.Action{policy.Cancel, policy.Terminate, policy.CancelThenTerminate} {
 			for _, matcher := range all {
-				got := compile(t, rule(action, matcher)).Decide(severity("critical"), p.session)
+				got := compile(t, rule(action, matcher)).Decide(severity("critical"), policy.NewSubject(p.session))
 				if !got.Refused() || got.Reason != p.reason {
 					t.Errorf("{%s} %s: %s lifts it: %+v", matcher, action, p.reason, got)
 				}
 			}
 			for _, matcher := range p.lifts {
-				got := compile(t, rule(action, matcher)).Decide(severity("critical"), p.session)
+				got := compile(t, rule(action, matcher)).Decide(severity("critical"), policy.NewSubject(p.session))
 				if got.Refused() || got.Reason != policy.ReasonRule {
 					t.Errorf("{%s} %s does not lift %s: %+v", matcher, action, p.reason, got)
 				}
 				// Beside a matcher that lifts nothing it lifts all the same.
-				got = compile(t, rule(action, p.label+`!="x"`, matcher, `severity="critical"`)).Decide(severity("critical"), p.session)
+				got = compile(t, rule(action, p.label+`!="x"`, matcher, `severity="critical"`)).Decide(severity("critical"), policy.NewSubject(p.session))
 				if got.Refused() {
 					t.Errorf("{%s} among others does not lift %s: %+v", matcher, p.reason, got)
 				}
@@ -97,12 +97,12 @@ func TestAProtectionIsLiftedByARuleThatNamesIt(t *testing.T) {
 		}
 		// A rule that names it and comes second does not count.
 		got := compile(t, rule(policy.Terminate, `datname="shop"`),
-			policy.RuleConfig{Name: "late", Matchers: p.lifts[:1], Action: policy.Terminate}).Decide(nil, p.session)
+			policy.RuleConfig{Name: "late", Matchers: p.lifts[:1], Action: policy.Terminate}).Decide(nil, policy.NewSubject(p.session))
 		if got.Reason != p.reason || got.Rule != "the rule" {
 			t.Errorf("a rule that comes second lifts %s: %+v", p.reason, got)
 		}
 		// The severities name nobody.
-		if got := compile(t).Decide(severity("critical"), p.session); got.Reason != p.reason {
+		if got := compile(t).Decide(severity("critical"), policy.NewSubject(p.session)); got.Reason != p.reason {
 			t.Errorf("the severity lifts %s: %+v", p.reason, got)
 		}
 	}
@@ -119,14 +119,14 @@ func TestEachProtectionIsLiftedForItself(t *testing.T) {
 		{[]string{`usename="postgres"`, `application_name="pg_dump"`}, policy.ReasonProtectedMaintenance},
 		{[]string{`usename="postgres"`, `application_name="pg_dump"`, `command="REINDEX"`}, policy.ReasonRule},
 	} {
-		if got := compile(t, rule(policy.Terminate, step.matchers...)).Decide(nil, s); got.Reason != step.want {
+		if got := compile(t, rule(policy.Terminate, step.matchers...)).Decide(nil, policy.NewSubject(s)); got.Reason != step.want {
 			t.Errorf("%v: reason %s, want %s", step.matchers, got.Reason, step.want)
 		}
 	}
 }
 
 func TestBackupsAreKnownByTheirNameOrTheirLastStatement(t *testing.T) {
-	for _, s := range []session.Session{
+	for _, s := range []session.Found{
 		client(named("pg_dump")),
 		client(named("pg_dumpall")),
 		client(named("PG_DUMP")),
@@ -143,16 +143,16 @@ func TestBackupsAreKnownByTheirNameOrTheirLastStatement(t *testing.T) {
 		client(query(`/* barman */ SELECT pg_catalog."pg_backup_start"('x')`), state(session.StateIdleInXact)),
 		client(query("SELECT PG_BACKUP_START('x')"), state(session.StateIdleAborted)),
 	} {
-		got := compile(t).Decide(severity("critical"), s)
+		got := compile(t).Decide(severity("critical"), policy.NewSubject(s))
 		if got.Reason != policy.ReasonProtectedBackup {
 			t.Errorf("%s, %q: %+v", s.ApplicationName, s.Query, got)
 		}
 	}
-	for _, s := range []session.Session{
+	for _, s := range []session.Found{
 		client(named("my pg_dump")), client(named("")), client(named("backup")), client(named("walg")),
 		client(query("SELECT pg_backup()")),
 	} {
-		if got := compile(t).Decide(severity("critical"), s); got.Refused() {
+		if got := compile(t).Decide(severity("critical"), policy.NewSubject(s)); got.Refused() {
 			t.Errorf("%s, %q is no backup: %+v", s.ApplicationName, s.Query, got)
 		}
 	}

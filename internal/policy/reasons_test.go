@@ -81,20 +81,20 @@ func decided(t *testing.T) map[policy.Reason]bool {
 	t.Helper()
 	given := map[policy.Reason]bool{}
 	p := compile(t, rule(policy.None, `usename="etl"`))
-	for _, s := range []session.Session{
+	for _, s := range []session.Found{
 		{},
-		client(func(s *session.Session) { s.Own = true }),
+		client(func(s *session.Found) { s.Own = session.Yes }),
 		client(waiting("IPC", "SyncRep")),
 		client(superuser),
 		client(named("pg_dump")),
 		client(query("VACUUM")),
-		client(func(s *session.Session) { s.Usename = "etl" }),
+		client(func(s *session.Found) { s.Usename = "etl" }),
 		client(state(session.StateIdleInXact)),
 		client(),
 	} {
-		given[p.Decide(severity("warning"), s).Reason] = true
+		given[p.Decide(severity("warning"), policy.NewSubject(s)).Reason] = true
 	}
-	given[p.Decide(severity("unheard of"), client()).Reason] = true
+	given[p.Decide(severity("unheard of"), policy.NewSubject(client())).Reason] = true
 	return given
 }
 

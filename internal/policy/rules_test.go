@@ -17,13 +17,13 @@ func TestTheFirstRuleThatMatchesDecides(t *testing.T) {
 		policy.RuleConfig{Name: "two", Matchers: []string{`datname="shop"`}, Action: policy.Cancel},
 		policy.RuleConfig{Name: "three", Matchers: []string{`datname=~".+"`}, Action: policy.Terminate},
 	)
-	for rule, s := range map[string]session.Session{
-		"one":   client(func(s *session.Session) { s.Usename = "etl" }),
+	for rule, s := range map[string]session.Found{
+		"one":   client(func(s *session.Found) { s.Usename = "etl" }),
 		"two":   client(),
-		"three": client(func(s *session.Session) { s.Datname = "stock" }),
-		"":      client(func(s *session.Session) { s.Datname = "" }),
+		"three": client(func(s *session.Found) { s.Datname = "stock" }),
+		"":      client(func(s *session.Found) { s.Datname = "" }),
 	} {
-		if got := p.Decide(severity("warning"), s); got.Rule != rule {
+		if got := p.Decide(severity("warning"), policy.NewSubject(s)); got.Rule != rule {
 			t.Errorf("rule %q decided, want %q", got.Rule, rule)
 		}
 	}
@@ -48,7 +48,7 @@ func TestAllMatchersOfARuleMustHold(t *testing.T) {
 		"without quotes":               {[]string{`usename=app`}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := compile(t, rule(policy.Cancel, tt.matchers...)).Decide(nil, client())
+			got := compile(t, rule(policy.Cancel, tt.matchers...)).Decide(nil, policy.NewSubject(client()))
 			if (got.Rule != "") != tt.want {
 				t.Errorf("rule %q decided: %+v", got.Rule, got)
 			}
@@ -71,10 +71,10 @@ func TestMatchersSeeTheLiveSessionOverTheAlertsLabels(t *testing.T) {
 			alert := map[string]string{label: "a lie", "alertname": "Slow"}
 			before := maps.Clone(alert)
 			p := compile(t, rule(policy.Cancel, label+"="+strconv.Quote(value), `alertname="Slow"`))
-			if got := p.Decide(alert, s); got.Rule == "" {
+			if got := p.Decide(alert, policy.NewSubject(s)); got.Rule == "" {
 				t.Errorf("%s=%q does not match the live session", label, value)
 			}
-			if got := compile(t, rule(policy.Cancel, label+`="a lie"`)).Decide(alert, s); got.Rule != "" {
+			if got := compile(t, rule(policy.Cancel, label+`="a lie"`)).Decide(alert, policy.NewSubject(s)); got.Rule != "" {
 				t.Errorf("%s matches what the alert says", label)
 			}
 			if diff := cmp.Diff(before, alert); diff != "" {
@@ -89,7 +89,7 @@ func TestAnEmptyFactHidesTheAlertsLabel(t *testing.T) {
 	s := client(query(""))
 	s.ClientAddr, s.ApplicationName = "", ""
 	for _, label := range []string{"client_addr", "application_name", "wait_event_type", "wait_event", "query_id", "command", "query"} {
-		got := compile(t, rule(policy.Cancel, label+`="claimed"`)).Decide(map[string]string{label: "claimed"}, s)
+		got := compile(t, rule(policy.Cancel, label+`="claimed"`)).Decide(map[string]string{label: "claimed"}, policy.NewSubject(s))
 		if got.Rule != "" {
 			t.Errorf("%s matches the alert's claim", label)
 		}
@@ -100,12 +100,12 @@ func TestAnEmptyFactHidesTheAlertsLabel(t *testing.T) {
 // same: it may be the one that says none.
 func TestARuleOnTheServerMatchesAnAlertThatDoesNotNameIt(t *testing.T) {
 	p := compile(t, rule(policy.None, `server="orders"`))
-	if got := p.Decide(severity("critical"), client()); got.Reason != policy.ReasonRule {
+	if got := p.Decide(severity("critical"), policy.NewSubject(client())); got.Reason != policy.ReasonRule {
 		t.Errorf("the decision is %+v", got)
 	}
 }
 
-func TestAPolicyKnowsWhetherItJudgesStatements(t *testing.T) {
+func TestADecisionIsAboutAStatementIfARuleLooksAtIt(t *testing.T) {
 	for matcher, want := range map[string]bool{
 		`usename="app"`: false, `datname="shop"`: false, `severity="critical"`: false, `application_name=~".+"`: false,
 		`state="active"`: true, `wait_event_type="Lock"`: true, `wait_event="tuple"`: true,
@@ -113,11 +113,12 @@ func TestAPolicyKnowsWhetherItJudgesStatements(t *testing.T) {
 		`{usename="app", command!="SELECT"}`: true,
 	} {
 		p := compile(t, policy.RuleConfig{Name: "before", Matchers: []string{`usename="app"`}, Action: policy.None}, rule(policy.Cancel, matcher))
-		if got := p.JudgesStatements(); got != want {
-			t.Errorf("%s: JudgesStatements = %t", matcher, got)
+		d := p.Decide(severity("critical"), policy.NewSubject(client(func(s *session.Found) { s.Usename = "etl" })))
+		if got := d.Scope == session.ScopeStatement; got != want {
+			t.Errorf("%s: about a statement: %t", matcher, got)
 		}
 	}
-	if compile(t).JudgesStatements() {
-		t.Error("without rules: JudgesStatements")
+	if d := compile(t).Decide(severity("critical"), policy.NewSubject(client())); d.Scope != session.ScopeTransaction {
+		t.Error("without rules: about a statement")
 	}
 }

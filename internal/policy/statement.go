@@ -172,7 +172,7 @@ func maintenance(words []string) string {
 // isBackup reports whether a backup depends on the session: by its name, or
 // because the last thing it ran starts or ends one. Such a session looks
 // plainly idle, and ending it ends the backup.
-func isBackup(s session.Session) bool {
+func isBackup(s Subject) bool {
 	name := strings.ToLower(s.ApplicationName)
 	for _, tool := range []string{"pg_dump", "pg_basebackup", "pgbackrest", "barman", "wal-g"} {
 		if strings.HasPrefix(name, tool) {

@@ -9,9 +9,9 @@ import (
 )
 
 // isMaintenance asks the policy, from outside.
-func isMaintenance(t *testing.T, s session.Session) bool {
+func isMaintenance(t *testing.T, s session.Found) bool {
 	t.Helper()
-	return compile(t).Decide(severity("critical"), s).Reason == policy.ReasonProtectedMaintenance
+	return compile(t).Decide(severity("critical"), policy.NewSubject(s)).Reason == policy.ReasonProtectedMaintenance
 }
 
 func TestMaintenanceIsSeenThroughWhatSurroundsIt(t *testing.T) {
@@ -61,7 +61,7 @@ func TestWhatOnlyLooksLikeMaintenanceIsNot(t *testing.T) {
 		if text == `"VACUUM"` { // no statement begins like that: the text does not tell
 			want = policy.ReasonProtectedMaintenance
 		}
-		got := compile(t).Decide(severity("critical"), client(query(text)))
+		got := compile(t).Decide(severity("critical"), policy.NewSubject(client(query(text))))
 		if got.Reason != want {
 			t.Errorf("%q: reason %s (%s)", text, got.Reason, got.Detail)
 		}
@@ -87,7 +87,7 @@ func TestATextThatDoesNotTellIsMaintenance(t *testing.T) {
 		"bytes that are not UTF-8":    "\xff\xfe",
 	} {
 		for _, r := range []policy.RuleConfig{anything, precise} {
-			got := compile(t, r).Decide(nil, client(query(text)))
+			got := compile(t, r).Decide(nil, policy.NewSubject(client(query(text))))
 			if !got.Refused() || r.Matchers[0] == anything.Matchers[0] && got.Reason != policy.ReasonProtectedMaintenance {
 				t.Errorf("%s, {%s}: %+v", name, r.Matchers[0], got)
 			}
@@ -98,8 +98,8 @@ func TestATextThatDoesNotTellIsMaintenance(t *testing.T) {
 // The server cuts a text at track_activity_query_size. What is left of the
 // last statement may be the beginning of maintenance.
 func TestATextThatIsCutOffTooEarlyIsMaintenance(t *testing.T) {
-	cut := func(text string) session.Session {
-		return client(query(text), func(s *session.Session) { s.QueryTruncated = true })
+	cut := func(text string) session.Found {
+		return client(query(text), func(s *session.Found) { s.QueryTruncated = true })
 	}
 	for _, text := range []string{
 		"V", "VACUU", "REIN", "CREATE", "CREATE IND", "CREATE INDEX", "CREATE INDEX CONC", "CREATE UNIQUE", "CREATE UNIQUE INDEX CON",
@@ -116,11 +116,11 @@ func TestATextThatIsCutOffTooEarlyIsMaintenance(t *testing.T) {
 		"SELECT a, b, c FR", "INSERT INTO t VALUES ('long", `SELECT "a`, "CREATE INDEX i", `CREATE INDEX "conc`, "CREATE TABLE",
 		"SELECT 1; INSERT", "ALTER TABLE t ADD COLUMN (a", "ALTER TABLE t ADD CHECK (a > 0", "DROP INDEX i", "DROP TABLE", "UPDATE t SET a = $$long", "SELECT 1 /* long", "COPY t FROM", "SELECT 1; VALUES (1",
 	} {
-		if got := compile(t).Decide(severity("critical"), cut(text)); got.Refused() {
+		if got := compile(t).Decide(severity("critical"), policy.NewSubject(cut(text))); got.Refused() {
 			t.Errorf("what is left is %q: %+v", text, got)
 		}
 	}
-	if got := compile(t, rule(policy.Cancel, `command="VACUUM"`)).Decide(nil, cut("VACUUM /* long")); got.Refused() {
+	if got := compile(t, rule(policy.Cancel, `command="VACUUM"`)).Decide(nil, policy.NewSubject(cut("VACUUM /* long"))); got.Refused() {
 		t.Errorf("a cut VACUUM is not lifted by a rule that names it: %+v", got)
 	}
 }
@@ -143,7 +143,7 @@ func TestPgRepackIsMaintenanceWhateverItRuns(t *testing.T) {
 			if !isMaintenance(t, s) {
 				t.Errorf("%s while %s is not", name, st)
 			}
-			if got := compile(t, rule(policy.Terminate, `command="LOCK"`)).Decide(nil, s); got.Refused() {
+			if got := compile(t, rule(policy.Terminate, `command="LOCK"`)).Decide(nil, policy.NewSubject(s)); got.Refused() {
 				t.Errorf("%s while %s, named by its command: %+v", name, st, got)
 			}
 		}
@@ -163,15 +163,15 @@ func TestEveryMaintenanceOfATextMustBeNamed(t *testing.T) {
 		{"create index concurrently i on t (id)", `command="CREATE"`, true},
 		{"create table t (id int); vacuum", `command="CREATE"`, false},
 	} {
-		got := compile(t, rule(policy.Terminate, tt.matcher)).Decide(nil, client(query(tt.text)))
+		got := compile(t, rule(policy.Terminate, tt.matcher)).Decide(nil, policy.NewSubject(client(query(tt.text))))
 		if got.Refused() == tt.lifted {
 			t.Errorf("%q with {%s}: %+v", tt.text, tt.matcher, got)
 		}
 	}
 	// What was cut off behind it may be another.
 	for _, text := range []string{"reindex table a; create ind", `reindex table a; select 'a\'', ''; `} {
-		cut := client(query(text), func(s *session.Session) { s.QueryTruncated = true })
-		if got := compile(t, rule(policy.Terminate, `command="REINDEX"`)).Decide(nil, cut); !got.Refused() {
+		cut := client(query(text), func(s *session.Found) { s.QueryTruncated = true })
+		if got := compile(t, rule(policy.Terminate, `command="REINDEX"`)).Decide(nil, policy.NewSubject(cut)); !got.Refused() {
 			t.Errorf("%q with a rule for REINDEX: %+v", cut.Query, got)
 		}
 	}
@@ -187,7 +187,7 @@ func TestTheCommandIsTheFirstKeywordInUpperCase(t *testing.T) {
 		"": "", ";": "", "/* c */": "", "/* a /* b */ c */ select 1": "SELECT", "/* a /* select 1 */": "", "ſelect 1": "", "select\r1": "SELECT", "-- c\rselect 1": "SELECT",
 	} {
 		p := compile(t, rule(policy.Terminate, `command="`+want+`"`))
-		if got := p.Decide(nil, client(query(text))); got.Rule == "" {
+		if got := p.Decide(nil, policy.NewSubject(client(query(text)))); got.Rule == "" {
 			t.Errorf("the command of %q is not %q", text, want)
 		}
 	}

@@ -22,7 +22,7 @@ func TestTheVerbIsOneThatWorksInTheSessionsState(t *testing.T) {
 		policy.CancelThenTerminate: {first: session.Terminate},
 	}
 	for name, tt := range map[string]struct {
-		session session.Session
+		session session.Found
 		want    map[policy.Action]verbs
 	}{
 		"running":                         {client(), cancelWorks},
@@ -42,7 +42,7 @@ func TestTheVerbIsOneThatWorksInTheSessionsState(t *testing.T) {
 	} {
 		for action, want := range tt.want {
 			t.Run(name+", "+string(action), func(t *testing.T) {
-				got := compile(t, rule(action, `usename="app"`)).Decide(nil, tt.session)
+				got := compile(t, rule(action, `usename="app"`)).Decide(nil, policy.NewSubject(tt.session))
 				if (verbs{got.First, got.Then}) != want {
 					t.Errorf("first %q, then %q; want %+v", got.First, got.Then, want)
 				}

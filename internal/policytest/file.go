@@ -27,7 +27,7 @@ type file struct {
 type test struct {
 	line    int
 	name    string
-	session session.Session
+	subject policy.Subject
 	alert   map[string]string
 	want    want
 }
@@ -93,7 +93,7 @@ func read(name string) (*file, error) {
 			return nil, fmt.Errorf("%s:%d: %w", name, line, err)
 		}
 		names[t.Name] = true
-		f.tests = append(f.tests, test{line: line, name: t.Name, session: s, alert: t.Alert, want: t.Want})
+		f.tests = append(f.tests, test{line: line, name: t.Name, subject: policy.NewSubject(s), alert: t.Alert, want: t.Want})
 	}
 	return f, nil
 }

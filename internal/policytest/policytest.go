@@ -38,7 +38,7 @@ func Run(w io.Writer, files ...string) error {
 		}
 		bad := 0
 		for _, test := range f.tests {
-			got := f.policy.Decide(test.alert, test.session)
+			got := f.policy.Decide(test.alert, test.subject)
 			if report := diff(test.want, got); report != "" {
 				bad++
 				_, _ = fmt.Fprintf(w, "%s:%d: FAILED: %s\n%s", name, test.line, test.name, report)

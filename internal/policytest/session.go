@@ -31,27 +31,27 @@ type sessionKeys struct {
 
 // session fills in the defaults: a client of an ordinary role that has been
 // running a SELECT for a minute.
-func (k sessionKeys) session(server string) (session.Session, error) {
+func (k sessionKeys) session(server string) (session.Found, error) {
 	begin := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-	s := session.Session{
+	s := session.Found{LeaderPID: k.LeaderPID, Superuser: session.FactOf(k.Superuser), Own: session.FactOf(k.Own)}
+	s.Session = session.Session{
 		ID:              session.ID{Server: server, PID: 4711, BackendStart: begin},
 		Datname:         or(k.Datname, "postgres"),
 		Usename:         or(k.Usename, "app"),
 		ApplicationName: k.ApplicationName,
 		ClientAddr:      k.ClientAddr,
 		BackendType:     or(k.BackendType, session.BackendTypeClient),
-		LeaderPID:       k.LeaderPID,
-		Superuser:       k.Superuser,
-		Own:             k.Own,
-		State:           session.State(or(k.State, string(session.StateActive))),
-		QueryStart:      begin.Add(time.Minute),
-		XactStart:       begin.Add(time.Minute),
-		StateChange:     begin.Add(time.Minute),
-		WaitEventType:   k.WaitEventType,
-		WaitEvent:       k.WaitEvent,
-		QueryID:         k.QueryID,
-		Query:           or(k.Query, "SELECT 1"),
-		QueryTruncated:  k.QueryTruncated,
+		Activity: session.Activity{
+			State:         session.State(or(k.State, string(session.StateActive))),
+			QueryStart:    begin.Add(time.Minute),
+			XactStart:     begin.Add(time.Minute),
+			StateChange:   begin.Add(time.Minute),
+			WaitEventType: k.WaitEventType,
+		},
+		WaitEvent:      k.WaitEvent,
+		QueryID:        k.QueryID,
+		Query:          or(k.Query, "SELECT 1"),
+		QueryTruncated: k.QueryTruncated,
 	}
 	if k.Server != "" {
 		s.Server = k.Server

@@ -24,12 +24,12 @@ func falseAlarms(t *testing.T, trials int) {
 		return c
 	}
 	idle := func(t *testing.T) *pgtest.Client { return srv.IdleInTransaction(t, "app", "select 1") }
-	fences := map[string]func(session.Session) session.Fence{
+	fences := map[string]func(session.Found) session.Fence{
 		"period": fence,
-		"transaction": func(seen session.Session) session.Fence {
+		"transaction": func(seen session.Found) session.Fence {
 			return session.Fence{Server: seen.Server, PID: seen.PID, BackendStart: seen.BackendStart, XactStart: seen.XactStart}
 		},
-		"both": func(seen session.Session) session.Fence {
+		"both": func(seen session.Found) session.Fence {
 			f := fence(seen)
 			f.XactStart = seen.XactStart
 			return f

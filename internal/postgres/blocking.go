@@ -74,26 +74,33 @@ func (r *scraper) readLocks(ctx context.Context) (locks, error) {
 	return seen, err
 }
 
+// backend is any backend that waits for a lock or holds one.
+type backend struct {
+	session.Session
+	leaderPID int32
+	own       bool // pgbailiff's
+}
+
 // readSessions reads the rows of some backends.
-func (r *scraper) readSessions(ctx context.Context, opts session.SnapshotOptions, pids []int32) (map[int32]session.Session, error) {
+func (r *scraper) readSessions(ctx context.Context, opts session.SnapshotOptions, pids []int32) (map[int32]backend, error) {
 	rows, err := r.conn.Query(ctx, sessionsSQL, pids, opts.Text, r.self.role)
 	if err != nil {
 		return nil, err
 	}
-	known := map[int32]session.Session{}
-	s := session.Session{ID: session.ID{Server: r.cfg.Name}}
+	known := map[int32]backend{}
+	b := backend{Session: session.Session{ID: session.ID{Server: r.cfg.Name}}}
 	var at stamps
 	var encoding string
 	names := encodingOf(r.conn)
 	_, err = pgx.ForEachRow(rows, []any{
-		&s.PID, &at.backendStart, &s.Datname, &s.Usename, &s.ApplicationName, &s.ClientAddr,
-		&s.State, &at.queryStart, &at.xactStart, &at.stateChange,
-		&s.WaitEventType, &s.WaitEvent, &s.QueryID, &s.Query, &encoding, &s.BackendType, &s.LeaderPID, &s.Own,
+		&b.PID, &at.backendStart, &b.Datname, &b.Usename, &b.ApplicationName, &b.ClientAddr,
+		&b.State, &at.queryStart, &at.xactStart, &at.stateChange,
+		&b.WaitEventType, &b.WaitEvent, &b.QueryID, &b.Query, &encoding, &b.BackendType, &b.leaderPID, &b.own,
 	}, func() error {
-		row := s
-		at.into(&row)
-		blankFastpath(&row)
-		validTexts(&row, names, encoding)
+		row := b
+		at.into(&row.ID, &row.Activity)
+		blankFastpath(&row.Session)
+		validTexts(&row.Session, names, encoding)
 		known[row.PID] = row
 		return nil
 	})

@@ -8,6 +8,7 @@ import (
 	"github.com/go-kit/log"
 
 	"github.com/pgbailiff/pgbailiff/internal/pgtest"
+	"github.com/pgbailiff/pgbailiff/internal/session"
 )
 
 // startInside returns our side of a server, as the role.
@@ -33,7 +34,7 @@ func TestARoleIsReadWhilePgDatabaseIsLocked(t *testing.T) {
 	find := func(usename string, superuser bool) {
 		t.Helper()
 		seen, ok, err := s.Find(ctx, int32(c.PID()))
-		if err != nil || !ok || seen.Usename != usename || seen.Superuser != superuser {
+		if err != nil || !ok || seen.Usename != usename || seen.Superuser != session.FactOf(superuser) {
 			t.Errorf("found %+v, %t, %v", seen, ok, err)
 		}
 	}

@@ -49,7 +49,7 @@ func TestCloseDoesNotWaitForAServerThatHangs(t *testing.T) {
 	use(func(ctx context.Context) error { _, _, err := s.Find(ctx, seen.PID); return err })
 	use(func(ctx context.Context) error { _, err := s.Signal(ctx, session.Cancel, fence(seen)); return err })
 	use(func(ctx context.Context) error {
-		_, err := s.Watch(ctx, seen.ID, func(session.Sighting) bool { return false })
+		_, err := s.Watch(ctx, seen.ID, func(session.Observation) bool { return false })
 		return err
 	})
 	for range cap(asked) {
@@ -68,7 +68,7 @@ func TestAClosedServerSaysSoAtOnce(t *testing.T) {
 	watched := make(chan error, 1)
 	go func() {
 		begun := sync.OnceFunc(func() { close(watching) })
-		_, err := s.Watch(context.Background(), seen.ID, func(session.Sighting) bool { begun(); return false })
+		_, err := s.Watch(context.Background(), seen.ID, func(session.Observation) bool { begun(); return false })
 		watched <- err
 	}()
 	<-watching
@@ -76,7 +76,7 @@ func TestAClosedServerSaysSoAtOnce(t *testing.T) {
 	for what, ask := range map[string]func() error{
 		"the watch that was under way": func() error { return <-watched },
 		"a watch": func() error {
-			_, err := s.Watch(context.Background(), seen.ID, func(session.Sighting) bool { return false })
+			_, err := s.Watch(context.Background(), seen.ID, func(session.Observation) bool { return false })
 			return err
 		},
 		"a find":   func() error { _, _, err := s.Find(context.Background(), seen.PID); return err },
@@ -108,13 +108,13 @@ func TestAWatchEndsWithItsContext(t *testing.T) {
 	defer cancel()
 	var asked atomic.Int32
 	within(t, "the watch", func() {
-		_, err := s.Watch(ctx, seen.ID, func(session.Sighting) bool { asked.Add(1); return false })
+		_, err := s.Watch(ctx, seen.ID, func(session.Observation) bool { asked.Add(1); return false })
 		if !errors.Is(err, session.ErrUnreachable) || !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("%v", err)
 		}
 	})
 	thaw()
-	if _, err := s.Watch(deadline(t), seen.ID, func(session.Sighting) bool { return true }); err != nil {
+	if _, err := s.Watch(deadline(t), seen.ID, func(session.Observation) bool { return true }); err != nil {
 		t.Error(err)
 	}
 	if n := asked.Load(); n != 0 {
@@ -131,7 +131,7 @@ func TestAWatchOfAStoppedServerSawNothing(t *testing.T) {
 	srv.Stop(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	last, err := s.Watch(ctx, seen.ID, func(now session.Sighting) bool { return !now.Present })
+	last, err := s.Watch(ctx, seen.ID, func(now session.Observation) bool { return !now.Present })
 	if !errors.Is(err, session.ErrUnreachable) {
 		t.Errorf("%+v, %v", last, err)
 	}
@@ -143,7 +143,7 @@ func TestAWatchGoesByTheSessionsStart(t *testing.T) {
 	s := start(t, srv, "monsig")
 	named := find(t, s, srv.Run(t, "app", "select pg_sleep(60)")).ID
 	named.BackendStart = named.BackendStart.Add(-time.Microsecond)
-	last, err := s.Watch(deadline(t), named, func(now session.Sighting) bool { return !now.Present })
+	last, err := s.Watch(deadline(t), named, func(now session.Observation) bool { return !now.Present })
 	if err != nil || last.Present {
 		t.Errorf("%+v, %v", last, err)
 	}

@@ -38,7 +38,7 @@ func TestADroppedRole(t *testing.T) {
 	if err != nil || !found.Visible() {
 		t.Errorf("find: %+v, %v", found, err)
 	}
-	got, err := s.Signal(t.Context(), session.Cancel, session.Fence{PID: found.PID}.Pin(found))
+	got, err := s.Signal(t.Context(), session.Cancel, session.Fence{PID: found.PID}.Narrow(found.Session, session.ScopeStatement))
 	if err != nil || got.Verdict != session.VerdictSignalled {
 		t.Errorf("signal: %+v, %v", got, err)
 	}

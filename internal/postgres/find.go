@@ -30,14 +30,14 @@ type question struct {
 }
 
 type answer struct {
-	session session.Session
-	ok      bool
-	err     error
+	found session.Found
+	ok    bool
+	err   error
 }
 
 // Find reads one session by its pid, which must be greater than 0. The second
 // result is false when there is no such backend.
-func (s *Server) Find(ctx context.Context, pid int32) (session.Session, bool, error) {
+func (s *Server) Find(ctx context.Context, pid int32) (session.Found, bool, error) {
 	q := &question{pid: pid, answer: make(chan answer, 1)}
 	var got answer
 	err := enqueue(ctx, s.acting, s.acting.questions, q)
@@ -49,12 +49,12 @@ func (s *Server) Find(ctx context.Context, pid int32) (session.Session, bool, er
 		err = got.err
 	}
 	if err != nil {
-		return session.Session{}, false, fmt.Errorf("find pid %d on %s: %w", pid, s.name, err)
+		return session.Found{}, false, fmt.Errorf("find pid %d on %s: %w", pid, s.name, err)
 	}
 	if got.ok {
-		got.session.Server = s.name
+		got.found.Server = s.name
 	}
-	return got.session, got.ok, nil
+	return got.found, got.ok, nil
 }
 
 // together makes one job of the question and of all that wait with it.
@@ -148,7 +148,7 @@ func (l *link) findUnnamed(ctx context.Context, pids []int32, blocked error) (ma
 	}
 	found := make(map[int32]answer, len(seen))
 	for _, row := range seen {
-		have := l.names.trusted(row.Session, row.datid, row.usesysid)
+		have := l.names.trusted(row.Found, row.datid, row.usesysid)
 		if roles != nil {
 			have.roles = roles
 		}
@@ -164,22 +164,23 @@ func (l *link) findUnnamed(ctx context.Context, pids []int32, blocked error) (ma
 // answer is the session with its names, or why it has none.
 func (l *link) answer(row sessionRow, have names) answer {
 	l.logins.add(row.PID, row.usesysid)
-	if err := have.into(&row.Session, row.datid, row.usesysid, encodingOf(l.conn)); err != nil {
+	if err := have.into(&row.Found, row.datid, row.usesysid, encodingOf(l.conn)); err != nil {
 		return answer{err: err}
 	}
-	return answer{session: row.Session, ok: true}
+	return answer{found: row.Found, ok: true}
 }
 
 // sessionRow is a row of find.sql.
 type sessionRow struct {
-	session.Session
+	session.Found
+	own             bool
 	datid, usesysid uint32
 }
 
 func (r *sessionRow) targets(at *stamps) []any {
 	return []any{
 		&r.PID, &at.backendStart, &r.datid, &r.usesysid,
-		&r.ApplicationName, &r.ClientAddr, &r.BackendType, &r.LeaderPID, &r.Own,
+		&r.ApplicationName, &r.ClientAddr, &r.BackendType, &r.LeaderPID, &r.own,
 		&r.State, &at.queryStart, &at.xactStart, &at.stateChange,
 		&r.WaitEventType, &r.WaitEvent, &r.QueryID, &r.Query, &r.QueryTruncated, &r.SeenAt,
 	}
@@ -188,7 +189,8 @@ func (r *sessionRow) targets(at *stamps) []any {
 // seen is a copy of the row, with its times.
 func (r *sessionRow) seen(at stamps) sessionRow {
 	row := *r
-	at.into(&row.Session)
+	at.into(&row.ID, &row.Activity)
+	row.Own = session.FactOf(row.own)
 	row.SeenAt = row.SeenAt.UTC()
 	return row
 }

@@ -21,10 +21,10 @@ func TestFindWhileACatalogueIsLocked(t *testing.T) {
 			before := find(t, s, c)
 			locker.Exec(t, "begin; lock pg_catalog."+catalogue)
 			after := find(t, s, c)
-			if after.Datname != "postgres" || after.Usename != "app" || after.Superuser || after.Query != before.Query {
+			if after.Datname != "postgres" || after.Usename != "app" || after.Superuser != session.No || after.Query != before.Query {
 				t.Errorf("found %+v", after)
 			}
-			if seen := find(t, s, locker); seen.Datname != "postgres" || seen.Usename != "super1" || !seen.Superuser {
+			if seen := find(t, s, locker); seen.Datname != "postgres" || seen.Usename != "super1" || seen.Superuser != session.Yes {
 				t.Errorf("found %+v", seen)
 			}
 			if catalogue == "pg_authid" {
@@ -54,7 +54,7 @@ func TestFindWithoutNames(t *testing.T) {
 		seen, ok, err := s.Find(deadline(t), int32(late.PID()))
 		if asked = !ok; !asked {
 			locker.Exec(t, "commit")
-		} else if !errors.Is(err, session.ErrUnreachable) || seen != (session.Session{}) {
+		} else if !errors.Is(err, session.ErrUnreachable) || seen != (session.Found{}) {
 			t.Fatalf("find: %+v, %v", seen, err)
 		}
 	}
@@ -68,11 +68,11 @@ func TestFindReadsTheNamesAnew(t *testing.T) {
 	srv := pgtest.Start(t)
 	s := start(t, srv, "monsig")
 	c := srv.Run(t, "app2", "select pg_sleep(60)")
-	if seen := find(t, s, c); seen.Usename != "app2" || seen.Superuser {
+	if seen := find(t, s, c); seen.Usename != "app2" || seen.Superuser != session.No {
 		t.Errorf("found %+v", seen)
 	}
 	srv.Exec(t, "alter role app2 rename to boss", "alter role boss superuser")
-	if seen := find(t, s, c); seen.Usename != "boss" || !seen.Superuser {
+	if seen := find(t, s, c); seen.Usename != "boss" || seen.Superuser != session.Yes {
 		t.Errorf("found %+v", seen)
 	}
 	if seen := find(t, s, c); seen.SeenAt.Before(seen.QueryStart) || seen.SeenAt.After(pgtestNow(t, srv)) {

@@ -73,7 +73,7 @@ func (l *locks) pids(sessions int) []int32 {
 
 // into adds what has been found out to the snapshot. known are the backends of
 // pids, read afterwards.
-func (l *locks) into(to *session.Snapshot, sessions int, known map[int32]session.Session) {
+func (l *locks) into(to *session.Snapshot, sessions int, known map[int32]backend) {
 	to.Waiters = l.sessions()
 	longest := map[int32]bool{}
 	for _, w := range to.Waiters[:min(len(to.Waiters), sessions)] {
@@ -81,18 +81,18 @@ func (l *locks) into(to *session.Snapshot, sessions int, known map[int32]session
 	}
 	for _, w := range l.waiters {
 		s := known[w.PID]
-		if longest[w.PID] && s.BackendType == session.BackendTypeClient && !s.Own && w.still(s, known[w.process]) {
-			to.LockWaits = append(to.LockWaits, session.LockWait{Session: s, Age: w.Age})
+		if longest[w.PID] && s.BackendType == session.BackendTypeClient && !s.own && w.still(s, known[w.process]) {
+			to.LockWaits = append(to.LockWaits, session.LockWait{Session: s.Session, Age: w.Age})
 			longest[w.PID] = false // once
 		}
 	}
 	for pid, n := range l.behind {
 		s, is := known[pid]
 		if pid == session.PreparedTransaction {
-			s, is = session.Session{ID: session.ID{Server: to.Server}}, true
+			s, is = backend{Session: session.Session{ID: session.ID{Server: to.Server}}}, true
 		}
-		if is && !s.Own && !since(s).After(l.asked) {
-			to.Blockers = append(to.Blockers, session.Blocker{Session: s, Behind: n})
+		if is && !s.own && !since(s.Session).After(l.asked) {
+			to.Blockers = append(to.Blockers, session.Blocker{Session: s.Session, Behind: n})
 		}
 	}
 	slices.SortFunc(to.Blockers, func(a, b session.Blocker) int {
@@ -103,14 +103,14 @@ func (l *locks) into(to *session.Snapshot, sessions int, known map[int32]session
 // still reports whether a process of the session waits now, too, and the
 // session's statement is the one that has begun to wait: a later one would have
 // begun after that.
-func (w waiter) still(s, process session.Session) bool {
+func (w waiter) still(s, process backend) bool {
 	began := s.QueryStart
 	if s.State == session.StateFastpath {
 		began = s.StateChange
 	}
 	return (s.State == session.StateActive || s.State == session.StateFastpath) &&
 		process.WaitEventType == waitsForLock &&
-		(process.PID == s.PID || process.LeaderPID == s.PID) &&
+		(process.PID == s.PID || process.leaderPID == s.PID) &&
 		!began.IsZero() && !began.After(w.since)
 }
 

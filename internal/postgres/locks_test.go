@@ -131,15 +131,18 @@ func TestWhoseWaitItIs(t *testing.T) {
 	at := time.Date(2026, 11, 22, 11, 5, 54, 0, time.UTC)
 	earlier, later := at.Add(-time.Second), at.Add(time.Microsecond)
 	w := waiter{Waiter: session.Waiter{PID: 7}, process: 8, since: at}
-	worker := session.Session{ID: session.ID{PID: 8}, LeaderPID: 7, WaitEventType: "Lock"}
+	worker := backend{leaderPID: 7}
+	worker.PID, worker.WaitEventType = 8, "Lock"
 	others, works := worker, worker
-	others.LeaderPID, works.WaitEventType = 9, "IO"
-	leader := func(state session.State, query, change time.Time) session.Session {
-		return session.Session{ID: session.ID{PID: 7}, State: state, QueryStart: query, StateChange: change}
+	others.leaderPID, works.WaitEventType = 9, "IO"
+	leader := func(state session.State, query, change time.Time) backend {
+		return backend{Session: session.Session{
+			ID: session.ID{PID: 7}, Activity: session.Activity{State: state, QueryStart: query, StateChange: change},
+		}}
 	}
 	for name, tt := range map[string]struct {
-		session session.Session
-		process session.Session
+		session backend
+		process backend
 		want    bool
 	}{
 		"of its statement":            {leader(session.StateActive, earlier, earlier), worker, true},
@@ -148,8 +151,8 @@ func TestWhoseWaitItIs(t *testing.T) {
 		"of a fastpath call":          {leader(session.StateFastpath, time.Time{}, earlier), worker, true},
 		"of a call that is over":      {leader(session.StateFastpath, time.Time{}, later), worker, false},
 		"of no statement":             {leader(session.StateIdle, earlier, earlier), worker, false},
-		"of nobody any more":          {session.Session{}, worker, false},
-		"of a process that has gone":  {leader(session.StateActive, earlier, earlier), session.Session{}, false},
+		"of nobody any more":          {backend{}, worker, false},
+		"of a process that has gone":  {leader(session.StateActive, earlier, earlier), backend{}, false},
 		"of another's process":        {leader(session.StateActive, earlier, earlier), others, false},
 		"of a process that works":     {leader(session.StateActive, earlier, earlier), works, false},
 	} {
@@ -165,16 +168,16 @@ func TestWhoseWaitItIs(t *testing.T) {
 // own sessions never are.
 func TestWhoIsNamed(t *testing.T) {
 	at := time.Date(2026, 11, 22, 11, 5, 54, 0, time.UTC)
-	backend := func(pid int32, kind string, own bool) session.Session {
-		return session.Session{
-			ID: session.ID{PID: pid, BackendStart: at}, BackendType: kind, Own: own,
-			State: session.StateActive, QueryStart: at, XactStart: at, WaitEventType: "Lock",
-		}
+	waiting := func(pid int32, kind string, own bool) backend {
+		return backend{own: own, Session: session.Session{
+			ID: session.ID{PID: pid, BackendStart: at}, BackendType: kind,
+			Activity: session.Activity{State: session.StateActive, QueryStart: at, XactStart: at, WaitEventType: "Lock"},
+		}}
 	}
 	seen := locks{asked: at}
-	known := map[int32]session.Session{}
-	for i, b := range []session.Session{
-		backend(1, session.BackendTypeClient, false), backend(2, "autovacuum worker", false), backend(3, session.BackendTypeClient, true),
+	known := map[int32]backend{}
+	for i, b := range []backend{
+		waiting(1, session.BackendTypeClient, false), waiting(2, "autovacuum worker", false), waiting(3, session.BackendTypeClient, true),
 	} {
 		known[b.PID] = b
 		b.PID += 10 // behind it, one of the same kind

@@ -146,7 +146,7 @@ func (l logins) of(pid int32) *uint32 {
 }
 
 // trusted are those of the names that cannot be wrong for the session.
-func (n names) trusted(s session.Session, datid, usesysid uint32) names {
+func (n names) trusted(s session.Found, datid, usesysid uint32) names {
 	var good names
 	if d, ok := n.databases[datid]; ok && !d.at.Before(s.BackendStart) {
 		good.databases = map[uint32]database{datid: d}
@@ -159,7 +159,7 @@ func (n names) trusted(s session.Session, datid, usesysid uint32) names {
 
 // into fills in what a session's oids stand for. Our own encoding is for a text
 // of no database.
-func (n names) into(s *session.Session, datid, usesysid uint32, encoding string) error {
+func (n names) into(s *session.Found, datid, usesysid uint32, encoding string) error {
 	d, known := n.databases[datid]
 	if !known && datid != 0 {
 		return errNoNames
@@ -171,7 +171,7 @@ func (n names) into(s *session.Session, datid, usesysid uint32, encoding string)
 	if d.encoding != "" {
 		encoding = d.encoding
 	}
-	s.Datname, s.Usename, s.Superuser = d.name, r.name, r.superuser
+	s.Datname, s.Usename, s.Superuser = d.name, r.name, session.FactOf(r.superuser)
 	s.Query = validText(encoding, s.Query)
 	return nil
 }

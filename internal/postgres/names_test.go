@@ -21,11 +21,11 @@ func TestNamesThatMayBeWrongPermitNothing(t *testing.T) {
 		databases: map[uint32]database{datid: {name: "shop", encoding: "LATIN1", at: t0}},
 		roles:     map[uint32]role{usesysid: {name: "boss", superuser: true, at: t0}},
 	}
-	session0 := func(begun, seen time.Duration) session.Session {
-		return session.Session{ID: session.ID{BackendStart: t0.Add(begun)}, SeenAt: t0.Add(seen), Query: "caf\xe9"}
+	session0 := func(begun, seen time.Duration) session.Found {
+		return session.Found{Session: session.Session{ID: session.ID{BackendStart: t0.Add(begun)}, Query: "caf\xe9"}, SeenAt: t0.Add(seen)}
 	}
 	for name, tc := range map[string]struct {
-		s               session.Session
+		s               session.Found
 		datid, usesysid uint32
 		known           bool
 	}{
@@ -49,9 +49,9 @@ func TestNamesThatMayBeWrongPermitNothing(t *testing.T) {
 					t.Errorf("%v", err)
 				}
 			case tc.datid == 0:
-				want.Query = "caf\ufffd"
+				want.Superuser, want.Query = session.No, "caf\ufffd"
 			default:
-				want.Datname, want.Usename, want.Superuser, want.Query = "shop", "boss", true, "caf\u00e9"
+				want.Datname, want.Usename, want.Superuser, want.Query = "shop", "boss", session.Yes, "caf\u00e9"
 			}
 			if tc.known != (err == nil) {
 				t.Errorf("%v", err)
@@ -61,7 +61,7 @@ func TestNamesThatMayBeWrongPermitNothing(t *testing.T) {
 			}
 		})
 	}
-	if err := new(names).into(new(session.Session), datid, usesysid, ""); !errors.Is(err, session.ErrUnreachable) {
+	if err := new(names).into(new(session.Found), datid, usesysid, ""); !errors.Is(err, session.ErrUnreachable) {
 		t.Errorf("the zero names: %v", err)
 	}
 }

@@ -35,7 +35,7 @@ func deadline(t testing.TB) context.Context {
 	return ctx
 }
 
-func find(t testing.TB, s *postgres.Server, c *pgtest.Client) session.Session {
+func find(t testing.TB, s *postgres.Server, c *pgtest.Client) session.Found {
 	t.Helper()
 	found, ok, err := s.Find(deadline(t), int32(c.PID()))
 	if err != nil || !ok {
@@ -45,6 +45,6 @@ func find(t testing.TB, s *postgres.Server, c *pgtest.Client) session.Session {
 }
 
 // fence is the whole identity of what the session does.
-func fence(s session.Session) session.Fence {
-	return session.Fence{Server: s.Server, PID: s.PID}.Pin(s)
+func fence(s session.Found) session.Fence {
+	return session.Fence{Server: s.Server, PID: s.PID}.Narrow(s.Session, session.ScopeStatement)
 }

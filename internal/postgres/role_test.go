@@ -59,7 +59,7 @@ func TestARoleThatWasSet(t *testing.T) {
 			}
 			ours := pgtest.Value[int32](t, pg, "select max(pid) from pg_stat_activity where application_name = 'pgbailiff' and usename = $1", tt.login)
 			own, ok, err := s.Find(deadline(t), ours)
-			if err != nil || !ok || !own.Own || own.Usename != tt.login {
+			if err != nil || !ok || own.Own != session.Yes || own.Usename != tt.login {
 				t.Errorf("our own session: %+v, %t, %v", own, ok, err)
 			}
 		})

@@ -104,8 +104,8 @@ func TestNoAgeIsNegative(t *testing.T) {
 	counts := newTally(all, &got)
 	now := time.Date(2026, 11, 22, 11, 5, 54, 0, time.UTC)
 	later := now.Add(time.Millisecond)
-	counts.session(session.Session{State: session.StateActive, QueryStart: later, XactStart: later}, now)
-	counts.session(session.Session{State: session.StateIdleInXact, StateChange: later, XactStart: later}, now)
+	counts.session(session.Session{Activity: session.Activity{State: session.StateActive, QueryStart: later, XactStart: later}}, now)
+	counts.session(session.Session{Activity: session.Activity{State: session.StateIdleInXact, StateChange: later, XactStart: later}}, now)
 	counts.finish()
 	for _, s := range got.Sessions {
 		if s.Ages != (session.Ages{}) {
@@ -121,8 +121,8 @@ func TestNoAgeIsNegative(t *testing.T) {
 func TestADatabaseIsNamedOnce(t *testing.T) {
 	var got session.Snapshot
 	counts := newTally(all, &got)
-	counts.idle(session.Session{Datname: "shop", State: session.StateIdle, WaitEventType: "Client"}, 2)
-	counts.idle(session.Session{Datname: "shop", State: session.StateIdle}, 1)
+	counts.idle(session.Session{Datname: "shop", Activity: session.Activity{State: session.StateIdle, WaitEventType: "Client"}}, 2)
+	counts.idle(session.Session{Datname: "shop", Activity: session.Activity{State: session.StateIdle}}, 1)
 	if len(got.Databases) != 1 || got.Connections != 3 || len(got.Counts) != 2 {
 		t.Errorf("%+v", got)
 	}

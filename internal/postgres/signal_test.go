@@ -52,7 +52,7 @@ func TestCancelEndsExactlyTheStatement(t *testing.T) {
 	if !c.Alive(t) {
 		t.Error("the session is gone")
 	}
-	last, err := s.Watch(deadline(t), seen.ID, func(now session.Sighting) bool { return !fence(seen).Stands(now) })
+	last, err := s.Watch(deadline(t), seen.ID, func(now session.Observation) bool { return !fence(seen).Stands(now) })
 	if err != nil || !last.Present {
 		t.Errorf("watch: %+v, %v", last, err)
 	}
@@ -67,7 +67,7 @@ func TestTerminateEndsTheSession(t *testing.T) {
 	if err != nil || got.Verdict != session.VerdictSignalled {
 		t.Fatalf("signal: %+v, %v", got, err)
 	}
-	last, err := s.Watch(deadline(t), seen.ID, func(now session.Sighting) bool { return !now.Present })
+	last, err := s.Watch(deadline(t), seen.ID, func(now session.Observation) bool { return !now.Present })
 	if err != nil || last.Present {
 		t.Errorf("watch: %+v, %v", last, err)
 	}
@@ -181,7 +181,7 @@ func TestSignalLooksAgain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !got.After.Present || !got.After.Session.BackendStart.Equal(seen.BackendStart) {
+	if !got.After.Present || !got.After.BackendStart.Equal(seen.BackendStart) {
 		t.Fatalf("after: %+v", got.After)
 	}
 	if met := settled(t, s, session.Cancel, fence(seen), got, seen.ID); met != session.MetTarget {

@@ -59,14 +59,15 @@ type snapshotRow struct {
 	sessions int64
 	at       stamps
 	now      *time.Time
+	own      bool
 	hidden   bool // our role may not see what it does
 	waits    bool // somebody waits for a lock, a session or not
 }
 
 func (r *snapshotRow) targets() []any {
 	return []any{
-		&r.s.PID, &r.sessions, &r.at.backendStart, &r.s.Datname, &r.s.Usename, &r.s.Superuser,
-		&r.s.ApplicationName, &r.s.ClientAddr, &r.s.BackendType, &r.s.Own, &r.hidden,
+		&r.s.PID, &r.sessions, &r.at.backendStart, &r.s.Datname, &r.s.Usename,
+		&r.s.ApplicationName, &r.s.ClientAddr, &r.s.BackendType, &r.own, &r.hidden,
 		&r.s.State, &r.at.queryStart, &r.at.xactStart, &r.at.stateChange,
 		&r.s.WaitEventType, &r.s.WaitEvent, &r.s.QueryID, &r.s.Query, &r.encoding, &r.now,
 	}
@@ -83,11 +84,11 @@ func (r *snapshotRow) count() {
 	case r.hidden:
 		r.to.Connections++
 		r.to.Hidden++
-	case r.s.BackendType == session.BackendTypeClient && r.s.Own:
+	case r.s.BackendType == session.BackendTypeClient && r.own:
 		r.to.Connections++
 	case r.s.BackendType == session.BackendTypeClient:
 		s := r.s
-		r.at.into(&s)
+		r.at.into(&s.ID, &s.Activity)
 		blankFastpath(&s)
 		s.QueryTruncated = int64(len(s.Query)) >= r.to.Facts.TextBytes-longestRune
 		validTexts(&s, r.names, r.encoding)

@@ -33,10 +33,10 @@ func (s *Server) Signal(ctx context.Context, verb session.Verb, f session.Fence)
 			orNull(f.QueryStart), orNull(f.XactStart), orNull(f.StateChange), l.self.role, l.logins.of(f.PID))
 		var at stamps
 		var met *time.Time
-		after := &out.After.Session
+		after := &out.After
 		err := row.Scan(&out.Verdict, &out.Before, &out.At, &met, &after.State,
 			&at.backendStart, &at.queryStart, &at.xactStart, &at.stateChange, &after.WaitEventType)
-		at.into(after)
+		at.into(&after.ID, &after.Activity)
 		out.QueryStart = orZero(met)
 		after.Server, after.PID = s.name, f.PID
 		out.After.Present = at.backendStart != nil
@@ -54,21 +54,21 @@ func (s *Server) Signal(ctx context.Context, verb session.Verb, f session.Fence)
 
 // look returns what the backends with these pids do now; a pid without a
 // backend has no element.
-func (s *Server) look(ctx context.Context, pids []int32) (map[int32]session.Sighting, error) {
-	var seen map[int32]session.Sighting
+func (s *Server) look(ctx context.Context, pids []int32) (map[int32]session.Observation, error) {
+	var seen map[int32]session.Observation
 	err := s.acting.do(ctx, s.acting.urgent, &job{run: func(ctx context.Context, l *link) error {
 		rows, err := l.conn.Query(ctx, lookSQL, pids)
 		if err != nil {
 			return err
 		}
-		seen = make(map[int32]session.Sighting, len(pids))
+		seen = make(map[int32]session.Observation, len(pids))
 		var at stamps
-		found := session.Session{ID: session.ID{Server: s.name}}
+		found := session.Observation{ID: session.ID{Server: s.name}, Present: true}
 		_, err = pgx.ForEachRow(rows, []any{
 			&found.PID, &at.backendStart, &found.State, &at.queryStart, &at.xactStart, &at.stateChange, &found.WaitEventType,
 		}, func() error {
-			at.into(&found)
-			seen[found.PID] = session.Sighting{Present: true, Session: found}
+			at.into(&found.ID, &found.Activity)
+			seen[found.PID] = found
 			return nil
 		})
 		return err
@@ -84,9 +84,9 @@ type stamps struct {
 	backendStart, queryStart, xactStart, stateChange *time.Time
 }
 
-func (at stamps) into(to *session.Session) {
-	to.BackendStart, to.QueryStart = orZero(at.backendStart), orZero(at.queryStart)
-	to.XactStart, to.StateChange = orZero(at.xactStart), orZero(at.stateChange)
+func (at stamps) into(id *session.ID, now *session.Activity) {
+	id.BackendStart, now.QueryStart = orZero(at.backendStart), orZero(at.queryStart)
+	now.XactStart, now.StateChange = orZero(at.xactStart), orZero(at.stateChange)
 }
 
 // orZero turns NULL into the zero time.

@@ -13,7 +13,7 @@ import (
 )
 
 // byTransaction is the identity of a session's transaction, whatever it does.
-func byTransaction(s session.Session) session.Fence {
+func byTransaction(s session.Found) session.Fence {
 	return session.Fence{Server: s.Server, PID: s.PID, BackendStart: s.BackendStart, XactStart: s.XactStart}
 }
 
@@ -50,7 +50,7 @@ func TestATextThatMustBeJudged(t *testing.T) {
 				t.Fatal("it was hit")
 			}
 			// Judged and pinned it is signalled.
-			got, err := s.Signal(deadline(t), session.Cancel, byTransaction(seen).Pin(seen))
+			got, err := s.Signal(deadline(t), session.Cancel, byTransaction(seen).Narrow(seen.Session, session.ScopeStatement))
 			if err != nil || got.Verdict != session.VerdictSignalled {
 				t.Errorf("pinned: %+v, %v", got, err)
 			}

@@ -23,7 +23,7 @@ const (
 //
 // Only its goroutine touches the pending watches; others hand theirs over.
 type watcher struct {
-	look func(context.Context, []int32) (map[int32]session.Sighting, error)
+	look func(context.Context, []int32) (map[int32]session.Observation, error)
 	add  chan *watch
 }
 
@@ -32,14 +32,14 @@ type watcher struct {
 type watch struct {
 	ctx    context.Context
 	id     session.ID
-	result chan session.Sighting
+	result chan session.Observation
 
 	mu    sync.Mutex // guards ended, which the caller may not expect after Watch
-	ended func(session.Sighting) bool
+	ended func(session.Observation) bool
 }
 
 // judge reports whether the watch ends with what is seen now.
-func (w *watch) judge(now session.Sighting) bool {
+func (w *watch) judge(now session.Observation) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.ended(now)
@@ -49,24 +49,24 @@ func (w *watch) judge(now session.Sighting) bool {
 func (w *watch) abandon() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.ended = func(session.Sighting) bool { return true }
+	w.ended = func(session.Observation) bool { return true }
 }
 
-func newWatcher(look func(context.Context, []int32) (map[int32]session.Sighting, error)) *watcher {
+func newWatcher(look func(context.Context, []int32) (map[int32]session.Observation, error)) *watcher {
 	return &watcher{look: look, add: make(chan *watch)}
 }
 
 // Watch looks at one session until ended is true of what it sees, or the
 // context ends; it returns what it saw last. While the server cannot be asked
 // it goes on trying until then. When the server is closed, it ends at once.
-func (s *Server) Watch(ctx context.Context, id session.ID, ended func(session.Sighting) bool) (session.Sighting, error) {
-	w := &watch{ctx: ctx, id: id, ended: ended, result: make(chan session.Sighting, 1)}
+func (s *Server) Watch(ctx context.Context, id session.ID, ended func(session.Observation) bool) (session.Observation, error) {
+	w := &watch{ctx: ctx, id: id, ended: ended, result: make(chan session.Observation, 1)}
 	select {
 	case s.watcher.add <- w:
 	case <-ctx.Done():
-		return session.Sighting{}, s.failed("watch "+id.String(), context.Cause(ctx))
+		return session.Observation{}, s.failed("watch "+id.String(), context.Cause(ctx))
 	case <-s.life.Done():
-		return session.Sighting{}, s.failed("watch "+id.String(), errClosed)
+		return session.Observation{}, s.failed("watch "+id.String(), errClosed)
 	}
 	seen, ok, err := w.wait()
 	switch {
@@ -77,12 +77,12 @@ func (s *Server) Watch(ctx context.Context, id session.ID, ended func(session.Si
 	case err == nil:
 		err = session.ErrUnreachable
 	}
-	return session.Sighting{}, s.failed("watch "+id.String(), err)
+	return session.Observation{}, s.failed("watch "+id.String(), err)
 }
 
 // wait returns the watch's end. The watcher sees that a context has ended at its
 // next look; a look that hangs is not waited for.
-func (w *watch) wait() (seen session.Sighting, ok bool, err error) {
+func (w *watch) wait() (seen session.Observation, ok bool, err error) {
 	select {
 	case seen, ok = <-w.result:
 		return seen, ok, nil
@@ -95,7 +95,7 @@ func (w *watch) wait() (seen session.Sighting, ok bool, err error) {
 		return seen, ok, nil
 	case <-timer.C:
 		w.abandon()
-		return session.Sighting{}, false, fmt.Errorf("%w: %w", session.ErrUnreachable, context.Cause(w.ctx))
+		return session.Observation{}, false, fmt.Errorf("%w: %w", session.ErrUnreachable, context.Cause(w.ctx))
 	}
 }
 
@@ -154,9 +154,9 @@ func (w *watcher) runOnce(ctx context.Context, pending []*watch) []*watch {
 	kept := pending[:0]
 	for _, p := range pending {
 		now := seen[p.id.PID]
-		hidden := now.Present && now.Session.BackendStart.IsZero() // our role may not see it, so it may still be there
-		if !now.Session.BackendStart.Equal(p.id.BackendStart) {
-			now = session.Sighting{}
+		hidden := now.Present && now.BackendStart.IsZero() // our role may not see it, so it may still be there
+		if !now.BackendStart.Equal(p.id.BackendStart) {
+			now = session.Observation{}
 		}
 		switch {
 		case err == nil && !hidden && p.judge(now):

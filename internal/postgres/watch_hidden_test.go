@@ -19,7 +19,7 @@ func TestWatchOfASessionThatIsHidden(t *testing.T) {
 	srv.Exec(t, "revoke pg_monitor from monsig")
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
-	last, err := s.Watch(ctx, seen.ID, func(now session.Sighting) bool { return !now.Present })
+	last, err := s.Watch(ctx, seen.ID, func(now session.Observation) bool { return !now.Present })
 	if !errors.Is(err, session.ErrUnreachable) {
 		t.Errorf("watched %+v, %v", last, err)
 	}

@@ -23,7 +23,7 @@ func TestAClockIsBehindOnlyIfItCertainlyIs(t *testing.T) {
 		"behind by an hour, at most":  {asked.Add(-time.Hour), time.Hour + 3*time.Millisecond},
 		"in another zone, and behind": {asked.Add(-time.Hour).In(time.FixedZone("", 7200)), time.Hour + 3*time.Millisecond},
 	} {
-		if got := (session.Session{SeenAt: tt.seenAt}).ClockLag(asked, had); got != tt.want {
+		if got := (session.Found{SeenAt: tt.seenAt}).ClockLag(asked, had); got != tt.want {
 			t.Errorf("%s: %s, want %s", name, got, tt.want)
 		}
 	}

@@ -106,43 +106,58 @@ func (f Fence) Complete() bool {
 		(!f.QueryStart.IsZero() || !f.XactStart.IsZero() || !f.StateChange.IsZero())
 }
 
-// Holds reports whether the session is still what the fence names. It is the
+// Holds reports whether the backend is still what the fence names. It is the
 // same condition as the one in the signalling statement.
-func (f Fence) Holds(s Session) bool {
+func (f Fence) Holds(id ID, now Activity) bool {
 	differs := func(want, have time.Time) bool { return !want.IsZero() && !want.Equal(have) }
 	switch {
-	case f.PID != s.PID || s.BackendStart.IsZero():
+	case f.PID != id.PID || id.BackendStart.IsZero():
 		return false
-	case differs(f.BackendStart, s.BackendStart):
+	case differs(f.BackendStart, id.BackendStart):
 		return false
-	case differs(f.XactStart, s.XactStart):
+	case differs(f.XactStart, now.XactStart):
 		return false
-	case differs(f.QueryStart, s.QueryStart) || !f.QueryStart.IsZero() && s.State != StateActive:
+	case differs(f.QueryStart, now.QueryStart) || !f.QueryStart.IsZero() && now.State != StateActive:
 		return false
-	case differs(f.StateChange, s.StateChange) || !f.StateChange.IsZero() && !s.State.InIdleTransaction():
+	case differs(f.StateChange, now.StateChange) || !f.StateChange.IsZero() && !now.State.InIdleTransaction():
 		return false
 	}
-	return f.Before.IsZero() || f.begunBefore(s)
+	return f.Before.IsZero() || f.begunBefore(now)
 }
 
 // begunBefore is the fence by time: an active session by the start of its
 // statement, an idle transaction by the start of its idling. Nothing else is
 // doing anything that an alert could mean.
-func (f Fence) begunBefore(s Session) bool {
+func (f Fence) begunBefore(now Activity) bool {
 	switch {
-	case s.State == StateActive:
-		return !s.QueryStart.IsZero() && s.QueryStart.Before(f.Before)
-	case s.State.InIdleTransaction():
-		return !s.StateChange.IsZero() && s.StateChange.Before(f.Before)
+	case now.State == StateActive:
+		return !now.QueryStart.IsZero() && now.QueryStart.Before(f.Before)
+	case now.State.InIdleTransaction():
+		return !now.StateChange.IsZero() && now.StateChange.Before(f.Before)
 	default:
 		return false
 	}
 }
 
-// Pin narrows the fence to the session as it was seen: the same session, doing
-// the same thing. It is what a decision was made about.
-func (f Fence) Pin(s Session) Fence {
+// Scope is what a decision was made about. The zero Scope is the narrowest.
+type Scope uint8
+
+// The scopes. A decision about a statement holds for that statement only; one
+// about a transaction holds for every statement of it.
+const (
+	ScopeStatement Scope = iota
+	ScopeTransaction
+)
+
+// Narrow returns the fence of a decision about the session with this scope. It
+// names the session as it was seen, doing the same thing; only a fence that
+// names nothing but a transaction, and a decision that holds for all of it,
+// leaves open which statement runs.
+func (f Fence) Narrow(s Session, scope Scope) Fence {
 	f.BackendStart = s.BackendStart
+	if scope == ScopeTransaction && f.onlyTransaction() {
+		return f
+	}
 	switch {
 	case s.State == StateActive:
 		f.QueryStart = s.QueryStart
@@ -152,12 +167,8 @@ func (f Fence) Pin(s Session) Fence {
 	return f
 }
 
-// ClockLag is how far the server's clock is behind ours, at most: we asked for
-// the session and had it at these times of our clock. It is 0 unless the server's
-// clock is certainly behind.
-func (s Session) ClockLag(asked, had time.Time) time.Duration {
-	if s.SeenAt.IsZero() || !s.SeenAt.Before(asked.Truncate(time.Microsecond)) {
-		return 0
-	}
-	return had.Sub(s.SeenAt)
+// onlyTransaction reports whether xact_start is all that the fence requires of
+// what the session does.
+func (f Fence) onlyTransaction() bool {
+	return !f.XactStart.IsZero() && f.QueryStart.IsZero() && f.StateChange.IsZero() && f.Before.IsZero()
 }

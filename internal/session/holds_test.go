@@ -24,7 +24,7 @@ const micro = time.Microsecond
 func inState(state session.State) session.Session {
 	return session.Session{
 		ID: session.ID{Server: "orders", PID: 42, BackendStart: backendStart}, BackendType: session.BackendTypeClient,
-		State: state, QueryStart: queryStart, XactStart: xactStart, StateChange: stateChange,
+		Activity: session.Activity{State: state, QueryStart: queryStart, XactStart: xactStart, StateChange: stateChange},
 	}
 }
 
@@ -48,19 +48,19 @@ func TestAFenceHoldsForItsPeriodInItsStatesOnly(t *testing.T) {
 				s := inState(state)
 				f := session.Fence{PID: 42, BackendStart: backendStart}
 				tt.set(&f, tt.at)
-				if got := f.Holds(s); got != tt.in(state) {
+				if got := f.Holds(s.ID, s.Activity); got != tt.in(state) {
 					t.Errorf("the same period: Holds = %t", got)
 				}
 				for _, off := range []time.Duration{-micro, micro, -time.Second, time.Hour} {
 					other := f
 					tt.set(&other, tt.at.Add(off))
-					if other.Holds(s) {
+					if other.Holds(s.ID, s.Activity) {
 						t.Errorf("another period (%s off): Holds", off)
 					}
 				}
 				none := s
 				none.QueryStart, none.XactStart, none.StateChange = time.Time{}, time.Time{}, time.Time{}
-				if f.Holds(none) {
+				if f.Holds(none.ID, none.Activity) {
 					t.Error("a period that the session does not have: Holds")
 				}
 			})
@@ -77,11 +77,11 @@ func TestAFenceHoldsForItsSessionOnly(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := inState(session.StateActive)
-			if !f.Holds(s) {
+			if !f.Holds(s.ID, s.Activity) {
 				t.Fatal("does not hold for the session itself")
 			}
 			change(&s)
-			if f.Holds(s) {
+			if f.Holds(s.ID, s.Activity) {
 				t.Error("Holds")
 			}
 		})
@@ -91,23 +91,23 @@ func TestAFenceHoldsForItsSessionOnly(t *testing.T) {
 func TestTwoPeriodsMustBothHold(t *testing.T) {
 	both := session.Fence{PID: 42, BackendStart: backendStart, QueryStart: queryStart, XactStart: xactStart}
 	s := inState(session.StateActive)
-	if !both.Holds(s) {
+	if !both.Holds(s.ID, s.Activity) {
 		t.Error("both are the session's, and it does not hold")
 	}
 	next := s
 	next.QueryStart = queryStart.Add(micro)
-	if both.Holds(next) {
+	if both.Holds(next.ID, next.Activity) {
 		t.Error("holds for the next query of the transaction")
 	}
 	later := s
 	later.XactStart = xactStart.Add(micro)
-	if both.Holds(later) {
+	if both.Holds(later.ID, later.Activity) {
 		t.Error("holds for another transaction")
 	}
 	never := both
 	never.StateChange = stateChange
 	for _, state := range session.States() {
-		if never.Holds(inState(state)) {
+		if never.Holds(inState(state).ID, inState(state).Activity) {
 			t.Errorf("active and idle in a transaction at the same time: holds while %s", state)
 		}
 	}
@@ -136,23 +136,23 @@ func TestAFenceByTimeHoldsForWhatBeganBefore(t *testing.T) {
 				if tt.began.IsZero() {
 					before, want = stateChange.Add(time.Hour), false
 				}
-				if got := (session.Fence{PID: 42, Before: before}).Holds(s); got != want {
+				if got := (session.Fence{PID: 42, Before: before}).Holds(s.ID, s.Activity); got != want {
 					t.Errorf("alert %s after the beginning: Holds = %t", off, got)
 				}
 				// What the alert has of an identity must hold in any case.
-				if (session.Fence{PID: 42, Before: before, BackendStart: backendStart.Add(micro)}).Holds(s) {
+				if (session.Fence{PID: 42, Before: before, BackendStart: backendStart.Add(micro)}).Holds(s.ID, s.Activity) {
 					t.Errorf("alert %s after the beginning: holds for another session", off)
 				}
 			}
 			s.QueryStart, s.StateChange = time.Time{}, time.Time{}
-			if (session.Fence{PID: 42, Before: stateChange.Add(time.Hour)}).Holds(s) {
+			if (session.Fence{PID: 42, Before: stateChange.Add(time.Hour)}).Holds(s.ID, s.Activity) {
 				t.Error("holds where the beginning is unknown")
 			}
 		})
 	}
 }
 
-func TestPinNarrowsAFenceToWhatWasSeen(t *testing.T) {
+func TestADecisionAboutAStatementNarrowsTheFenceToIt(t *testing.T) {
 	loose := session.Fence{Server: "orders", PID: 42, XactStart: xactStart, Before: stateChange.Add(time.Hour)}
 	for _, state := range session.States() {
 		t.Run(string(state), func(t *testing.T) {
@@ -165,16 +165,16 @@ func TestPinNarrowsAFenceToWhatWasSeen(t *testing.T) {
 				want.StateChange = stateChange
 			}
 			seen := inState(state)
-			got := loose.Pin(seen)
+			got := loose.Narrow(seen, session.ScopeStatement)
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("pinned (-want +got):\n%s", diff)
 			}
-			if loose.Holds(seen) && !got.Holds(seen) {
+			if loose.Holds(seen.ID, seen.Activity) && !got.Holds(seen.ID, seen.Activity) {
 				t.Error("the pinned fence does not hold for what it was pinned to")
 			}
 			next := seen
 			next.QueryStart, next.StateChange = queryStart.Add(10*time.Minute), stateChange.Add(10*time.Minute)
-			if slices.Contains([]session.State{session.StateActive, session.StateIdleInXact, session.StateIdleAborted}, state) && got.Holds(next) {
+			if slices.Contains([]session.State{session.StateActive, session.StateIdleInXact, session.StateIdleAborted}, state) && got.Holds(next.ID, next.Activity) {
 				t.Error("the pinned fence holds for what came next")
 			}
 		})

@@ -70,7 +70,15 @@ func (id ID) String() string {
 	return fmt.Sprintf("pid %d on %s", id.PID, id.Server)
 }
 
-// Session is one row of pg_stat_activity, as our role sees it.
+// Activity is what a backend does at one instant: all that a fence is about.
+type Activity struct {
+	State                              State
+	QueryStart, XactStart, StateChange time.Time
+	WaitEventType                      string
+}
+
+// Session is one row of pg_stat_activity, whole, as our role sees it. What a
+// decision needs beside it is in Found.
 type Session struct {
 	ID
 
@@ -82,16 +90,9 @@ type Session struct {
 	// BackendType is "client backend" for everything that may be signalled.
 	// Empty: our role may not see the row.
 	BackendType string
-	// LeaderPID is not 0 for a parallel worker only.
-	LeaderPID int32
-	// Superuser is the attribute of the login role.
-	Superuser bool
-	// Own marks the sessions of pgbailiff itself.
-	Own bool
 
-	State                              State
-	QueryStart, XactStart, StateChange time.Time
-	WaitEventType, WaitEvent           string
+	Activity
+	WaitEvent string
 	// QueryID is 0 where the server computes none.
 	QueryID int64
 	// Query is the statement's text, cut by track_activity_query_size. In any
@@ -100,14 +101,54 @@ type Session struct {
 	Query string
 	// QueryTruncated says that Query may have lost its end.
 	QueryTruncated bool
-
-	// SeenAt is the server's clock when the row was read, where the reader asked
-	// for it; only Find does.
-	SeenAt time.Time
 }
 
 // Visible reports whether our role may see what the session does. Without
 // pg_read_all_stats PostgreSQL shows NULL for all that an identity is made of.
 func (s Session) Visible() bool {
 	return s.BackendType != "" && !s.BackendStart.IsZero()
+}
+
+// Fact is a yes or a no that may not have been read. The zero Fact is Unknown,
+// which permits nothing.
+type Fact uint8
+
+// The values of a Fact.
+const (
+	Unknown Fact = iota
+	No
+	Yes
+)
+
+// FactOf is a fact that was read.
+func FactOf(is bool) Fact {
+	if is {
+		return Yes
+	}
+	return No
+}
+
+// Found is a session as it is read for a decision, with everything that the
+// decision depends on.
+type Found struct {
+	Session
+
+	// LeaderPID is not 0 for a parallel worker only.
+	LeaderPID int32
+	// Own is Yes for the sessions of pgbailiff itself.
+	Own Fact
+	// Superuser is the attribute of the login role.
+	Superuser Fact
+	// SeenAt is the server's clock when the row was read.
+	SeenAt time.Time
+}
+
+// ClockLag is how far the server's clock is behind ours, at most: we asked for
+// the session and had it at these times of our clock. It is 0 unless the server's
+// clock is certainly behind.
+func (f Found) ClockLag(asked, had time.Time) time.Duration {
+	if f.SeenAt.IsZero() || !f.SeenAt.Before(asked.Truncate(time.Microsecond)) {
+		return 0
+	}
+	return had.Sub(f.SeenAt)
 }

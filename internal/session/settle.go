@@ -10,9 +10,9 @@ package session
 // must see every look, in their order. It holds as soon as something else has
 // begun, and when the session is still between two statements in the look after
 // one that saw it wait for its client: it has let go of the signal.
-func (r Signalled) Settling() func(Sighting) bool {
+func (r Signalled) Settling() func(Observation) bool {
 	waited := false
-	return func(now Sighting) bool {
+	return func(now Observation) bool {
 		if !r.between(now) || waited {
 			return true
 		}
@@ -23,7 +23,7 @@ func (r Signalled) Settling() func(Sighting) bool {
 
 // Settle tells what an Unsettled cancel met, from what was seen last. A session
 // that has gone on, or away, may have had something else met.
-func (r Signalled) Settle(last Sighting) Encounter {
+func (r Signalled) Settle(last Observation) Encounter {
 	switch {
 	case r.between(last):
 		return MetTarget
@@ -35,11 +35,11 @@ func (r Signalled) Settle(last Sighting) Encounter {
 }
 
 // between reports whether nothing has begun since what was signalled.
-func (r Signalled) between(now Sighting) bool {
-	return now.Present && now.Session.State == r.After.Session.State &&
-		now.Session.QueryStart.Equal(r.QueryStart) &&
-		now.Session.StateChange.Equal(r.After.Session.StateChange)
+func (r Signalled) between(now Observation) bool {
+	return now.Present && now.State == r.After.State &&
+		now.QueryStart.Equal(r.QueryStart) &&
+		now.StateChange.Equal(r.After.StateChange)
 }
 
 // waits reports whether the backend waited for its client.
-func (s Sighting) waits() bool { return s.Session.WaitEventType == "Client" }
+func (s Observation) waits() bool { return s.WaitEventType == "Client" }

@@ -8,7 +8,7 @@ import (
 )
 
 // settle shows the looks to the condition, one after the other, until it holds.
-func settle(r session.Signalled, looks []session.Sighting) (met session.Encounter, used int) {
+func settle(r session.Signalled, looks []session.Observation) (met session.Encounter, used int) {
 	ended := r.Settling()
 	for _, now := range looks {
 		used++
@@ -23,10 +23,10 @@ func settle(r session.Signalled, looks []session.Sighting) (met session.Encounte
 // statement looks idle, and the cancel ends that statement: seen on a real
 // server, once in some thousand trials.
 func TestACancelBetweenTwoStatementsIsFollowedUntilItSettles(t *testing.T) {
-	idle := func(wait string, change time.Duration) session.Sighting {
+	idle := func(wait string, change time.Duration) session.Observation {
 		s := inState(session.StateIdle)
 		s.QueryStart, s.StateChange, s.WaitEventType = queryStart, sent.Add(change), wait
-		return sighted(s)
+		return observed(s)
 	}
 	next := inState(session.StateActive)
 	next.QueryStart = sent.Add(50 * micro)
@@ -38,22 +38,22 @@ func TestACancelBetweenTwoStatementsIsFollowedUntilItSettles(t *testing.T) {
 	client := "Client"
 
 	for name, tc := range map[string]struct {
-		first session.Sighting
-		looks []session.Sighting
+		first session.Observation
+		looks []session.Observation
 		want  session.Encounter
 		used  int
 	}{
-		"it was busy, then waited, and still does":         {idle("", before), []session.Sighting{idle("", before), idle(client, before), idle(client, before)}, session.MetTarget, 3},
-		"the cancel had ended it, and nothing came":        {idle("", after), []session.Sighting{idle(client, after), idle(client, after)}, session.MetTarget, 2},
-		"it goes on looking while it is busy":              {idle("", before), []session.Sighting{idle("", before), idle("", before)}, session.Unsettled, 2},
-		"the next statement, ended before the signal":      {idle("", before), []session.Sighting{sighted(next)}, session.MetSuccessor, 1},
-		"a later one, ended before the signal":             {idle("", before), []session.Sighting{idle("", before), sighted(late)}, session.MetSuccessor, 2},
-		"the next one, though it had waited in between":    {idle("", before), []session.Sighting{idle(client, before), sighted(next)}, session.MetSuccessor, 2},
-		"the next statement, ended since the signal":       {idle("", after), []session.Sighting{sighted(next)}, session.PerhapsSuccessor, 1},
-		"a fastpath call":                                  {idle("", before), []session.Sighting{sighted(fastpath)}, session.MetSuccessor, 1},
-		"another one of the same microsecond, ended again": {idle("", before), []session.Sighting{idle(client, after)}, session.MetSuccessor, 1},
-		"the session is gone":                              {idle("", before), []session.Sighting{{}}, session.MetSuccessor, 1},
-		"the session is gone, ended since the signal":      {idle("", after), []session.Sighting{{}}, session.PerhapsSuccessor, 1},
+		"it was busy, then waited, and still does":         {idle("", before), []session.Observation{idle("", before), idle(client, before), idle(client, before)}, session.MetTarget, 3},
+		"the cancel had ended it, and nothing came":        {idle("", after), []session.Observation{idle(client, after), idle(client, after)}, session.MetTarget, 2},
+		"it goes on looking while it is busy":              {idle("", before), []session.Observation{idle("", before), idle("", before)}, session.Unsettled, 2},
+		"the next statement, ended before the signal":      {idle("", before), []session.Observation{observed(next)}, session.MetSuccessor, 1},
+		"a later one, ended before the signal":             {idle("", before), []session.Observation{idle("", before), observed(late)}, session.MetSuccessor, 2},
+		"the next one, though it had waited in between":    {idle("", before), []session.Observation{idle(client, before), observed(next)}, session.MetSuccessor, 2},
+		"the next statement, ended since the signal":       {idle("", after), []session.Observation{observed(next)}, session.PerhapsSuccessor, 1},
+		"a fastpath call":                                  {idle("", before), []session.Observation{observed(fastpath)}, session.MetSuccessor, 1},
+		"another one of the same microsecond, ended again": {idle("", before), []session.Observation{idle(client, after)}, session.MetSuccessor, 1},
+		"the session is gone":                              {idle("", before), []session.Observation{{}}, session.MetSuccessor, 1},
+		"the session is gone, ended since the signal":      {idle("", after), []session.Observation{{}}, session.PerhapsSuccessor, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := answer(session.VerdictSignalled, tc.first)
@@ -73,7 +73,7 @@ func TestACancelOfASessionThatWaitsForItsClientIsSettled(t *testing.T) {
 	idle := inState(session.StateIdle)
 	idle.QueryStart, idle.StateChange, idle.WaitEventType = queryStart, sent.Add(-micro), "Client"
 	f := session.Fence{PID: 42, BackendStart: backendStart, QueryStart: queryStart}
-	if met := f.Met(session.Cancel, answer(session.VerdictSignalled, sighted(idle))); met != session.MetTarget {
+	if met := f.Met(session.Cancel, answer(session.VerdictSignalled, observed(idle))); met != session.MetTarget {
 		t.Errorf("met %d", met)
 	}
 }

@@ -42,11 +42,11 @@ const (
 	VerdictSyncRep    Verdict = "sync_rep"    // waits for a synchronous standby
 )
 
-// Sighting is a look at one backend after a signal. Of the session it holds
-// the ID, the state, the times and the type of the wait event.
-type Sighting struct {
+// Observation is one look at a backend after a signal.
+type Observation struct {
+	ID
 	Present bool // the backend exists
-	Session Session
+	Activity
 }
 
 // Signalled is the answer of the signalling statement. After is the session
@@ -61,28 +61,28 @@ type Signalled struct {
 	QueryStart time.Time
 	// Before and At are the server's clock right before and after the signal.
 	Before, At time.Time
-	After      Sighting
+	After      Observation
 }
 
 // EndedBefore reports whether what the session did had certainly ended before
 // the signal, and nothing else has begun since: the signal met an idle session.
 // A fastpath call is something else, though it keeps the query_start.
 func (r Signalled) EndedBefore() bool {
-	after := r.After.Session
+	after := r.After
 	return r.Verdict == VerdictSignalled && r.After.Present &&
 		after.State != StateActive && after.State != StateFastpath &&
 		after.QueryStart.Equal(r.QueryStart) &&
 		after.StateChange.Before(r.Before)
 }
 
-// Stands reports whether the fence still holds for what was sighted.
-func (f Fence) Stands(s Sighting) bool { return s.Present && f.Holds(s.Session) }
+// Stands reports whether the fence still holds for what was seen.
+func (f Fence) Stands(seen Observation) bool { return seen.Present && f.Holds(seen.ID, seen.Activity) }
 
 // ending is the fence for the look right after the signal: a backend that
 // aborts or exits has let go of its transaction, and thereby of xact_start,
 // while it still shows the rest.
 func (f Fence) ending(verb Verb, r Signalled) Fence {
-	after := r.After.Session
+	after := r.After
 	if after.XactStart.IsZero() && after.QueryStart.Equal(r.QueryStart) &&
 		(after.State == StateActive || verb == Terminate && after.State.InIdleTransaction()) {
 		f.XactStart = time.Time{}
@@ -128,13 +128,13 @@ const (
 // terminate ends the session in the activity that it met, so that any other
 // that is seen afterwards was met.
 func (f Fence) Met(verb Verb, r Signalled) Encounter {
-	next := r.After.Session.QueryStart
+	next := r.After.QueryStart
 	switch {
 	case r.Verdict != VerdictSignalled || !r.After.Present || f.ending(verb, r).Stands(r.After):
 		return MetTarget
 	case verb == Terminate:
 		return MetSuccessor
-	case r.After.Session.State == StateFastpath: // shows the query_start of the statement before
+	case r.After.State == StateFastpath: // shows the query_start of the statement before
 		return MetSuccessor
 	case next.Equal(r.QueryStart) && !r.After.waits():
 		return Unsettled

@@ -7,50 +7,52 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
 
-func sighted(s session.Session) session.Sighting {
-	return session.Sighting{Present: true, Session: s}
+func observed(s session.Session) session.Observation {
+	return session.Observation{Present: true, ID: s.ID, Activity: s.Activity}
 }
 
 // The signal is sent one minute after what was seen.
 var sent = stateChange.Add(time.Minute)
 
-func answer(v session.Verdict, after session.Sighting) session.Signalled {
+func answer(v session.Verdict, after session.Observation) session.Signalled {
 	return session.Signalled{Verdict: v, QueryStart: queryStart, Before: sent, At: sent.Add(micro), After: after}
 }
 
 // What a session can be right after the signal that was meant for the query
 // that began at queryStart.
-func aftermath() map[string]session.Sighting {
-	at := func(state session.State, query, change time.Time) session.Sighting {
+func aftermath() map[string]session.Observation {
+	at := func(state session.State, query, change time.Time) session.Observation {
 		s := inState(state)
 		s.QueryStart, s.StateChange = query, change
-		return sighted(s)
+		return observed(s)
 	}
-	return map[string]session.Sighting{
-		"still at it":                       at(session.StateActive, queryStart, stateChange),
-		"no session any more":               {},
-		"idle since before the signal":      at(session.StateIdle, queryStart, sent.Add(-micro)),
-		"idle since the signal":             at(session.StateIdle, queryStart, sent),
-		"idle since after the signal":       at(session.StateIdle, queryStart, sent.Add(micro)),
-		"idle in transaction since before":  at(session.StateIdleInXact, queryStart, sent.Add(-micro)),
-		"aborted since after the signal":    at(session.StateIdleAborted, queryStart, sent.Add(micro)),
-		"the next query":                    at(session.StateActive, sent.Add(-micro), sent.Add(-micro)),
-		"the next query, ended again":       at(session.StateIdle, sent.Add(-2*micro), sent.Add(-micro)),
-		"the next query, a little later":    at(session.StateActive, sent.Add(200*micro), sent.Add(200*micro)),
-		"a fastpath call since before":      at(session.StateFastpath, queryStart, sent.Add(-micro)),
-		"a fastpath call since the signal":  at(session.StateFastpath, queryStart, sent.Add(micro)),
-		"another session on the reused pid": sighted(session.Session{ID: session.ID{PID: 42, BackendStart: sent}, State: session.StateActive, QueryStart: sent}),
+	return map[string]session.Observation{
+		"still at it":                      at(session.StateActive, queryStart, stateChange),
+		"no session any more":              {},
+		"idle since before the signal":     at(session.StateIdle, queryStart, sent.Add(-micro)),
+		"idle since the signal":            at(session.StateIdle, queryStart, sent),
+		"idle since after the signal":      at(session.StateIdle, queryStart, sent.Add(micro)),
+		"idle in transaction since before": at(session.StateIdleInXact, queryStart, sent.Add(-micro)),
+		"aborted since after the signal":   at(session.StateIdleAborted, queryStart, sent.Add(micro)),
+		"the next query":                   at(session.StateActive, sent.Add(-micro), sent.Add(-micro)),
+		"the next query, ended again":      at(session.StateIdle, sent.Add(-2*micro), sent.Add(-micro)),
+		"the next query, a little later":   at(session.StateActive, sent.Add(200*micro), sent.Add(200*micro)),
+		"a fastpath call since before":     at(session.StateFastpath, queryStart, sent.Add(-micro)),
+		"a fastpath call since the signal": at(session.StateFastpath, queryStart, sent.Add(micro)),
+		"another session on the reused pid": observed(session.Session{
+			ID: session.ID{PID: 42, BackendStart: sent}, Activity: session.Activity{State: session.StateActive, QueryStart: sent},
+		}),
 	}
 }
 
-func TestAFenceStandsForASightingThatIsPresent(t *testing.T) {
+func TestAFenceStandsForAObservationThatIsPresent(t *testing.T) {
 	f := session.Fence{PID: 42, BackendStart: backendStart, QueryStart: queryStart}
 	for name, after := range aftermath() {
 		if got, want := f.Stands(after), name == "still at it"; got != want {
 			t.Errorf("%s: Stands = %t", name, got)
 		}
 	}
-	if f.Stands(session.Sighting{Present: false, Session: inState(session.StateActive)}) {
+	if f.Stands(session.Observation{ID: inState(session.StateActive).ID, Activity: inState(session.StateActive).Activity}) {
 		t.Error("stands for a session that is not there")
 	}
 }
@@ -98,11 +100,11 @@ func TestACancelOfATransactionMeetsNoSuccessorWithinIt(t *testing.T) {
 	f := session.Fence{PID: 42, BackendStart: backendStart, XactStart: xactStart}
 	next := inState(session.StateActive)
 	next.QueryStart = sent
-	if f.Met(session.Cancel, answer(session.VerdictSignalled, sighted(next))) != session.MetTarget {
+	if f.Met(session.Cancel, answer(session.VerdictSignalled, observed(next))) != session.MetTarget {
 		t.Error("the transaction goes on, and its next statement is a successor")
 	}
 	next.XactStart = sent
-	if f.Met(session.Cancel, answer(session.VerdictSignalled, sighted(next))) != session.MetSuccessor {
+	if f.Met(session.Cancel, answer(session.VerdictSignalled, observed(next))) != session.MetSuccessor {
 		t.Error("the next transaction is no successor")
 	}
 }
@@ -151,11 +153,11 @@ func TestABackendThatIsEndingIsNoSuccessor(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			after := inState(tc.state)
 			after.XactStart, after.StateChange = time.Time{}, tc.change
-			if met := tc.fence.Met(session.Terminate, answer(session.VerdictSignalled, sighted(after))); (met == session.MetTarget) != tc.target {
+			if met := tc.fence.Met(session.Terminate, answer(session.VerdictSignalled, observed(after))); (met == session.MetTarget) != tc.target {
 				t.Errorf("met %d", met)
 			}
 			after.QueryStart = sent
-			if met := tc.fence.Met(session.Terminate, answer(session.VerdictSignalled, sighted(after))); met == session.MetTarget && tc.fence != idling {
+			if met := tc.fence.Met(session.Terminate, answer(session.VerdictSignalled, observed(after))); met == session.MetTarget && tc.fence != idling {
 				t.Error("another statement is no successor")
 			}
 		})
@@ -169,7 +171,7 @@ func TestACancelOfATransactionMayMeetALaterStatementOfIt(t *testing.T) {
 	later := queryStart.Add(time.Second)
 	aborted := inState(session.StateIdleAborted)
 	aborted.QueryStart, aborted.XactStart, aborted.StateChange = later, time.Time{}, sent.Add(micro)
-	r := answer(session.VerdictSignalled, sighted(aborted))
+	r := answer(session.VerdictSignalled, observed(aborted))
 	r.QueryStart = later
 	if got := f.Met(session.Cancel, r); got != session.Unsettled {
 		t.Errorf("met %d", got)

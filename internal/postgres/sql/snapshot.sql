@@ -53,7 +53,6 @@ WITH backend AS MATERIALIZED (
 )
 SELECT a.pid, 1::int8 AS sessions, a.backend_start,
        coalesce(d.datname, '')::text AS datname, coalesce(r.rolname, '')::text AS usename,
-       coalesce(r.rolsuper, false) AS superuser,
        coalesce(a.application_name, '') AS application_name,
        coalesce(pg_catalog.host(a.client_addr), '') AS client_addr,
        coalesce(a.backend_type, '') AS backend_type, a.own,
@@ -68,7 +67,7 @@ LEFT JOIN pg_catalog.pg_database AS d ON d.oid = a.datid
 LEFT JOIN pg_catalog.pg_roles    AS r ON r.oid = a.usesysid
 WHERE a.own OR NOT a.client OR a.state IS DISTINCT FROM 'idle'
 UNION ALL
-SELECT 0, pg_catalog.sum(idle.sessions)::int8, NULL, d.datname::text, '', false, '', '', '', false, false,
+SELECT 0, pg_catalog.sum(idle.sessions)::int8, NULL, d.datname::text, '', '', '', '', false, false,
        'idle', NULL, NULL, NULL, idle.wait_event_type, '', 0, '', '', NULL
 FROM (
   SELECT act.datid, coalesce(act.wait_event_type, '') AS wait_event_type, pg_catalog.count(*) AS sessions
