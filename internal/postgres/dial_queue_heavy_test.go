@@ -16,7 +16,7 @@ import (
 func TestWaitingForATurnIsNoPartOfTheAttempt(t *testing.T) {
 	pg := pgtest.Start(t)
 	dials := NewDials(1)
-	if err := dials.take(t.Context(), lineActing); err != nil {
+	if err := dials.acquire(t.Context(), queueAction); err != nil {
 		t.Fatal(err)
 	}
 	s, err := New(Config{DSN: pg.DSN("monsig")}, dials, log.NewNopLogger())
@@ -24,8 +24,8 @@ func TestWaitingForATurnIsNoPartOfTheAttempt(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	time.AfterFunc(connectTimeout+statementTimeout, dials.give)
-	conn, _, err := s.connect(t.Context(), forActing)
+	time.AfterFunc(connectTimeout+statementTimeout, dials.release)
+	conn, _, err := s.connect(t.Context(), forAction)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,9 +14,9 @@ import (
 )
 
 // activity is what a scrape finds in the activity.
-func (r *scraper) activity(t testing.TB) session.Snapshot {
+func (c *scrapeConn) activity(t testing.TB) session.Snapshot {
 	t.Helper()
-	got, err := r.readActivity(soon(t), all)
+	got, err := c.readActivity(soon(t), all)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -27,7 +27,7 @@ func (r *scraper) activity(t testing.TB) session.Snapshot {
 // before it, which is over.
 func TestAFastpathCallHasNoStatement(t *testing.T) {
 	srv := pgtest.Start(t)
-	r := openScraper(t, srv)
+	c := openScrapeConn(t, srv)
 	holder := srv.IdleInTransaction(t, "app", "select pg_advisory_xact_lock(1)")
 	caller := srv.Open(t, "app")
 	caller.Exec(t, "select 'before'")
@@ -42,12 +42,12 @@ func TestAFastpathCallHasNoStatement(t *testing.T) {
 	}
 	caller.Await(t, "state = 'fastpath function call' and wait_event_type = 'Lock'")
 
-	got := r.activity(t)
+	got := c.activity(t)
 	i := slices.IndexFunc(got.Sessions, func(s session.Aged) bool { return s.PID == int32(caller.PID()) })
 	if i < 0 || got.Sessions[i].Query != "" || !got.Sessions[i].QueryStart.IsZero() || got.Sessions[i].XactStart.IsZero() {
 		t.Errorf("%d in %+v", caller.PID(), got.Sessions)
 	}
-	w, has := waits(r.name(t, r.locksNow(t)), caller)
+	w, has := lockWaitOf(c.withBackends(t, c.locksNow(t)), caller)
 	if !has || w.Query != "" || !w.QueryStart.IsZero() || w.Age <= 0 {
 		t.Errorf("its lock wait: %t, %+v", has, w)
 	}
@@ -57,11 +57,11 @@ func TestAFastpathCallHasNoStatement(t *testing.T) {
 // A text as long as the server keeps them may have lost its end.
 func TestATruncatedText(t *testing.T) {
 	srv := pgtest.Start(t, "track_activity_query_size=100")
-	r := openScraper(t, srv)
+	c := openScrapeConn(t, srv)
 	whole := srv.IdleInTransaction(t, "app", "select 1")
 	cut := srv.IdleInTransaction(t, "app", "select '"+strings.Repeat("x", 200)+"'")
 	truncated := map[int32]bool{}
-	for _, s := range r.activity(t).Sessions {
+	for _, s := range c.activity(t).Sessions {
 		truncated[s.PID] = s.QueryTruncated
 	}
 	if truncated[int32(whole.PID())] || !truncated[int32(cut.PID())] {
@@ -72,13 +72,13 @@ func TestATruncatedText(t *testing.T) {
 // Every connection counts, once, and every database is named once.
 func TestConnectionsAndDatabases(t *testing.T) {
 	srv := pgtest.Start(t)
-	r := openScraper(t, srv)
+	c := openScrapeConn(t, srv)
 	srv.Exec(t, "create database shop")
 	srv.Open(t, "app").Exec(t, "select 1")
 	srv.Run(t, "app", "select pg_sleep(60)")
 	srv.IdleInTransaction(t, "app", "select 1")
 	srv.WalSender(t)
-	got := r.activity(t)
+	got := c.activity(t)
 	if got.Connections != 5 { // pgtest's own and ours too; a walsender is none
 		t.Errorf("%d connections", got.Connections)
 	}
@@ -92,7 +92,7 @@ func TestConnectionsAndDatabases(t *testing.T) {
 func TestPrivilegesAreThoseThatCount(t *testing.T) {
 	srv := pgtest.Start(t)
 	srv.Exec(t, "revoke pg_monitor from monsig", "grant pg_read_all_stats to monsig")
-	if got := openScraper(t, srv).activity(t); !got.Facts.CanSee || got.Hidden != 0 {
+	if got := openScrapeConn(t, srv).activity(t); !got.Facts.CanSee || got.Hidden != 0 {
 		t.Errorf("%+v", got)
 	}
 }
@@ -131,12 +131,12 @@ func TestADatabaseIsNamedOnce(t *testing.T) {
 // A connection that broke since the last scrape costs no scrape.
 func TestABrokenConnectionIsReplaced(t *testing.T) {
 	srv := pgtest.Start(t)
-	r := openScraper(t, srv)
+	c := openScrapeConn(t, srv)
 	srv.Exec(t, "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'pgbailiff'")
 	srv.WaitFor(t, "select not exists (select from pg_stat_activity where application_name = 'pgbailiff')")
-	stages := make(chan stage, 2)
-	r.read(soon(t), all, stages)
-	if got := <-stages; got.err != nil || got.snapshot.Server != "orders" {
+	request := newScrapeRequest(all)
+	c.serve(request)
+	if got := <-request.activity; got.err != nil || got.snapshot.Server != "orders" {
 		t.Errorf("%+v", got)
 	}
 }

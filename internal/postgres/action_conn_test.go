@@ -15,14 +15,14 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
 
-// startWith is start with this patience for the acting connection's statements.
-func startWith(t *testing.T, srv *pgtest.Server, patience time.Duration) *postgres.Server {
+// startWithAnswerTimeout is start with this answerTimeout for the acting connection's statements.
+func startWithAnswerTimeout(t *testing.T, srv *pgtest.Server, answerTimeout time.Duration) *postgres.Server {
 	t.Helper()
 	s, err := postgres.New(postgres.Config{Name: "orders", DSN: srv.DSN("monsig")}, postgres.NewDials(16), log.NewNopLogger())
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.SetPatience(patience)
+	s.SetAnswerTimeout(answerTimeout)
 	s.Start()
 	t.Cleanup(s.Close)
 	return s
@@ -41,7 +41,7 @@ func ours(t *testing.T, srv *pgtest.Server) int32 {
 // it is, and those who share the statement wait on.
 func TestACallersContextBoundsOnlyItsWaiting(t *testing.T) {
 	srv := pgtest.Start(t)
-	s := startWith(t, srv, time.Hour)
+	s := startWithAnswerTimeout(t, srv, time.Hour)
 	c := srv.Run(t, "app", "select pg_sleep(60)")
 	find(t, s, c)
 	before := ours(t, srv)
@@ -91,7 +91,7 @@ func fillUp(t *testing.T, srv *pgtest.Server) {
 // is as good as before when it answers again.
 func TestASilentConnectionIsKeptWhileThereIsNoOther(t *testing.T) {
 	srv := pgtest.Start(t, "max_connections=12")
-	s := startWith(t, srv, 500*time.Millisecond)
+	s := startWithAnswerTimeout(t, srv, 500*time.Millisecond)
 	c := srv.Run(t, "app", "select pg_sleep(60)")
 	f := fence(find(t, s, c))
 	before := ours(t, srv)
@@ -128,7 +128,7 @@ func TestASilentConnectionIsKeptWhileThereIsNoOther(t *testing.T) {
 // Where another connection can be had, the job goes on there.
 func TestASilentConnectionIsReplaced(t *testing.T) {
 	srv := pgtest.Start(t)
-	s := startWith(t, srv, 500*time.Millisecond)
+	s := startWithAnswerTimeout(t, srv, 500*time.Millisecond)
 	c := srv.Run(t, "app", "select pg_sleep(60)")
 	f := fence(find(t, s, c))
 	before := ours(t, srv)
@@ -149,7 +149,7 @@ func TestASilentConnectionIsReplaced(t *testing.T) {
 // repeated on another connection.
 func TestASignalThatIsNotAnsweredMayHaveBeenSent(t *testing.T) {
 	srv := pgtest.Start(t)
-	s := startWith(t, srv, 500*time.Millisecond)
+	s := startWithAnswerTimeout(t, srv, 500*time.Millisecond)
 	c := srv.Run(t, "app", "select pg_sleep(60)")
 	f := fence(find(t, s, c))
 	thaw := freeze(t, srv)
@@ -186,7 +186,7 @@ func TestABrokenConnectionIsReplaced(t *testing.T) {
 // in vain: here every statement is late, and nobody can connect.
 func TestALateAnswerCounts(t *testing.T) {
 	srv := pgtest.Start(t)
-	s := startWith(t, srv, time.Nanosecond)
+	s := startWithAnswerTimeout(t, srv, time.Nanosecond)
 	c := srv.Run(t, "app", "select pg_sleep(60)")
 	// When this is answered, with or without success, the first ping has ended,
 	// and so has its race for a connection.

@@ -17,7 +17,7 @@ func TestUnacknowledgedDataEndsAConnection(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close() })
-	raw, err := conn.(*wire).Conn.(*net.TCPConn).SyscallConn()
+	raw, err := conn.(*netConn).Conn.(*net.TCPConn).SyscallConn()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -28,7 +28,7 @@ func TestUnacknowledgedDataEndsAConnection(t *testing.T) {
 	}); err != nil || optErr != nil {
 		t.Fatal(err, optErr)
 	}
-	if got != int(unacknowledged.Milliseconds()) {
+	if got != int(unacknowledgedTimeout.Milliseconds()) {
 		t.Errorf("TCP_USER_TIMEOUT is %d ms", got)
 	}
 }

@@ -49,6 +49,7 @@ func TestAScrapeReadsEveryEncoding(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			s.Start()
 			t.Cleanup(s.Close)
 			got := snapshot(t, s)
 			for name, c := range clients {

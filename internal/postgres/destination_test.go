@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-func mustTarget(t *testing.T, dsn string) *target {
+func mustDestination(t *testing.T, dsn string) *destination {
 	t.Helper()
-	to, err := Config{DSN: dsn}.target()
+	to, err := Config{DSN: dsn}.destination()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -35,9 +35,9 @@ func TestTheTimeIsDividedAmongTheAddresses(t *testing.T) {
 		{"host=10.0.0.1,10.0.0.2", "10.0.0.3:5432", []time.Duration{1500 * time.Millisecond}},
 		{"host=10.0.0.1", "10.0.0.1:5432", []time.Duration{3 * time.Second}},
 	} {
-		rounds := mustTarget(t, tt.dsn).rounds(t.Context(), budget, tt.wanted)
+		configs := mustDestination(t, tt.dsn).connConfigs(t.Context(), budget, tt.wanted)
 		var got []time.Duration
-		for _, round := range rounds {
+		for _, round := range configs {
 			got = append(got, round.ConnectTimeout)
 		}
 		if !slices.Equal(got, tt.want) {
@@ -53,17 +53,17 @@ func TestTheWantedAddressIsTriedAlone(t *testing.T) {
 		"host=db.invalid,10.0.0.2 hostaddr=1.1.1.1,": "1.1.1.1:5432",
 		"host=10.0.0.1,/run/postgresql":              "/run/postgresql/.s.PGSQL.5432",
 	} {
-		rounds := mustTarget(t, dsn).rounds(t.Context(), time.Second, want)
-		if len(rounds) != 2 {
-			t.Errorf("%s: %d rounds", dsn, len(rounds))
+		configs := mustDestination(t, dsn).connConfigs(t.Context(), time.Second, want)
+		if len(configs) != 2 {
+			t.Errorf("%s: %d configs", dsn, len(configs))
 			continue
 		}
-		alone := &target{ConnConfig: rounds[0]}
+		alone := &destination{ConnConfig: configs[0]}
 		if len(alone.hosts()) != 1 {
 			t.Errorf("%s: %d hosts are tried", dsn, len(alone.hosts()))
 		}
-		addresses, err := rounds[0].LookupFunc(t.Context(), alone.Host)
-		if err != nil || len(addresses) != 1 || dialled(addresses[0], alone.Port) != want {
+		addresses, err := configs[0].LookupFunc(t.Context(), alone.Host)
+		if err != nil || len(addresses) != 1 || dialledAddress(addresses[0], alone.Port) != want {
 			t.Errorf("%s: %q, %v", dsn, addresses, err)
 		}
 	}
@@ -72,7 +72,7 @@ func TestTheWantedAddressIsTriedAlone(t *testing.T) {
 func TestHostsInARandomOrder(t *testing.T) {
 	first := map[string]bool{}
 	for range 100 {
-		first[mustTarget(t, "host=10.0.0.1,10.0.0.2 load_balance_hosts=random").rounds(t.Context(), time.Second, "")[0].Host] = true
+		first[mustDestination(t, "host=10.0.0.1,10.0.0.2 load_balance_hosts=random").connConfigs(t.Context(), time.Second, "")[0].Host] = true
 	}
 	if len(first) != 2 {
 		t.Errorf("always %v", first)
@@ -80,7 +80,7 @@ func TestHostsInARandomOrder(t *testing.T) {
 }
 
 func TestVersionsOfTLS(t *testing.T) {
-	to := mustTarget(t, "host=db1,db2 sslmode=prefer ssl_min_protocol_version=TLSv1.3 ssl_max_protocol_version=tlsv1.3")
+	to := mustDestination(t, "host=db1,db2 sslmode=prefer ssl_min_protocol_version=TLSv1.3 ssl_max_protocol_version=tlsv1.3")
 	encrypted := 0
 	for _, tries := range to.hosts() {
 		for _, try := range tries {

@@ -18,12 +18,12 @@ func TestWhoWaitsForAConnectionIsToldAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		attempts := make(chan chan error)
 		life, end := context.WithCancel(t.Context())
-		a := newActing(life, func(context.Context) (*pgx.Conn, self, error) {
+		a := newActionConn(life, func(context.Context) (*pgx.Conn, whoami, error) {
 			fail := make(chan error)
 			attempts <- fail
-			return nil, self{}, <-fail
+			return nil, whoami{}, <-fail
 		})
-		s := &Server{name: "orders", acting: a, life: life}
+		s := &Server{name: "orders", action: a, lifetime: life}
 		stopped := make(chan struct{})
 		go func() {
 			defer close(stopped)
@@ -60,12 +60,12 @@ func TestWhoLeavesBeforeTheConnectionIsOpenWasNotSent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		attempts := make(chan chan error)
 		life, end := context.WithCancel(t.Context())
-		a := newActing(life, func(context.Context) (*pgx.Conn, self, error) {
+		a := newActionConn(life, func(context.Context) (*pgx.Conn, whoami, error) {
 			fail := make(chan error)
 			attempts <- fail
-			return nil, self{}, <-fail
+			return nil, whoami{}, <-fail
 		})
-		s := &Server{name: "orders", acting: a, life: life}
+		s := &Server{name: "orders", action: a, lifetime: life}
 		stopped := make(chan struct{})
 		go func() {
 			defer close(stopped)
@@ -93,11 +93,11 @@ func TestWhoLeavesBeforeTheConnectionIsOpenWasNotSent(t *testing.T) {
 func TestTheOrderOfTheLine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		life, end := context.WithCancel(t.Context())
-		a := newActing(life, nil)
+		a := newActionConn(life, nil)
 		var all sync.WaitGroup
 		for range 20 {
 			all.Go(func() { a.normal <- &job{} })
-			all.Go(func() { a.questions <- &question{} })
+			all.Go(func() { a.finds <- &findRequest{} })
 		}
 		synctest.Wait()
 		urgent := &job{}

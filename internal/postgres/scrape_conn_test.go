@@ -15,19 +15,20 @@ import (
 // all is everything that a scrape can be asked for.
 var all = session.SnapshotOptions{MaxSessions: 1000, Text: true}
 
-// openScraper returns the connected scraping side of a server alone, so that a
-// test can let something happen between two of its reads.
-func openScraper(t testing.TB, srv *pgtest.Server) *scraper {
+// openScrapeConn returns an open scrape connection that no goroutine owns, so that
+// the test can let something happen between two of its reads.
+func openScrapeConn(t testing.TB, srv *pgtest.Server) *scrapeConn {
 	t.Helper()
 	s, err := New(Config{Name: "orders", DSN: srv.DSN("monsig")}, NewDials(16), log.NewNopLogger())
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.Close)
-	if err := s.scraper.open(soon(t)); err != nil {
+	if err := s.scrape.open(soon(t)); err != nil {
 		t.Fatal(err)
 	}
-	return s.scraper
+	t.Cleanup(s.scrape.close)
+	return s.scrape
 }
 
 // soon is the time that a test may take to see what it waits for.
@@ -39,30 +40,30 @@ func soon(t testing.TB) context.Context {
 }
 
 // locksNow is who waits for whom now.
-func (r *scraper) locksNow(t testing.TB) locks {
+func (c *scrapeConn) locksNow(t testing.TB) lockGraph {
 	t.Helper()
-	seen, err := r.readLocks(soon(t))
+	graph, err := c.readLocks(soon(t))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return seen
+	return graph
 }
 
-// name adds what was seen of the locks to a snapshot, with the sessions as they
-// are now.
-func (r *scraper) name(t testing.TB, seen locks) session.Snapshot {
+// withBackends is the snapshot of the locks as they were seen, with the backends
+// as they are now.
+func (c *scrapeConn) withBackends(t testing.TB, graph lockGraph) session.Snapshot {
 	t.Helper()
-	known, err := r.readSessions(soon(t), all, seen.pids(all.MaxSessions))
+	backends, err := c.readLockBackends(soon(t), all, graph.pids(all.MaxSessions))
 	if err != nil {
 		t.Fatal(err)
 	}
-	to := session.Snapshot{Server: r.cfg.Name}
-	seen.into(&to, all.MaxSessions, known)
+	to := session.Snapshot{Server: c.server}
+	graph.addTo(&to, all.MaxSessions, backends)
 	return to
 }
 
-// waits returns the lock wait of a client, if it has one.
-func waits(got session.Snapshot, c *pgtest.Client) (session.LockWait, bool) {
+// lockWaitOf returns the lock wait of a client, if it has one.
+func lockWaitOf(got session.Snapshot, c *pgtest.Client) (session.LockWait, bool) {
 	i := slices.IndexFunc(got.LockWaits, func(w session.LockWait) bool { return w.PID == int32(c.PID()) })
 	if i < 0 {
 		return session.LockWait{}, false
@@ -70,8 +71,8 @@ func waits(got session.Snapshot, c *pgtest.Client) (session.LockWait, bool) {
 	return got.LockWaits[i], true
 }
 
-// behind is how many wait behind a client; 0 when it is no root.
-func behind(got session.Snapshot, c *pgtest.Client) int {
+// countBehind is how many wait behind a client; 0 if it is no root blocker.
+func countBehind(got session.Snapshot, c *pgtest.Client) int {
 	for _, b := range got.Blockers {
 		if b.PID == int32(c.PID()) {
 			return b.Behind

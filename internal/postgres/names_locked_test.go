@@ -44,10 +44,10 @@ func TestARoleIsReadWhilePgDatabaseIsLocked(t *testing.T) {
 	find("app", true)
 	srv.Exec(t, "alter role app rename to boss")
 	find("boss", true)
-	if err := s.acting.do(ctx, s.acting.normal, &job{run: func(_ context.Context, l *link) error {
-		for oid, r := range l.names.roles {
-			r.at = r.at.Add(-2 * roleLasts)
-			l.names.roles[oid] = r
+	if err := s.action.do(ctx, s.action.normal, &job{run: func(_ context.Context, c *openConn) error {
+		for oid, r := range c.names.roles {
+			r.readAt = r.readAt.Add(-2 * maxRoleAge)
+			c.names.roles[oid] = r
 		}
 		return nil
 	}}); err != nil {

@@ -27,13 +27,13 @@ func TestNeverMoreAttemptsThanAllowed(t *testing.T) {
 			all.Go(func() {
 				ctx, cancel := context.WithTimeout(t.Context(), time.Duration(1+i%90)*time.Second)
 				defer cancel()
-				if err := d.take(ctx, line(i%int(lines))); err != nil {
+				if err := d.acquire(ctx, dialQueue(i%int(dialQueues))); err != nil {
 					if !errors.Is(err, context.DeadlineExceeded) {
 						t.Error(err)
 					}
 					return
 				}
-				defer d.give()
+				defer d.release()
 				count(1)
 				<-time.After(time.Second) // one that gives up may do so just when its turn comes
 				count(-1)
@@ -55,26 +55,26 @@ func TestNeverMoreAttemptsThanAllowed(t *testing.T) {
 func TestActingIsServedBeforeScraping(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := NewDials(1)
-		if err := d.take(t.Context(), lineScraping); err != nil {
+		if err := d.acquire(t.Context(), queueScrape); err != nil {
 			t.Fatal(err)
 		}
 		var order []string
-		wait := func(who string, u use, failed bool) {
+		wait := func(who string, p purpose, failed bool) {
 			go func() {
-				if err := d.take(t.Context(), lineOf(u, failed)); err != nil {
+				if err := d.acquire(t.Context(), queueFor(p, failed)); err != nil {
 					t.Error(err)
 				}
 				order = append(order, who)
-				d.give()
+				d.release()
 			}()
 			synctest.Wait()
 		}
-		wait("scraping a server that failed", forScraping, true)
-		wait("acting on a server that failed", forActing, true)
-		wait("scraping", forScraping, false)
-		wait("acting, first", forActing, false)
-		wait("acting, second", forActing, false)
-		d.give()
+		wait("scraping a server that failed", forScrape, true)
+		wait("acting on a server that failed", forAction, true)
+		wait("scraping", forScrape, false)
+		wait("acting, first", forAction, false)
+		wait("acting, second", forAction, false)
+		d.release()
 		synctest.Wait()
 		want := []string{"acting, first", "acting, second", "scraping", "acting on a server that failed", "scraping a server that failed"}
 		if !slices.Equal(order, want) {
@@ -86,20 +86,20 @@ func TestActingIsServedBeforeScraping(t *testing.T) {
 func TestWhoGivesUpLeavesTheLine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := NewDials(1)
-		if err := d.take(t.Context(), lineActing); err != nil {
+		if err := d.acquire(t.Context(), queueAction); err != nil {
 			t.Fatal(err)
 		}
 		ctx, cancel := context.WithCancelCause(t.Context())
 		gaveUp := make(chan error, 1)
-		go func() { gaveUp <- d.take(ctx, lineActing) }()
+		go func() { gaveUp <- d.acquire(ctx, queueAction) }()
 		synctest.Wait()
 		cause := errors.New("the caller went away")
 		cancel(cause)
 		if err := <-gaveUp; !errors.Is(err, cause) {
 			t.Error(err)
 		}
-		d.give()
-		if err := d.take(t.Context(), lineScraping); err != nil {
+		d.release()
+		if err := d.acquire(t.Context(), queueScrape); err != nil {
 			t.Error(err)
 		}
 	})
@@ -109,7 +109,7 @@ func TestTheZeroDialsLetsNobodyThrough(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 		defer cancel()
-		if err := new(Dials).take(ctx, lineActing); err == nil {
+		if err := new(Dials).acquire(ctx, queueAction); err == nil {
 			t.Error("it did")
 		}
 	})

@@ -14,16 +14,16 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// target is what a connection string says: the servers to try, and how.
-type target struct {
+// destination is what a connection string says: the servers to try, and how.
+type destination struct {
 	*pgx.ConnConfig
-	addresses map[string]string // of hosts that are not looked up
+	addresses map[string]string // hostaddr: by host, instead of looking it up
 	random    bool              // try the hosts in a random order
 }
 
 // hosts returns the tries of each host, in their order: with sslmode=prefer
 // there are two of them.
-func (t *target) hosts() [][]*pgconn.FallbackConfig {
+func (t *destination) hosts() [][]*pgconn.FallbackConfig {
 	all := append([]*pgconn.FallbackConfig{{Host: t.Host, Port: t.Port, TLSConfig: t.TLSConfig}}, t.Fallbacks...)
 	var hosts [][]*pgconn.FallbackConfig
 	for i, try := range all {
@@ -36,10 +36,10 @@ func (t *target) hosts() [][]*pgconn.FallbackConfig {
 	return hosts
 }
 
-// rounds are what to try, one after the other, within the budget: the address
-// that is wanted, alone, if it is one of several, and then all of them. The
-// time is divided, so that a dead address leaves some for the next.
-func (t *target) rounds(ctx context.Context, budget time.Duration, wanted string) []*pgx.ConnConfig {
+// connConfigs are to be tried one after the other, within the budget: first the
+// wanted address alone, if it is one of several, and then all addresses. The time
+// is divided, so that a dead address leaves some for the next one.
+func (t *destination) connConfigs(ctx context.Context, budget time.Duration, wanted string) []*pgx.ConnConfig {
 	found := t.lookUp(ctx, budget/2)
 	hosts := t.hosts()
 	if t.random {
@@ -50,63 +50,65 @@ func (t *target) rounds(ctx context.Context, budget time.Duration, wanted string
 			})
 		}
 	}
-	all := t.turns(hosts, found)
+	all := t.dialOrder(hosts, found)
 	if len(all) < 2 || !slices.Contains(all, wanted) {
-		return []*pgx.ConnConfig{t.round(hosts, found, budget)}
+		return []*pgx.ConnConfig{t.connConfig(hosts, found, budget)}
 	}
-	// With target_session_attrs=prefer-standby pgx would go on to the others.
+	// The wanted address has a config of its own, because pgx goes on to the other
+	// addresses with target_session_attrs=prefer-standby.
 	var alone [][]*pgconn.FallbackConfig
 	only := map[string]*lookup{}
 	for _, tries := range hosts {
 		host, port := tries[0].Host, tries[0].Port
 		for _, address := range found[host].addresses {
-			if dialled(address, port) == wanted && alone == nil {
+			if dialledAddress(address, port) == wanted && alone == nil {
 				alone, only[host] = append(alone, tries), &lookup{addresses: []string{address}}
 			}
 		}
 	}
 	share := budget / time.Duration(len(all)+1)
-	return []*pgx.ConnConfig{t.round(alone, only, share), t.round(hosts, found, budget-share)}
+	return []*pgx.ConnConfig{t.connConfig(alone, only, share), t.connConfig(hosts, found, budget-share)}
 }
 
-// round is one call of pgx, which tries these hosts in their order.
-func (t *target) round(hosts [][]*pgconn.FallbackConfig, found map[string]*lookup, budget time.Duration) *pgx.ConnConfig {
+// connConfig is for one call of pgx, which tries these hosts in their order.
+func (t *destination) connConfig(hosts [][]*pgconn.FallbackConfig, found map[string]*lookup, budget time.Duration) *pgx.ConnConfig {
 	c := t.Copy()
 	tries := slices.Concat(hosts...)
 	c.Host, c.Port, c.TLSConfig, c.Fallbacks = tries[0].Host, tries[0].Port, tries[0].TLSConfig, tries[1:]
 	c.LookupFunc = func(_ context.Context, host string) ([]string, error) {
 		return found[host].addresses, found[host].err
 	}
-	turns := len(t.turns(hosts, found))
-	if t.ValidateConnect != nil && turns > 1 { // pgx may come back to one at the end
-		turns++
+	dials := len(t.dialOrder(hosts, found))
+	if t.ValidateConnect != nil && dials > 1 { // pgx may come back to one at the end
+		dials++
 	}
-	if share := budget / time.Duration(max(1, turns)); c.ConnectTimeout == 0 || c.ConnectTimeout > share {
+	if share := budget / time.Duration(max(1, dials)); c.ConnectTimeout == 0 || c.ConnectTimeout > share {
 		c.ConnectTimeout = share
 	}
 	return c
 }
 
-// turns are the addresses in the order in which pgx tries them. It gives each
-// a timeout of its own, but one for all tries of the same in a row.
-func (t *target) turns(hosts [][]*pgconn.FallbackConfig, found map[string]*lookup) []string {
-	var turns []string
+// dialOrder is the addresses in the order in which pgx tries them. pgx gives each
+// a timeout of its own, but only one to several tries of the same address in a
+// row.
+func (t *destination) dialOrder(hosts [][]*pgconn.FallbackConfig, found map[string]*lookup) []string {
+	var order []string
 	for _, try := range slices.Concat(hosts...) {
 		for _, address := range found[try.Host].addresses {
-			turns = append(turns, dialled(address, try.Port))
+			order = append(order, dialledAddress(address, try.Port))
 		}
 	}
-	return slices.Compact(turns)
+	return slices.Compact(order)
 }
 
-// lookup is what a host's name stands for.
+// lookup is what a host's name resolves to.
 type lookup struct {
 	addresses []string
 	err       error
 }
 
-// lookUp asks for the addresses of all hosts at the same time.
-func (t *target) lookUp(ctx context.Context, limit time.Duration) map[string]*lookup {
+// lookUp resolves all hosts at the same time.
+func (t *destination) lookUp(ctx context.Context, limit time.Duration) map[string]*lookup {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	found := map[string]*lookup{}
@@ -136,8 +138,8 @@ func (t *target) lookUp(ctx context.Context, limit time.Duration) map[string]*lo
 	return found
 }
 
-// dialled is how a wire calls the address.
-func dialled(address string, port uint16) string {
+// dialledAddress is the address as netConn.address has it.
+func dialledAddress(address string, port uint16) string {
 	_, name := pgconn.NetworkAddress(address, port)
 	return name
 }

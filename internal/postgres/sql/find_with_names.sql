@@ -1,6 +1,6 @@
 -- What find.sql says of sessions (in its place), with the names of their
 -- databases and roles. It waits while pg_database or pg_authid is locked. A role
--- or database that was dropped has an empty name. "at" is before the catalogues
+-- or database that was dropped has an empty name. "read_at" is before the catalogues
 -- are read. OFFSET 0 keeps the look-ups apart, one by index for each session:
 -- joined, the planner would read both catalogues whole.
 SELECT f.*,
@@ -8,7 +8,7 @@ SELECT f.*,
        coalesce(d.encoding, '')::text   AS encoding,
        coalesce(r.rolname, '')::text    AS usename,
        coalesce(r.rolsuper, false)      AS superuser,
-       pg_catalog.statement_timestamp() AS at
+       pg_catalog.statement_timestamp() AS read_at
 FROM (
   -- find.sql
 ) AS f

@@ -9,21 +9,21 @@ import (
 	"time"
 )
 
-// doubted returns a wire that is doubted, and its other end, which reads all
+// suspected returns a suspected netConn, and its other end, which reads all
 // that comes and says nothing by itself.
-func doubted(t *testing.T) (*wire, net.Conn) {
+func suspected(t *testing.T) (*netConn, net.Conn) {
 	t.Helper()
 	ours, theirs := net.Pipe()
-	w := &wire{Conn: ours}
+	w := &netConn{Conn: ours}
 	t.Cleanup(func() { _ = errors.Join(w.Close(), theirs.Close()) })
 	go func() { _, _ = io.Copy(io.Discard, theirs) }()
-	w.doubt()
+	w.suspect()
 	return w, theirs
 }
 
 func TestADoubtedConnectionMustAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w, _ := doubted(t)
+		w, _ := suspected(t)
 		began := time.Now()
 		if _, err := w.Write([]byte("?")); err != nil {
 			t.Fatal(err)
@@ -37,7 +37,7 @@ func TestADoubtedConnectionMustAnswer(t *testing.T) {
 
 func TestAConnectionThatAnswersIsDoubtedNoMore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w, theirs := doubted(t)
+		w, theirs := suspected(t)
 		for i := range 2 {
 			if _, err := w.Write([]byte("?")); err != nil {
 				t.Fatal(err)
@@ -56,7 +56,7 @@ func TestAConnectionThatAnswersIsDoubtedNoMore(t *testing.T) {
 
 func TestADoubtedConnectionMayBeIdle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w, _ := doubted(t)
+		w, _ := suspected(t)
 		<-time.After(time.Hour)
 		if w.isClosed() {
 			t.Error("it was closed while nothing was asked")
@@ -67,9 +67,9 @@ func TestADoubtedConnectionMayBeIdle(t *testing.T) {
 // One that owes an answer when it is doubted has the same time from then on.
 func TestADoubtInTheMiddleOfAStatement(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w, _ := doubted(t)
+		w, _ := suspected(t)
 		w.mu.Lock()
-		w.trust()
+		w.clearSuspicion()
 		w.mu.Unlock()
 		if _, err := w.Write([]byte("?")); err != nil {
 			t.Fatal(err)
@@ -78,7 +78,7 @@ func TestADoubtInTheMiddleOfAStatement(t *testing.T) {
 		if w.isClosed() {
 			t.Fatal("it was closed without a doubt")
 		}
-		w.doubt()
+		w.suspect()
 		<-time.After(answerTimeout + time.Millisecond)
 		if !w.isClosed() {
 			t.Error("it is still open")

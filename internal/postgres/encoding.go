@@ -13,17 +13,17 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
+// validText makes valid UTF-8 of a text from a database in this encoding
+// (PostgreSQL's name of it). What cannot be converted becomes U+FFFD. ASCII, which
+// is the same in every encoding of a server, is never changed, so that no byte
+// before a keyword can hide it.
+//
 // The activity shows each statement's text in the encoding of its session's
 // database, whichever database we are connected to, and any session may send
-// bytes that are no text there. If the server were to convert them for us, one
+// bytes that are not valid in it. If the server converted the texts for us, one
 // such session would make our whole statement fail. Our sessions therefore have
-// the client_encoding SQL_ASCII: the server converts and checks nothing, and
-// what we read is made valid here.
-
-// validText makes valid UTF-8 of what the server sent of a database in this
-// encoding (PostgreSQL's name of it). What cannot be converted becomes U+FFFD.
-// ASCII, which every encoding of a server has in common, is never changed, so
-// that no byte before a keyword can hide it.
+// the client_encoding SQL_ASCII: the server neither converts nor checks anything,
+// and the conversion is done here.
 func validText(encoding, raw string) string {
 	ascii := strings.IndexFunc(raw, notASCII) < 0
 	set := charset(encoding)
@@ -60,9 +60,9 @@ func notASCII(r rune) bool { return r >= utf8.RuneSelf }
 // encodingOf is the encoding of the database that we are connected to.
 func encodingOf(conn *pgx.Conn) string { return conn.PgConn().ParameterStatus("server_encoding") }
 
-// charset is how a database's encoding is read. Nil: as UTF-8, which is also
-// the best guess for SQL_ASCII, and all that can be done about the few that
-// nobody here can read.
+// charset is the decoder for a database's encoding. Nil: the text is read as
+// UTF-8, which is also the best guess for SQL_ASCII and for the few encodings
+// without a decoder here.
 func charset(name string) encoding.Encoding {
 	switch name {
 	case "LATIN1":

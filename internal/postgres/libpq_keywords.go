@@ -11,23 +11,25 @@ import (
 	"strings"
 )
 
-// keyword is one of libpq's that pgx does not know. pgx would send it to the
-// server as a setting, and the server would refuse the connection.
+// keyword is how a keyword of libpq's connection strings is treated that pgx does
+// not know. pgx would send it to the server as a setting, and the server would
+// refuse the connection.
 type keyword struct {
-	// env is libpq's variable for it, where pgx does not read that either.
+	// env is libpq's environment variable for it, if pgx does not read that.
 	env string
 	// refuse says why it cannot be honoured, unless its value is one of
-	// harmless. Without either it does not matter here and is dropped.
+	// harmless. A keyword with neither refuse nor honour does not matter here and
+	// is dropped.
 	refuse   string
 	harmless []string
-	// honour does what it asks for.
-	honour func(*target, string) error
+	// honour applies its value.
+	honour func(*destination, string) error
 }
 
-// What is refused would make a connection less safe, or another one than the
-// person who wrote it expects, if it were dropped.
+// keywords are all that pgx does not know. The refused ones cannot be dropped: the
+// connection would be less safe than its author expects, or another one.
 var keywords = map[string]keyword{
-	// Ours.
+	// pgbailiff sets these itself.
 	"application_name":          {},
 	"fallback_application_name": {},
 	"client_encoding":           {env: "PGCLIENTENCODING"},
@@ -36,17 +38,17 @@ var keywords = map[string]keyword{
 	"keepalives_interval":       {},
 	"keepalives_count":          {},
 	"tcp_user_timeout":          {},
-	// Times are read in a form that does not depend on it.
+	// pgbailiff reads times in a form that does not depend on it.
 	"timezone": {},
-	// Without effect in libpq as well, or on Windows only.
+	// These have no effect in libpq either, or on Windows only.
 	"sslcompression": {env: "PGSSLCOMPRESSION"},
 	"gsslib":         {env: "PGGSSLIB"},
 
-	"hostaddr":                 {env: "PGHOSTADDR", honour: (*target).setAddresses},
-	"load_balance_hosts":       {env: "PGLOADBALANCEHOSTS", honour: (*target).setOrder},
-	"ssl_min_protocol_version": {env: "PGSSLMINPROTOCOLVERSION", honour: (*target).setMinTLS},
-	"ssl_max_protocol_version": {env: "PGSSLMAXPROTOCOLVERSION", honour: (*target).setMaxTLS},
-	"options":                  {honour: (*target).setOptions},
+	"hostaddr":                 {env: "PGHOSTADDR", honour: (*destination).setAddresses},
+	"load_balance_hosts":       {env: "PGLOADBALANCEHOSTS", honour: (*destination).setOrder},
+	"ssl_min_protocol_version": {env: "PGSSLMINPROTOCOLVERSION", honour: (*destination).setMinTLS},
+	"ssl_max_protocol_version": {env: "PGSSLMAXPROTOCOLVERSION", honour: (*destination).setMaxTLS},
+	"options":                  {honour: (*destination).setOptions},
 
 	"gssencmode": {
 		env: "PGGSSENCMODE", harmless: []string{"disable", "prefer"},
@@ -72,11 +74,10 @@ var keywords = map[string]keyword{
 	"oauth_scope":         {refuse: "OAuth is not supported"},
 }
 
-// applyKeywords takes everything out of pgx's settings that is none of the
-// server's, and does what the keywords ask for. It never repeats a name that
-// is not in the table: in a broken connection string it may be a piece of a
-// password.
-func (t *target) applyKeywords() error {
+// applyKeywords takes the keywords out of what pgx would send to the server as
+// settings, and applies them. An error never repeats a name that is not in the
+// table: in a broken connection string it may be a piece of a password.
+func (t *destination) applyKeywords() error {
 	given := maps.Clone(t.RuntimeParams)
 	clear(t.RuntimeParams)
 	for name, k := range keywords {
@@ -104,7 +105,7 @@ func (t *target) applyKeywords() error {
 
 // setAddresses pairs each host with the address to use instead of looking the
 // host up. The host stays the name in the server's certificate.
-func (t *target) setAddresses(list string) error {
+func (t *destination) setAddresses(list string) error {
 	addresses := strings.Split(list, ",")
 	hosts := t.hosts()
 	if len(addresses) != len(hosts) {
@@ -130,7 +131,7 @@ func (t *target) setAddresses(list string) error {
 	return nil
 }
 
-func (t *target) setOrder(value string) error {
+func (t *destination) setOrder(value string) error {
 	switch value {
 	case "disable":
 	case "random":
@@ -141,20 +142,20 @@ func (t *target) setOrder(value string) error {
 	return nil
 }
 
-func (t *target) setOptions(value string) error {
+func (t *destination) setOptions(value string) error {
 	t.RuntimeParams["options"] = value
 	return nil
 }
 
-func (t *target) setMinTLS(value string) error {
+func (t *destination) setMinTLS(value string) error {
 	return t.eachTLS(value, func(c *tls.Config, version uint16) { c.MinVersion = version })
 }
 
-func (t *target) setMaxTLS(value string) error {
+func (t *destination) setMaxTLS(value string) error {
 	return t.eachTLS(value, func(c *tls.Config, version uint16) { c.MaxVersion = version })
 }
 
-func (t *target) eachTLS(value string, set func(*tls.Config, uint16)) error {
+func (t *destination) eachTLS(value string, set func(*tls.Config, uint16)) error {
 	versions := map[string]uint16{
 		"tlsv1": tls.VersionTLS10, "tlsv1.1": tls.VersionTLS11, "tlsv1.2": tls.VersionTLS12, "tlsv1.3": tls.VersionTLS13,
 	}
