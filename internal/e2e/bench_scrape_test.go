@@ -1,4 +1,4 @@
-package main
+package e2e
 
 import (
 	"compress/gzip"
@@ -68,7 +68,7 @@ func BenchmarkScrape(b *testing.B) {
 func buildRelease(b *testing.B, dir string) string {
 	b.Helper()
 	path := filepath.Join(dir, "pgbailiff")
-	build := exec.CommandContext(b.Context(), "go", "build", "-trimpath", "-ldflags=-s -w", "-o", path, ".")
+	build := exec.CommandContext(b.Context(), "go", "build", "-trimpath", "-ldflags=-s -w", "-o", path, module)
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		b.Fatalf("%v\n%s", err, out)

@@ -1,4 +1,4 @@
-package main
+package e2e
 
 import (
 	"fmt"
@@ -7,13 +7,15 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"go.uber.org/goleak"
+
+	"github.com/pgbailiff/pgbailiff/internal/cli"
 )
 
 // TestMain makes this binary serve as pgbailiff as well: every test that runs
-// the command "pgbailiff" runs the real main, under the race detector where
+// the command "pgbailiff" runs the real program, under the race detector where
 // the tests are.
 func TestMain(m *testing.M) {
-	testscript.Main(leakChecked{m}, map[string]func(){"pgbailiff": main})
+	testscript.Main(leakChecked{m}, map[string]func(){"pgbailiff": func() { os.Exit(cli.Run(os.Args[1:], os.Stdout, os.Stderr)) }})
 }
 
 // leakChecked fails when a test has left a goroutine behind.

@@ -1,6 +1,6 @@
 //go:build heavy
 
-package main
+package e2e
 
 import (
 	"fmt"
@@ -14,6 +14,10 @@ import (
 
 	"github.com/pgbailiff/pgbailiff/internal/pgtest"
 )
+
+// beyondAnswers is twice what a stop waits for clients and servers
+// (answerPatience and closePatience of internal/app), when no order is under way.
+const beyondAnswers = 14 * time.Second
 
 // An order that has begun is seen through for longer than clients are waited
 // for, also behind a reload that takes its server away.
@@ -53,7 +57,7 @@ func TestAStopSeesAnOrderThrough(t *testing.T) {
 			select {
 			case <-p.exited:
 				t.Error("the order was given up")
-			case <-time.After(2 * (answerPatience + closePatience)):
+			case <-time.After(beyondAnswers):
 			}
 			orders.Exec(t, "select pg_advisory_unlock(1)")
 			if err := <-answer; err != nil {
