@@ -44,8 +44,7 @@ func New(r Remediator, a auth.Authenticator, m *Metrics, logger log.Logger) *Han
 // ServeHTTP takes a message of Alertmanager. It answers 200 when every firing
 // alert has a final decision, and 503 when a repeat can help.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	who, denial := h.auth.Check(r)
-	if denial != nil {
+	if _, denial := h.auth.Check(r); denial != nil {
 		denial.Write(w, r, h.logger)
 		return
 	}
@@ -54,7 +53,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		denial.Write(w, r, h.logger)
 		return
 	}
-	requests := h.requests(m, who, time.Now())
+	requests := h.requests(m, time.Now())
 	// The work goes on when the client hangs up.
 	results := h.remediateAll(context.WithoutCancel(r.Context()), requests)
 	status, body := answerOf(requests, results)
@@ -67,7 +66,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // requests makes a request of every firing alert, in the order of the message.
 // The status of each alert counts, never the group's.
-func (h *Handler) requests(m *message, who auth.Identity, received time.Time) []remediation.Request {
+func (h *Handler) requests(m *message, received time.Time) []remediation.Request {
 	if m.TruncatedAlerts > 0 {
 		h.metrics.truncated.Add(float64(m.TruncatedAlerts))
 		level.Warn(h.logger).Log("msg", "Alertmanager left alerts out of its message; they are lost",
@@ -78,7 +77,7 @@ func (h *Handler) requests(m *message, who auth.Identity, received time.Time) []
 		status := "resolved"
 		if alert.Status == "firing" {
 			status = alert.Status
-			requests = append(requests, newRequest(alert, who, received))
+			requests = append(requests, newRequest(alert, received))
 		}
 		h.metrics.alerts.WithLabelValues(status).Inc()
 	}

@@ -67,11 +67,11 @@ func decode(w http.ResponseWriter, r *http.Request) (*message, *auth.Denial) {
 }
 
 // newRequest is what a firing alert asks for.
-func newRequest(alert template.Alert, who auth.Identity, received time.Time) remediation.Request {
+func newRequest(alert template.Alert, received time.Time) remediation.Request {
 	fence, err := session.ParseFence(alert.Labels)
 	fence.Server = alert.Labels[session.LabelServer] // of a bad label too
 	return remediation.Request{
-		Source: "alertmanager", Actor: string(who),
+		Source: remediation.SourceAlert,
 		Labels: alert.Labels, Alertname: alert.Labels["alertname"], Fingerprint: alert.Fingerprint,
 		Fence: fence, Invalid: err, Since: alert.StartsAt, Received: received,
 	}

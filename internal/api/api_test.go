@@ -52,7 +52,7 @@ func TestDecisions(t *testing.T) {
 		if n != 200 {
 			t.Errorf("asked for %d", n)
 		}
-		return []ledger.Entry{{Server: "orders", PID: 42, Outcome: ledger.Gone}}
+		return []ledger.Entry{{Server: "orders", Target: ledger.Target{PID: 42}, Outcome: ledger.Gone}}
 	}
 	w := httptest.NewRecorder()
 	api.Decisions(recent, log.NewNopLogger()).ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/api/v1/decisions", nil))

@@ -115,7 +115,7 @@ func request(l labels, n int, startsAt, received time.Time) remediation.Request 
 	fence, err := session.ParseFence(l)
 	fence.Server = l["server"]
 	return remediation.Request{
-		Source: "test", Labels: l, Alertname: l["alertname"], Fingerprint: fmt.Sprintf("%016x", n),
+		Source: remediation.SourceAlert, Labels: l, Alertname: l["alertname"], Fingerprint: fmt.Sprintf("%016x", n),
 		Fence: fence, Invalid: err, Since: startsAt, Received: received,
 	}
 }

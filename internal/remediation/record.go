@@ -67,16 +67,18 @@ func (r *record) outcome(ctx context.Context, id string, e ending) {
 // entry is the line of the ledger.
 func (r *record) entry(id string, e ending) ledger.Entry {
 	settings := r.remediator.settings
-	line := ledger.Entry{}.WithFence(e.fence)
-	if !e.session.BackendStart.IsZero() {
-		line = line.WithSession(e.session, settings.Text(e.session.Query))
+	line := ledger.Entry{
+		Time: time.Now(), ID: id, Decision: r.decision, Server: e.fence.Server, Target: ledger.FenceTarget(e.fence),
+		Action: e.action, Outcome: e.outcome, Reason: e.reason, Rule: e.rule, Signalled: e.signalled, Detail: e.detail,
+		Origin: ledger.Origin{
+			Source: r.request.Source, Actor: r.request.Actor,
+			Alertname: short(r.request.Alertname), Fingerprint: short(r.request.Fingerprint),
+			Severity: short(settings.Policy.Severity(r.request.Labels)),
+		},
 	}
-	line.Server = e.fence.Server
-	line.Time, line.Decision, line.ID = time.Now(), r.decision, id
-	line.Action, line.Outcome, line.Reason, line.Rule = e.action, e.outcome, e.reason, e.rule
-	line.Signalled, line.Detail = e.signalled, e.detail
-	line.Alertname, line.Fingerprint = short(r.request.Alertname), short(r.request.Fingerprint)
-	line.Severity = short(settings.Policy.Severity(r.request.Labels))
+	if s := e.session; !s.BackendStart.IsZero() {
+		line.Target, line.Facts = ledger.SessionTarget(s), ledger.SessionFacts(s, settings.Text(s.Query))
+	}
 	return line
 }
 

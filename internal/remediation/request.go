@@ -8,10 +8,13 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
 
+// SourceAlert is the Source of an alert's request.
+const SourceAlert = ledger.SourceAlert
+
 // Request asks for the remediation of one session.
 type Request struct {
-	// Source is where the request comes from, and Actor who made it, as far as
-	// that is known.
+	// Source is where the request comes from. Actor is the person who made it;
+	// empty for an alert.
 	Source, Actor string
 	// Labels are what the policy's matchers see beside the live session.
 	Labels map[string]string
