@@ -52,7 +52,7 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 func (c *Collector) collectServer(server Server, emit emitter) {
 	start := time.Now()
 	snapshot, err := server.Snapshot(c.ctx, session.SnapshotOptions{
-		MinAge:      c.cfg.MinDuration.Seconds(),
+		MinAge:      time.Duration(c.cfg.MinDuration).Seconds(),
 		MaxSessions: c.cfg.MaxSessions,
 		Text:        c.cfg.QueryText != TextNone,
 	})

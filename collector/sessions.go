@@ -62,7 +62,7 @@ func (c *Collector) families() []family {
 func (c *Collector) lasting(is func(session.Aged) (bool, float64), old func(session.Old) int64) func(session.Snapshot) ([]member, int64) {
 	return func(snapshot session.Snapshot) (members []member, total int64) {
 		for _, s := range snapshot.Sessions {
-			if yes, age := is(s); yes && age >= c.cfg.MinDuration.Seconds() {
+			if yes, age := is(s); yes && age >= time.Duration(c.cfg.MinDuration).Seconds() {
 				members = append(members, member{s.Session, milliseconds(age)})
 			}
 		}
@@ -82,7 +82,7 @@ func (c *Collector) lasting(is func(session.Aged) (bool, float64), old func(sess
 // Of the first waiters it is known whether they are sessions that still wait;
 // one that is not, like a replication worker, is not over the limit either.
 func (c *Collector) lockWaits(snapshot session.Snapshot) (members []member, total int64) {
-	long := func(age float64) bool { return age >= c.cfg.MinDuration.Seconds() }
+	long := func(age float64) bool { return age >= time.Duration(c.cfg.MinDuration).Seconds() }
 	for _, w := range snapshot.LockWaits {
 		if long(w.Age) {
 			members = append(members, member{w.Session, milliseconds(w.Age)})

@@ -1,19 +1,6 @@
 package ledger
 
-import (
-	"time"
-)
-
-// Limits bound what is done to one server.
-type Limits struct {
-	// Actions is how many signals may be sent within Window.
-	Actions int           `yaml:"actions"`
-	Window  time.Duration `yaml:"window"`
-	// SuspendAfter that many signals within SuspendWindow nothing more is sent,
-	// until an operator resumes.
-	SuspendAfter  int           `yaml:"suspend_after"`
-	SuspendWindow time.Duration `yaml:"suspend_window"`
-}
+import "time"
 
 // Allowance is the answer to the question whether a signal may be sent. The
 // zero Allowance says no.
@@ -84,8 +71,8 @@ type tally struct {
 // tally counts what the limits are about, and drops what is too old to count
 // once both its lines are durable.
 func (b *budget) tally(now time.Time, l Limits) (n tally) {
-	actions, suspending := now.Add(-l.Window), b.later(now.Add(-l.SuspendWindow))
-	old := now.Add(-max(l.Window, l.SuspendWindow))
+	actions, suspending := now.Add(-time.Duration(l.Window)), b.later(now.Add(-time.Duration(l.SuspendWindow)))
+	old := now.Add(-time.Duration(max(l.Window, l.SuspendWindow)))
 	for id, s := range b.signals {
 		switch {
 		case s.at.Before(old) && s.told && s.intent == nil:

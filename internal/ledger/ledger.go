@@ -20,13 +20,6 @@ const patience = 5 * time.Second
 // errDiskHangs ends that waiting.
 var errDiskHangs = fmt.Errorf("the disk did not answer within %s", patience)
 
-// Config is "remediation.ledger".
-type Config struct {
-	// File is where the lines go. Empty: they are kept in memory only, which
-	// enforcing does not allow.
-	File string `yaml:"file"`
-}
-
 // Ledger writes lines and keeps the budgets. Any number of goroutines may use
 // it.
 type Ledger struct {

@@ -53,7 +53,7 @@ func TestKeywordsOfTheEnvironment(t *testing.T) {
 	s := at(t, "host=db.invalid port=%d user=monsig dbname=postgres sslmode=disable", pg.Port())
 	find(t, s, pg.Open(t, "app"))
 	t.Setenv("PGREQUIREPEER", "postgres")
-	if _, err := (postgres.Config{DSN: "host=db.invalid"}).Resolve(); err == nil || !strings.HasPrefix(err.Error(), "requirepeer: ") {
+	if _, err := (postgres.Config{DSN: "host=db.invalid"}).Resolve(); err == nil || !strings.HasPrefix(err.Error(), "dsn: requirepeer: ") {
 		t.Error(err)
 	}
 }
