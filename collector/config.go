@@ -26,7 +26,7 @@ type Config struct {
 	QueryTextLength int `yaml:"query_text_length"`
 }
 
-// Validate returns a *field.Error for the first value that cannot be.
+// Validate returns a *field.Error for the first value that is not allowed.
 func (c Config) Validate() error {
 	switch {
 	case c.MinDuration < 0:

@@ -19,16 +19,15 @@ import (
 	"github.com/pgbailiff/pgbailiff/webhook"
 )
 
-// ofMain are the metrics that main registers itself; its own tests look for
-// them.
+// ofMain are the metrics that main registers. They are tested there.
 var ofMain = []string{
 	"pgbailiff_build_info",
 	"pgbailiff_config_last_reload_successful",
 	"pgbailiff_config_last_reload_success_timestamp_seconds",
 }
 
-// TestEveryMetricIsDocumented: the tables of README.md have every metric with
-// its labels, and nothing else.
+// TestEveryMetricIsDocumented checks that the tables of README.md have every
+// metric with its labels, and no other.
 func TestEveryMetricIsDocumented(t *testing.T) {
 	readme, err := os.ReadFile(filepath.Join("..", "README.md"))
 	if err != nil {
@@ -48,8 +47,8 @@ func TestEveryMetricIsDocumented(t *testing.T) {
 	}
 }
 
-// TestEveryFamilyIsDocumented: README.md names every family as a value of the
-// label family, and no other.
+// TestEveryFamilyIsDocumented checks that README.md has every value of the label
+// family, and no other.
 func TestEveryFamilyIsDocumented(t *testing.T) {
 	readme, err := os.ReadFile(filepath.Join("..", "README.md"))
 	if err != nil {
@@ -79,7 +78,7 @@ var (
 	factLabels     = []string{"datname", "usename", "application_name", "client_addr"}
 )
 
-// documented returns the labels of each metric of the tables.
+// documented returns the labels of each metric in the tables.
 func documented(readme string) map[string][]string {
 	metrics := map[string][]string{}
 	row := regexp.MustCompile("(?m)^\\| `(pgbailiff_[a-z_]+)` \\| (.*?) ?\\|")
@@ -121,7 +120,7 @@ func described(c prometheus.Collector) map[string][]string {
 	return metrics
 }
 
-// ofTheWebhook returns the labels of each of its metrics, and of its ledger's.
+// ofTheWebhook returns the labels of each metric of the webhook and the ledger.
 func ofTheWebhook(t *testing.T) map[string][]string {
 	t.Helper()
 	reg := registerer{}
@@ -138,7 +137,7 @@ func ofTheWebhook(t *testing.T) map[string][]string {
 	return reg
 }
 
-// registerer notes what is registered.
+// registerer keeps the labels of each metric that is registered.
 type registerer map[string][]string
 
 func (r registerer) Register(c prometheus.Collector) error {

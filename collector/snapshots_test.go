@@ -15,7 +15,7 @@ const (
 
 type byFamily = [session.NumFamilies]int64
 
-// taken is when every snapshot here was.
+// taken is the time of every snapshot in these tests.
 var taken = time.Date(2026, 11, 22, 11, 5, 54, 871475000, time.UTC)
 
 // client is a session of app on the database shop.
@@ -27,7 +27,7 @@ func client(pid int32, state session.State) session.Session {
 	}
 }
 
-// active has run a statement, in a transaction of its own, for so long.
+// active returns a session whose statement and transaction have this age.
 func active(pid int32, age time.Duration) session.Aged {
 	s := client(pid, session.StateActive)
 	s.QueryStart, s.XactStart, s.StateChange = taken.Add(-age), taken.Add(-age), taken.Add(-age)
@@ -35,7 +35,8 @@ func active(pid int32, age time.Duration) session.Aged {
 	return session.Aged{Session: s, Ages: session.Ages{query: age.Seconds(), transaction: age.Seconds()}}
 }
 
-// idling has been idle for so long, in a transaction that is older by a second.
+// idling returns a session that has been idle for this time, in a transaction
+// that is one second older.
 func idling(pid int32, age time.Duration) session.Aged {
 	s := client(pid, session.StateIdleInXact)
 	s.QueryStart, s.XactStart, s.StateChange = taken.Add(-age-time.Second), taken.Add(-age-time.Second), taken.Add(-age)
@@ -44,7 +45,7 @@ func idling(pid int32, age time.Duration) session.Aged {
 	return session.Aged{Session: s, Ages: session.Ages{transaction: age.Seconds() + 1, idleInTransaction: age.Seconds()}}
 }
 
-// aborted transactions have no start.
+// aborted returns a session in an aborted transaction, which has no xact_start.
 func aborted(pid int32, age time.Duration) session.Aged {
 	s := idling(pid, age)
 	s.State, s.XactStart, s.Ages[transaction] = session.StateIdleAborted, time.Time{}, 0
@@ -52,22 +53,23 @@ func aborted(pid int32, age time.Duration) session.Aged {
 	return s
 }
 
-// fastpath calls have no query start of their own, nor a text.
+// fastpath returns a session in a fastpath call, which has neither a query_start
+// nor a text.
 func fastpath(pid int32, age time.Duration) session.Aged {
 	s := client(pid, session.StateFastpath)
 	s.XactStart, s.StateChange = taken.Add(-age), taken.Add(-age)
 	return session.Aged{Session: s, Ages: session.Ages{transaction: age.Seconds()}}
 }
 
-// waiting for a lock since the statement began.
+// waiting returns a session that waits for a lock.
 func waiting(pid int32, age time.Duration) session.Aged {
 	s := active(pid, age)
 	s.WaitEventType, s.WaitEvent, s.Query = "Lock", "transactionid", "update t set n = 2"
 	return s
 }
 
-// rich has everything that there is.
-func rich() session.Snapshot {
+// everything has at least one series of every metric.
+func everything() session.Snapshot {
 	background := session.Session{
 		ID:      session.ID{Server: "orders", PID: 70, BackendStart: taken.Add(-10 * time.Second)},
 		Datname: "shop", BackendType: "autovacuum worker", Query: "autovacuum: VACUUM t",
@@ -126,7 +128,7 @@ func facts() session.Facts {
 	}
 }
 
-// quiet is a server where nothing happens.
+// quiet is a server without any activity.
 func quiet() session.Snapshot {
 	f := facts()
 	f.Prepared = nil
@@ -135,30 +137,29 @@ func quiet() session.Snapshot {
 	}
 }
 
-// hurried: there was no time to find out who waits for whom.
-func hurried() session.Snapshot {
-	s := rich()
+// locksUnknown has the activity only: the locks could not be read in time.
+func locksUnknown() session.Snapshot {
+	s := everything()
 	s.LocksKnown, s.Waiters, s.LockWaits, s.Blockers = false, nil, nil, nil
 	return s
 }
 
-// blind is what a role without privileges sees.
-func blind() session.Snapshot {
+// unprivileged is what a role without pg_monitor sees.
+func unprivileged() session.Snapshot {
 	s := quiet()
 	s.Connections, s.Hidden = 17, 15
 	s.Facts.CanSee, s.Facts.CanSignal = false, false
 	return s
 }
 
-// standby replays what its primary does.
+// standby is a server in recovery.
 func standby() session.Snapshot {
 	s := quiet()
 	s.Server, s.Facts.InRecovery = "standby", true
 	return s
 }
 
-// busy has n sessions that are long at it, all in the families of queries and
-// transactions.
+// busy has n sessions, all members of the families of queries and transactions.
 func busy(n int) session.Snapshot {
 	s := quiet()
 	s.Databases = append(s.Databases, "shop")

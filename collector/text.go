@@ -19,7 +19,7 @@ const (
 	TextFull       QueryText = "full"
 )
 
-// Validate returns an error for a choice that there is not.
+// Validate returns an error for an unknown choice.
 func (t QueryText) Validate() error {
 	switch t {
 	case TextNone, TextObfuscated, TextFull:

@@ -26,7 +26,7 @@ const (
 // Actions lists every action.
 func Actions() []Action { return []Action{None, Cancel, Terminate, CancelThenTerminate} }
 
-// Validate returns an error for an action that there is not.
+// Validate returns an error for an unknown action.
 func (a Action) Validate() error {
 	if slices.Contains(Actions(), a) {
 		return nil
@@ -52,7 +52,7 @@ type Config struct {
 	Rules []RuleConfig `yaml:"rules"`
 }
 
-// Validate returns a *field.Error for the first value that cannot be.
+// Validate returns a *field.Error for the first value that is not allowed.
 func (c Config) Validate() error {
 	if c.SeverityLabel == "" {
 		return field.Errorf("severity_label", "the label's name is empty")
@@ -68,7 +68,7 @@ type RuleConfig struct {
 	Action   Action   `yaml:"action"`
 }
 
-// Validate returns a *field.Error for the first value that cannot be.
+// Validate returns a *field.Error for the first value that is not allowed.
 func (c RuleConfig) Validate() error {
 	_, err := c.compile()
 	return err

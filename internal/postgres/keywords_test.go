@@ -37,7 +37,7 @@ func TestKeywordsOfLibpq(t *testing.T) {
 	} {
 		_, err := postgres.New(postgres.Config{DSN: "host=127.0.0.1 " + refused}, postgres.NewDials(1), log.NewNopLogger())
 		name, _, _ := strings.Cut(refused, "=")
-		if err == nil || !strings.HasPrefix(err.Error(), name+": ") {
+		if err == nil || !strings.HasPrefix(err.Error(), "dsn: "+name+": ") {
 			t.Errorf("%s: %v", refused, err)
 		}
 	}

@@ -29,7 +29,7 @@ const (
 // Modes lists every mode.
 func Modes() []Mode { return []Mode{ModeOff, ModeDryRun, ModeEnforce} }
 
-// Validate returns an error for a mode that there is not.
+// Validate returns an error for an unknown mode.
 func (m Mode) Validate() error {
 	if slices.Contains(Modes(), m) {
 		return nil
@@ -54,7 +54,7 @@ type Config struct {
 	Limits          ledger.Limits  `yaml:"limits"`
 }
 
-// Validate returns a *field.Error for the first value that cannot be.
+// Validate returns a *field.Error for the first value that is not allowed.
 func (c Config) Validate() error {
 	if err := c.Mode.Validate(); err != nil {
 		return field.Under("mode", err)
@@ -68,7 +68,7 @@ func (c Config) Validate() error {
 	return field.Under("limits", c.Limits.Validate())
 }
 
-// bounded returns an error for a time that nobody can mean.
+// bounded returns an error for a time that is too short or too long.
 func bounded(d model.Duration) error {
 	if d < model.Millisecond || d > model.Day {
 		return fmt.Errorf("%s is not between 1ms and 24h; write a unit, like 10s", time.Duration(d))

@@ -2,7 +2,7 @@
 // the key that is wrong, and a sentence.
 //
 // A Config type has the method Validate. It returns an *Error for the first
-// value that cannot be, or nil. Its paths are relative to the type; whoever
+// value that is not allowed, or nil. Its paths are relative to the type; whoever
 // holds the type in a field of its own adds that field's key with Under.
 package field
 
