@@ -43,7 +43,7 @@ func (c *scrapeConn) readBlockers(ctx context.Context, opts session.SnapshotOpti
 		return err
 	}
 	graph.addTo(to, opts.MaxSessions, backends)
-	to.Blocking = true
+	to.LocksKnown = true
 	return nil
 }
 

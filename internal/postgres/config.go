@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/pgbailiff/pgbailiff/internal/config/field"
 )
 
 // ApplicationName is the application_name of our sessions on every server.
@@ -38,11 +40,18 @@ type Config struct {
 	PasswordFile string `yaml:"password_file"`
 }
 
-// Resolve checks the connection string and gives the server its name.
+// Validate returns a *field.Error for a connection string that cannot be read,
+// or that asks for something that pgbailiff cannot do.
+func (c Config) Validate() error {
+	_, err := c.Resolve()
+	return err
+}
+
+// Resolve validates the configuration and gives the server its name.
 func (c Config) Resolve() (Config, error) {
 	to, err := c.destination()
 	if err != nil {
-		return c, err
+		return c, field.Under("dsn", err)
 	}
 	if c.Name == "" {
 		c.Name = net.JoinHostPort(to.Host, strconv.Itoa(int(to.Port)))

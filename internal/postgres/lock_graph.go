@@ -8,9 +8,6 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
 
-// waitsForLock is the wait event type of a process that waits for a lock.
-const waitsForLock = "Lock"
-
 // lockGraph is who waits for whom, as one statement has seen it. What the
 // sessions do is read by a later statement, and they go on in between. So a wait
 // is only counted for a session's statement, and a transaction is only named as a
@@ -116,7 +113,7 @@ func (w waiter) stillWaits(s, process lockBackend) bool {
 		began = s.StateChange
 	}
 	return (s.State == session.StateActive || s.State == session.StateFastpath) &&
-		process.WaitEventType == waitsForLock &&
+		process.WaitEventType == session.WaitEventTypeLock &&
 		(process.PID == s.PID || process.leaderPID == s.PID) &&
 		!began.IsZero() && !began.After(w.since)
 }

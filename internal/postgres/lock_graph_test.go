@@ -74,7 +74,7 @@ func TestALockWaitWithoutAStart(t *testing.T) {
 	seen := c.locksNow(t)
 	seen.waiters[0].since = time.Time{}
 	got := c.withBackends(t, seen)
-	if w, has  := lockWaitOf(got, waiter); has {
+	if w, has := lockWaitOf(got, waiter); has {
 		t.Errorf("it has a series: %+v", w)
 	}
 	if len(got.Waiters) != 1 || countBehind(got, holder) != 1 {

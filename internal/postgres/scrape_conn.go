@@ -85,7 +85,7 @@ func (s *Server) Snapshot(ctx context.Context, opts session.SnapshotOptions) (se
 	if activity.err != nil {
 		return session.Snapshot{}, s.failed("read the activity", activity.err)
 	}
-	if activity.snapshot.Blocking {
+	if activity.snapshot.LocksKnown {
 		return activity.snapshot, nil
 	}
 	whole, ok := await(ctx, request.blockers)
@@ -131,7 +131,7 @@ func (c *scrapeConn) serve(request *scrapeRequest) {
 		snapshot, err = c.readActivity(ctx, request.opts)
 	}
 	request.activity <- scrapeResult{snapshot, err}
-	if err != nil || snapshot.Blocking {
+	if err != nil || snapshot.LocksKnown {
 		return
 	}
 	err = classify(c.readBlockers(ctx, request.opts, &snapshot))

@@ -46,13 +46,13 @@ func (c *scrapeConn) readSnapshot(ctx context.Context, opts session.SnapshotOpti
 		if r.PID > 0 {
 			next.notIdle = append(next.notIdle, r.PID)
 		}
-		lockWaits = lockWaits || r.WaitEventType == waitsForLock
+		lockWaits = lockWaits || r.WaitEventType == session.WaitEventTypeLock
 		r.count(tally, namesEncoding)
 	}); err != nil {
 		return err
 	}
 	tally.finish()
-	to.Blocking = !lockWaits && to.Hidden == 0
+	to.LocksKnown = !lockWaits && to.Hidden == 0
 	c.delta = next
 	if to.Connections < c.deltaMinBackends || !to.Facts.CanSee { // hidden times cannot tell which backends have changed
 		c.delta = delta{}

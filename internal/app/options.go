@@ -1,0 +1,14 @@
+package app
+
+import (
+	"github.com/prometheus/exporter-toolkit/web"
+)
+
+// Options are what the command line says about serving.
+type Options struct {
+	ConfigFile string // none: one server from the libpq environment, in dry run
+	LogLevel   string
+	LogFormat  string          // logfmt or json
+	Lifecycle  bool            // reload without the webhook's token
+	Web        *web.FlagConfig // listeners and the toolkit's configuration file
+}

@@ -1,0 +1,109 @@
+package e2e
+
+import (
+	"go/ast"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// TestHeavyTestsAreTagged: a file of heavy tests has the build tag, and has it
+// in its name, where .ci/test-heavy looks for it. Nothing is built
+// only without the tag, so that one run of the linters with it sees all.
+func TestHeavyTestsAreTagged(t *testing.T) {
+	for _, f := range sourceFiles(t) {
+		tagged, untagged := false, false
+		for _, group := range f.syntax.Comments {
+			for _, comment := range group.List {
+				if strings.HasPrefix(comment.Text, "//go:build ") {
+					tagged = tagged || strings.Contains(comment.Text, "heavy")
+					untagged = untagged || strings.Contains(comment.Text, "!heavy")
+				}
+			}
+		}
+		if named := strings.HasSuffix(f.path, "_heavy_test.go"); named != tagged {
+			t.Errorf("%s: has the build tag heavy: %t, in its name: %t", f.path, tagged, named)
+		}
+		if untagged {
+			t.Errorf("%s is not built with the tag heavy", f.path)
+		}
+	}
+}
+
+// fatal are the methods that end a test at once. In a cleanup they hide how
+// the other cleanups and tests end.
+var fatal = []string{"Fatal", "Fatalf", "FailNow", "Skip", "Skipf", "SkipNow"}
+
+// careful are the functions that may be handed the test in a cleanup, because
+// they only report what goes wrong.
+var careful = []string{"Kill", "stop"}
+
+// TestNoCleanupIsFatal looks at the functions that are written as the argument
+// of Cleanup: they do not end the test, and they call nobody who might.
+func TestNoCleanupIsFatal(t *testing.T) {
+	cleanups := 0
+	for _, f := range sourceFiles(t) {
+		ast.Inspect(f.syntax, func(n ast.Node) bool {
+			call, ok := n.(*ast.CallExpr)
+			if !ok || called(call) != "Cleanup" || len(call.Args) != 1 {
+				return true
+			}
+			cleanups++
+			ast.Inspect(call.Args[0], func(n ast.Node) bool {
+				inner, ok := n.(*ast.CallExpr)
+				if !ok {
+					return true
+				}
+				if slices.Contains(fatal, called(inner)) {
+					t.Errorf("%s: a cleanup calls %s", f.path, called(inner))
+				}
+				if slices.ContainsFunc(inner.Args, isTest) && !slices.Contains(careful, called(inner)) {
+					t.Errorf("%s: a cleanup hands the test to %s, which may end it", f.path, called(inner))
+				}
+				return true
+			})
+			return true
+		})
+	}
+	if cleanups < 10 {
+		t.Errorf("only %d cleanups were found", cleanups)
+	}
+}
+
+// called is the last name of what is called.
+func called(call *ast.CallExpr) string {
+	switch f := call.Fun.(type) {
+	case *ast.SelectorExpr:
+		return f.Sel.Name
+	case *ast.Ident:
+		return f.Name
+	}
+	return ""
+}
+
+// isTest tells whether an argument is a test, by its name.
+func isTest(e ast.Expr) bool {
+	switch e := e.(type) {
+	case *ast.Ident:
+		return e.Name == "t" || e.Name == "b" || e.Name == "tb"
+	case *ast.SelectorExpr:
+		return e.Sel.Name == "t" || e.Sel.Name == "b"
+	}
+	return false
+}
+
+// TestNothingSleeps: a test waits for what it needs to see. Heavy tests may
+// aim at a random instant, with time.After.
+func TestNothingSleeps(t *testing.T) {
+	for _, f := range sourceFiles(t) {
+		if !f.isTest() && f.dir != "internal/pgtest" {
+			continue
+		}
+		ast.Inspect(f.syntax, func(n ast.Node) bool {
+			if call, ok := n.(*ast.CallExpr); ok && called(call) == "Sleep" {
+				t.Errorf("%s calls Sleep", f.path)
+			}
+			return true
+		})
+	}
+}

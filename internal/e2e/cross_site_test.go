@@ -1,0 +1,171 @@
+package e2e
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pgbailiff/pgbailiff/internal/pgtest"
+)
+
+// forgeries are what browsers say of a request that a page of another site has
+// made.
+var forgeries = map[string][]string{
+	"another site":             {"Sec-Fetch-Site: cross-site", "Origin: https://evil.example"},
+	"a neighbour":              {"Sec-Fetch-Site: same-site", "Origin: https://other.example"},
+	"an old browser":           {"Origin: https://evil.example"},
+	"a page without an origin": {"Origin: null"},
+}
+
+// TestAPageOfAnotherSiteGivesNoOrders: where a client certificate stands in for
+// the token, a browser brings it along to whatever page it is on. No such page
+// may signal a session, end a suspension or load a configuration.
+func TestAPageOfAnotherSiteGivesNoOrders(t *testing.T) {
+	t.Parallel()
+	orders := pgtest.Start(t)
+	for _, listeners := range []string{"one listener", "two listeners"} {
+		t.Run(listeners, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			authority := newCertificate(t, nil)
+			server, person := newCertificate(t, authority), newCertificate(t, authority)
+			write(t, dir, "ca.pem", authority.certificatePEM())
+			write(t, dir, "server.pem", server.certificatePEM())
+			write(t, dir, "server.key", server.keyPEM(t))
+			write(t, dir, "web.yml", `tls_server_config: {cert_file: server.pem, key_file: server.key, client_auth_type: RequireAndVerifyClientCert, client_ca_file: ca.pem}`)
+			hook := ""
+			if listeners == "two listeners" {
+				hook = freeAddress(t)
+			}
+			write(t, dir, "pgbailiff.yml", fmt.Sprintf(`
+servers: [{name: orders, dsn: %q}]
+webhook: {listen_address: %q}
+remediation: {mode: enforce, ledger: {file: ledger.jsonl}}
+`, orders.DSN("monsig"), hook))
+			p := startProcess(t, dir, minimalEnv(dir), pgbailiff(t),
+				"--config.file=pgbailiff.yml", "--web.config.file=web.yml", "--web.listen-address=127.0.0.1:0")
+			t.Cleanup(p.stop)
+			address := p.address()
+			if hook == "" {
+				hook = address
+			}
+			send := browser(t, authority, person)
+			eventually(t, "the listener of the webhook", func() error {
+				_, err := send(http.MethodGet, "https://"+hook+"/webhook", "")
+				return err
+			})
+
+			victim := orders.Run(t, "app", "select pg_sleep(600)")
+			alert := fmt.Sprintf(`{"version":"4","alerts":[{"status":"firing","startsAt":%q,"labels":{"pid":"%d","severity":"critical"}}]}`,
+				pgtest.Value[time.Time](t, orders, "select clock_timestamp()").UTC().Format(time.RFC3339Nano), victim.PID())
+			for name, headers := range forgeries {
+				for url, body := range map[string]string{
+					hook + "/webhook":                alert,
+					hook + "/-/resume?server=orders": "",
+					address + "/-/reload":            "",
+				} {
+					answer, err := send(http.MethodPost, "https://"+url, body, headers...)
+					if err != nil || answer.status != http.StatusForbidden || strings.Count(answer.body, "\n") != 1 {
+						t.Errorf("%s posts to %s: %d %q, %v; want 403 and a sentence", name, url, answer.status, answer.body, err)
+					}
+				}
+			}
+			if !victim.Running() {
+				t.Fatal("a page of another site has ended a session")
+			}
+
+			// Our own pages, and what is no browser.
+			for url, headers := range map[string][]string{
+				hook + "/-/resume?server=orders": {"Sec-Fetch-Site: same-origin", "Origin: https://" + hook},
+				address + "/-/reload":            {"Origin: https://" + address},
+				hook + "/webhook":                {"Content-Type: application/json"},
+			} {
+				body := ""
+				if strings.HasSuffix(url, "/webhook") {
+					body = alert
+				}
+				if answer, err := send(http.MethodPost, "https://"+url, body, headers...); err != nil || answer.status != http.StatusOK {
+					t.Errorf("%s: %d %q, %v", url, answer.status, answer.body, err)
+				}
+			}
+			if state := sqlstate(victim.Wait(t)); state != "57P01" {
+				t.Errorf("the session has ended with %s", state)
+			}
+		})
+	}
+}
+
+// TestAPageOfAnotherSiteIsKeptOutWithATokenAndWithout: the same in plain HTTP.
+// --web.enable-lifecycle lets everybody reload who can reach us, but no page of
+// another site.
+func TestAPageOfAnotherSiteIsKeptOutWithATokenAndWithout(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write(t, dir, "token", "secret-token")
+	write(t, dir, "pgbailiff.yml", `
+servers: [{name: down, dsn: "postgresql://nobody@127.0.0.1:1/postgres?sslmode=disable"}]
+webhook: {credentials_file: token}
+`)
+	p := startProcess(t, dir, minimalEnv(dir), pgbailiff(t),
+		"--config.file=pgbailiff.yml", "--web.enable-lifecycle", "--web.listen-address=127.0.0.1:0")
+	t.Cleanup(p.stop)
+	url := "http://" + p.address() + "/-/reload"
+	for name, headers := range forgeries {
+		for _, token := range []string{"Accept: */*", "Authorization: Bearer secret-token"} {
+			answer, err := fetch(t.Context(), http.MethodPost, url, nil, append(headers, token)...)
+			if err != nil || answer.status != http.StatusForbidden {
+				t.Errorf("%s, with %s: %d %q, %v", name, token, answer.status, answer.body, err)
+			}
+		}
+	}
+	if answer, err := fetch(t.Context(), http.MethodPost, url, nil); err != nil || answer.status != http.StatusOK {
+		t.Errorf("not from a browser: %d %q, %v", answer.status, answer.body, err)
+	}
+}
+
+// browser returns what sends requests with a certificate.
+func browser(t *testing.T, authority, person *certificate) func(method, url, body string, headers ...string) (reply, error) {
+	roots := x509.NewCertPool()
+	roots.AddCert(authority.parsed)
+	transport := &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{
+		RootCAs: roots, Certificates: []tls.Certificate{{Certificate: [][]byte{person.parsed.Raw}, PrivateKey: person.key}},
+	}}
+	return func(method, url, body string, headers ...string) (reply, error) {
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		defer cancel()
+		request, err := http.NewRequestWithContext(ctx, method, url, strings.NewReader(body))
+		if err != nil {
+			return reply{}, err
+		}
+		request.Header.Set("Content-Type", "text/plain") // as a form can
+		for _, header := range headers {
+			name, value, _ := strings.Cut(header, ": ")
+			request.Header.Set(name, value)
+		}
+		response, err := transport.RoundTrip(request)
+		if err != nil {
+			return reply{}, err
+		}
+		defer response.Body.Close()
+		text, err := io.ReadAll(response.Body)
+		return reply{response.StatusCode, response.Header, string(text)}, err
+	}
+}
+
+// freeAddress is one that nobody listens on.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	return listener.Addr().String()
+}

@@ -1,0 +1,217 @@
+package e2e
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/pgbailiff/pgbailiff"
+
+// layout is who may import whom: each package's directory, and the
+// directories of the packages of ours that it may import. A package that is
+// not here does not belong here.
+var layout = map[string][]string{
+	".":         {"internal/cli"},
+	"collector": {"internal/session", "internal/querytext", "internal/config/field"},
+	"webhook":   {"internal/remediation", "internal/session", "internal/auth"},
+
+	"internal/cli": {"internal/app", "internal/config", "internal/policytest"},
+	"internal/app": {
+		"collector", "webhook", "internal/api", "internal/page", "internal/auth", "internal/remediation", "internal/policy",
+		"internal/ledger", "internal/postgres", "internal/session", "internal/querytext", "internal/config",
+	},
+	"internal/api":         {"internal/remediation", "internal/ledger", "internal/session", "internal/auth"},
+	"internal/page":        {"internal/session", "internal/policy", "internal/ledger", "internal/remediation"},
+	"internal/auth":        {},
+	"internal/remediation": {"internal/session", "internal/policy", "internal/ledger", "internal/config/field"},
+	"internal/policy":      {"internal/session", "internal/querytext", "internal/config/field"},
+	"internal/ledger":      {"internal/session", "internal/policy", "internal/config/field"},
+	"internal/postgres":    {"internal/session", "internal/config/field"},
+	"internal/session":     {},
+	"internal/querytext":   {},
+	"internal/config": { // the packages that it configures
+		"collector", "webhook", "internal/querytext", "internal/remediation", "internal/policy", "internal/ledger",
+		"internal/postgres", "internal/config/field", "internal/config/strict",
+	},
+	"internal/config/field":  {},
+	"internal/config/strict": {"internal/config/field"},
+	"internal/policytest":    {"internal/session", "internal/policy", "internal/config", "internal/config/strict", "internal/ledger"},
+
+	"internal/pgtest":   {}, // these two are imported by tests only
+	"internal/proctest": {},
+	"internal/e2e":      {}, // tests only
+
+	"demo":       {}, // it knows the binary, not the code
+	"alerts":     {},
+	"dashboards": {},
+	"deploy":     {},
+}
+
+// TestLayout holds the table. Tests may import what they like of it, and
+// nothing but tests may import pgtest.
+func TestLayout(t *testing.T) {
+	for _, f := range sourceFiles(t) {
+		allowed, known := layout[f.dir]
+		if !known {
+			t.Errorf("%s: the layout has no package %s", f.path, f.dir)
+			continue
+		}
+		for _, spec := range f.syntax.Imports {
+			name, err := strconv.Unquote(spec.Path.Value)
+			if err != nil {
+				t.Fatalf("%s: %v", f.path, err)
+			}
+			ours, is := within(name)
+			switch {
+			case !is:
+			case ours == "internal/pgtest" && !f.isTest():
+				t.Errorf("%s imports internal/pgtest, which is for tests", f.path)
+			case !f.isTest() && !slices.Contains(allowed, ours):
+				t.Errorf("%s: %s may not import %s", f.path, f.dir, ours)
+			}
+		}
+	}
+}
+
+// TestRootHasOneGoFile keeps the root a place for files that every project
+// has.
+func TestRootHasOneGoFile(t *testing.T) {
+	for _, f := range sourceFiles(t) {
+		if f.dir == "." && f.path != "main.go" {
+			t.Errorf("%s is at the root, where only main.go belongs", f.path)
+		}
+	}
+}
+
+// TestNoPackageState keeps state where its owner is seen: there is no init
+// function, and a package's variables are constants in all but name.
+func TestNoPackageState(t *testing.T) {
+	for _, f := range sourceFiles(t) {
+		if f.isTest() {
+			continue
+		}
+		for _, decl := range f.syntax.Decls {
+			switch decl := decl.(type) {
+			case *ast.FuncDecl:
+				if decl.Recv == nil && decl.Name.Name == "init" {
+					t.Errorf("%s: func init", f.path)
+				}
+			case *ast.GenDecl:
+				if decl.Tok == token.VAR {
+					for _, spec := range decl.Specs {
+						for _, name := range mutable(decl, spec.(*ast.ValueSpec)) {
+							t.Errorf("%s: the package variable %s", f.path, name)
+						}
+					}
+				}
+			}
+		}
+	}
+}
+
+// mutable names the variables of a declaration that a program may change. It
+// leaves out blank ones, embedded files, and those whose value is fixed.
+func mutable(decl *ast.GenDecl, spec *ast.ValueSpec) []string {
+	if embedded(decl.Doc) || embedded(spec.Doc) {
+		return nil
+	}
+	var names []string
+	for i, name := range spec.Names {
+		if name.Name == "_" || i < len(spec.Values) && fixed(spec.Values[i]) {
+			continue
+		}
+		names = append(names, name.Name)
+	}
+	return names
+}
+
+func embedded(doc *ast.CommentGroup) bool {
+	return doc != nil && slices.ContainsFunc(doc.List, func(c *ast.Comment) bool {
+		return strings.HasPrefix(c.Text, "//go:embed ")
+	})
+}
+
+// pure functions make values that nobody changes afterwards.
+var pure = []string{"errors.New", "fmt.Errorf", "regexp.MustCompile", "template.Must", "strings.NewReplacer"}
+
+// fixed tells whether a variable with this value stays as it is: a table in a
+// literal, for Go has no constant tables, or the result of a pure function.
+func fixed(value ast.Expr) bool {
+	switch value := value.(type) {
+	case *ast.CompositeLit:
+		// A table has rows. A struct or an empty map is there to be filled.
+		_, isMap := value.Type.(*ast.MapType)
+		_, isArray := value.Type.(*ast.ArrayType)
+		return (isMap || isArray) && len(value.Elts) > 0
+	case *ast.CallExpr:
+		callee, ok := value.Fun.(*ast.SelectorExpr)
+		if !ok {
+			return false
+		}
+		pkg, ok := callee.X.(*ast.Ident)
+		return ok && slices.Contains(pure, pkg.Name+"."+callee.Sel.Name)
+	}
+	return false
+}
+
+// sourceFile is one parsed file of this module.
+type sourceFile struct {
+	path, dir string // with slashes, from the root
+	syntax    *ast.File
+}
+
+func (f sourceFile) isTest() bool { return strings.HasSuffix(f.path, "_test.go") }
+
+// sourceFiles reads every Go file of the tree, but those of other modules and
+// those that the go command passes over.
+func sourceFiles(t *testing.T) []sourceFile {
+	t.Helper()
+	var files []sourceFile
+	root := filepath.Join("..", "..")
+	err := filepath.WalkDir(root, func(name string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		base := entry.Name()
+		if entry.IsDir() {
+			if name != root && (strings.HasPrefix(base, ".") || strings.HasPrefix(base, "_") || base == "testdata") {
+				return filepath.SkipDir
+			}
+			return nil
+		}
+		if !strings.HasSuffix(base, ".go") || strings.HasPrefix(base, ".") || strings.HasPrefix(base, "_") {
+			return nil
+		}
+		syntax, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ParseComments|parser.SkipObjectResolution)
+		if err != nil {
+			return err
+		}
+		name, err = filepath.Rel(root, name)
+		if err != nil {
+			return err
+		}
+		slashed := filepath.ToSlash(name)
+		files = append(files, sourceFile{path: slashed, dir: path.Dir(slashed), syntax: syntax})
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
+}
+
+// within answers with the directory of a package of this module.
+func within(importPath string) (string, bool) {
+	if importPath == module {
+		return ".", true
+	}
+	return strings.CutPrefix(importPath, module+"/")
+}

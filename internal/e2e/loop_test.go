@@ -1,0 +1,198 @@
+package e2e
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/pgbailiff/pgbailiff/internal/pgtest"
+)
+
+const loopToken = "token-of-the-loop"
+
+// loopRules have the form of alerts/pgbailiff.rules.yml and thresholds that a
+// test can wait for. They see the report's sessions only.
+const loopRules = `
+groups:
+  - name: loop
+    rules:
+      - alert: LongQuery
+        expr: pgbailiff_query_duration_seconds{application_name=~"report.*"} > 1
+        labels:
+          severity: warning
+          remediation: auto
+        annotations:
+          summary: A query has been running too long.
+      - alert: VeryLongQuery
+        expr: pgbailiff_query_duration_seconds{application_name="runaway"} > 1
+        labels:
+          severity: critical
+          remediation: auto
+        annotations:
+          summary: A query has been running far too long.
+      - alert: LookedAt
+        expr: pgbailiff_query_duration_seconds{application_name="batch"} > 1
+        labels:
+          severity: critical
+        annotations:
+          summary: A query that only people are told about.
+`
+
+// TestLoop closes the loop with the real Prometheus and the real Alertmanager:
+// a warning cancels exactly the query that it is about, a critical alert ends
+// exactly the session, a silence protects for as long as it lasts, and a rule
+// that does not opt in touches nobody.
+func TestLoop(t *testing.T) {
+	t.Parallel()
+	prometheus := installed(t, "install Prometheus (Debian's package prometheus)", "prometheus")
+	alertmanager := installed(t, "install Alertmanager (Debian's package prometheus-alertmanager)", "alertmanager", "prometheus-alertmanager")
+	l := &loop{t: t, dir: t.TempDir(), orders: pgtest.Start(t)}
+	l.serveBailiff()
+	l.startAlertmanager(alertmanager)
+
+	// The silence is there before its alert fires.
+	kept := l.orders.Run(t, "app", "select pg_sleep(601)", pgtest.AppName("report-kept"))
+	silence := l.silence(kept)
+	slow := l.orders.Run(t, "app", "select pg_sleep(602)", pgtest.AppName("report"))
+	runaway := l.orders.Run(t, "app", "select pg_sleep(603)", pgtest.AppName("runaway"))
+	watched := l.orders.Run(t, "app", "select pg_sleep(604)", pgtest.AppName("batch"))
+	bystander := l.orders.Run(t, "app", "select pg_sleep(605)", pgtest.AppName("shop"))
+	idle := l.orders.IdleInTransaction(t, "app")
+	l.startPrometheus(prometheus)
+
+	// A client that goes on at once may make the signal's effect hard to tell,
+	// so the sessions wait for the outcome.
+	if code := l.ending(slow); code != "57014" {
+		t.Errorf("the slow query has ended with %s, want 57014", code)
+	}
+	l.expectLedger(slow, "intent cancel", "outcome cancel cancelled")
+	if !slow.Alive(t) {
+		t.Error("the session of the slow query has ended")
+	}
+	if code := l.ending(runaway); code != "57P01" {
+		t.Errorf("the runaway has ended with %s, want 57P01", code)
+	}
+	l.expectLedger(runaway, "intent terminate", "outcome terminate terminated")
+
+	// The silenced alert and the one without an order do fire, by now.
+	l.awaitAlert(kept, "suppressed")
+	l.awaitAlert(watched, "active")
+	for _, spared := range []*pgtest.Client{kept, watched, bystander} {
+		if !spared.Running() {
+			t.Errorf("%s was hit: %v", spared, spared.Wait(t))
+		}
+	}
+	if !idle.Alive(t) {
+		t.Error("the idle session was hit")
+	}
+	l.expectLedger(kept)
+	l.expectLedger(watched)
+	l.expectLedger(bystander)
+
+	// Nothing but the silence has protected it.
+	l.expire(silence)
+	if code := l.ending(kept); code != "57014" {
+		t.Errorf("after the silence the query has ended with %s, want 57014", code)
+	}
+	// What pgbailiff gives up of its own is in the log too, under its own name.
+	if n := strings.Count(l.appsLog(), "canceling statement due to user request"); n != 2 {
+		t.Errorf("PostgreSQL has cancelled %d statements, want 2", n)
+	}
+	if n := strings.Count(l.appsLog(), "terminating connection due to administrator command"); n != 1 {
+		t.Errorf("PostgreSQL has ended %d sessions, want 1", n)
+	}
+	for _, spared := range []*pgtest.Client{watched, bystander} {
+		if !spared.Running() {
+			t.Errorf("%s was hit: %v", spared, spared.Wait(t))
+		}
+	}
+}
+
+// loop is the four programs of the loop.
+type loop struct {
+	t                        testing.TB
+	dir                      string
+	orders                   *pgtest.Server
+	bailiffURL, alertmanager string
+}
+
+func (l *loop) serveBailiff() {
+	l.t.Helper()
+	write(l.t, l.dir, "token", loopToken+"\n")
+	l.bailiffURL = serve(l.t, l.dir, fmt.Sprintf(`
+servers:
+  - name: orders
+    dsn: %s
+collector:
+  min_duration: 0s
+webhook:
+  credentials_file: token
+remediation:
+  mode: enforce
+  ledger:
+    file: ledger.jsonl
+`, l.orders.DSN("monsig")))
+}
+
+func (l *loop) startAlertmanager(path string) {
+	l.t.Helper()
+	write(l.t, l.dir, "alertmanager.yml", fmt.Sprintf(`
+route:
+  receiver: people
+  routes:
+    - receiver: pgbailiff
+      matchers: ['remediation="auto"']
+      group_by: ['...']
+      group_wait: 0s
+      group_interval: 1s
+      repeat_interval: 1m
+receivers:
+  - name: people
+  - name: pgbailiff
+    webhook_configs:
+      - url: %s/webhook
+        send_resolved: false
+        max_alerts: 0
+        http_config:
+          authorization:
+            credentials_file: token
+`, l.bailiffURL))
+	p := startProcess(l.t, l.dir, minimalEnv(l.dir), path,
+		"--config.file=alertmanager.yml", "--storage.path=alertmanager", "--cluster.listen-address=",
+		"--web.listen-address=127.0.0.1:0", "--web.external-url=http://alertmanager.example")
+	l.t.Cleanup(p.stop)
+	l.alertmanager = "http://" + p.address()
+	l.awaitReady(l.alertmanager)
+}
+
+func (l *loop) startPrometheus(path string) {
+	l.t.Helper()
+	write(l.t, l.dir, "rules.yml", loopRules)
+	write(l.t, l.dir, "prometheus.yml", fmt.Sprintf(`
+global:
+  scrape_interval: 500ms
+  scrape_timeout: 500ms
+  evaluation_interval: 500ms
+rule_files: [rules.yml]
+alerting:
+  alertmanagers:
+    - static_configs:
+        - targets: [%q]
+scrape_configs:
+  - job_name: pgbailiff
+    static_configs:
+      - targets: [%q]
+`, strings.TrimPrefix(l.alertmanager, "http://"), strings.TrimPrefix(l.bailiffURL, "http://")))
+	p := startProcess(l.t, l.dir, minimalEnv(l.dir), path,
+		"--config.file=prometheus.yml", "--storage.tsdb.path=prometheus", "--web.listen-address=127.0.0.1:0")
+	l.t.Cleanup(p.stop)
+	l.awaitReady("http://" + p.address())
+}
+
+func (l *loop) awaitReady(url string) {
+	l.t.Helper()
+	eventually(l.t, url+" to be ready", func() error {
+		_, err := get(l.t, url+"/-/ready")
+		return err
+	})
+}

@@ -1,0 +1,34 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"go.uber.org/goleak"
+
+	"github.com/pgbailiff/pgbailiff/internal/cli"
+)
+
+// TestMain makes this binary serve as pgbailiff as well: every test that runs
+// the command "pgbailiff" runs the real program, under the race detector where
+// the tests are.
+func TestMain(m *testing.M) {
+	testscript.Main(leakChecked{m}, map[string]func(){"pgbailiff": func() { os.Exit(cli.Run(os.Args[1:], os.Stdout, os.Stderr)) }})
+}
+
+// leakChecked fails when a test has left a goroutine behind.
+type leakChecked struct{ m *testing.M }
+
+func (l leakChecked) Run() int {
+	code := l.m.Run()
+	if code != 0 {
+		return code
+	}
+	if err := goleak.Find(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return 0
+}

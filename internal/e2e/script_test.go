@@ -1,0 +1,253 @@
+package e2e
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/pgbailiff/pgbailiff/internal/pgtest"
+)
+
+// TestScripts runs the scripts of testdata/script, each a promise to whoever
+// uses the binary. Beside testscript's own commands they have these:
+//
+//	postgres NAME [setting=value]...
+//	    Start a server; $NAME is the DSN of a role that may see and signal,
+//	    $NAME_port the server's port.
+//	pgctl stop|restart|pause|resume NAME
+//	sql NAME QUERY
+//	    Print the query's only value, as superuser.
+//	until NAME QUERY
+//	    Wait until the query's value is true.
+//	serverlog NAME
+//	    Print the server's log.
+//
+//	run SESSION [user=U] [app=A] [on=NAME] SQL
+//	    Start a statement in a session, a new one if there is none of this
+//	    name; return when it is active, or has ended. $SESSION_pid is its pid.
+//	ended SESSION SQLSTATE
+//	    Wait for the statement's end: 00000 is success.
+//	running SESSION
+//	    The session still runs the statement that it was told to run.
+//	[!] alive SESSION
+//	    The session still answers.
+//
+//	expand FILE...
+//	    Replace $NAME in the files by environment variables.
+//	serve [NAME=value]... [flag]...
+//	    Start pgbailiff with these flags, and in an environment with these
+//	    variables, on a free port; return when it is ready, on $URL, which is
+//	    http://$ADDRESS. Its log is pgbailiff.log.
+//	exits STATUS ARG...
+//	    Run pgbailiff with these arguments to its end.
+//	signal HUP|INT|TERM
+//	exited STATUS
+//	    Wait for pgbailiff's end.
+//	free NAME...
+//	    Set variables to addresses where nobody listens.
+//
+//	alert FILE [SESSION.FAMILY] [label=value]... [startsAt=TIME] [status=resolved]
+//	    Add an alert to a message of Alertmanager. It has the labels of the
+//	    session's series of pgbailiff_FAMILY_duration_seconds, as Prometheus
+//	    would see it, under these labels; label= takes one away. TIME is
+//	    absolute, or relative to now like -1h. $FINGERPRINT is the alert's.
+//	pad FILE BYTES
+//	    Make a JSON file that long.
+//	http METHOD URL STATUS [token=T] [body=FILE] [within=TIME] ['Header: value']... [&NAME]
+//	    Send a request and expect the status. The body goes to stdout, the
+//	    headers to stderr. With &NAME do not wait for the answer:
+//	answer NAME
+//	    is for that, and
+//	hangup NAME
+//	    breaks the connection instead.
+//	post FILE STATUS [token=T] ... [&NAME]
+//	    http to the webhook, with the token $TOKEN.
+//	await FILE|URL REGEXP
+//	    Wait until it says this.
+//	ledger FILE KEY...
+//	    Print these keys of each line, with - for those that it has not.
+func TestScripts(t *testing.T) {
+	t.Parallel()
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		WorkdirRoot:         t.TempDir(), // else a run of some scripts leaves a directory behind
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("GORACE", "atexit_sleep_ms=0") // as in minimalEnv
+			env.Values[worldKey{}] = &world{
+				t:        env.T().(testing.TB),
+				servers:  map[string]*pgtest.Server{},
+				sessions: map[string]*scriptSession{},
+				pending:  map[string]*pendingReply{},
+			}
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"postgres":  command((*world).postgres),
+			"pgctl":     command((*world).pgctl),
+			"sql":       command((*world).sql),
+			"until":     command((*world).until),
+			"serverlog": command((*world).serverlog),
+			"run":       command((*world).run),
+			"ended":     command((*world).ended),
+			"running":   command((*world).running),
+			"alive":     command((*world).alive),
+			"expand":    command((*world).expand),
+			"serve":     command((*world).serve),
+			"exits":     command((*world).exits),
+			"signal":    command((*world).signal),
+			"exited":    command((*world).exited),
+			"free":      command((*world).free),
+			"alert":     command((*world).alert),
+			"pad":       command((*world).pad),
+			"http":      command((*world).http),
+			"answer":    command((*world).answer),
+			"hangup":    command((*world).hangup),
+			"post":      command((*world).post),
+			"await":     command((*world).await),
+			"ledger":    command((*world).ledger),
+		},
+	})
+}
+
+// world is what a script has started.
+type world struct {
+	t  testing.TB
+	ts *testscript.TestScript // of the command that runs
+
+	servers   map[string]*pgtest.Server
+	first     string // server, for sessions that name none
+	sessions  map[string]*scriptSession
+	pgbailiff *process
+	pending   map[string]*pendingReply
+}
+
+// worldKey is where testscript keeps a script's world.
+type worldKey struct{}
+
+// command makes a method a command of testscript.
+func command(f func(w *world, neg bool, args []string) error) func(*testscript.TestScript, bool, []string) {
+	return func(ts *testscript.TestScript, neg bool, args []string) {
+		w := ts.Value(worldKey{}).(*world)
+		w.ts = ts
+		ts.Check(f(w, neg, args))
+	}
+}
+
+// errUsage is the error of a command that is not written as TestScripts says.
+var errUsage = errors.New("usage: see TestScripts")
+
+// usage checks the number of arguments of a command without a negative.
+func usage(neg bool, args []string, least, most int) error {
+	if neg || len(args) < least || most >= 0 && len(args) > most {
+		return errUsage
+	}
+	return nil
+}
+
+// options takes NAME=value out of the arguments, for these names.
+func options(args []string, names ...string) (found map[string]string, rest []string) {
+	found = map[string]string{}
+	for _, arg := range args {
+		name, value, ok := strings.Cut(arg, "=")
+		if ok && slices.Contains(names, name) {
+			found[name] = value
+		} else {
+			rest = append(rest, arg)
+		}
+	}
+	return found, rest
+}
+
+func (w *world) expand(neg bool, args []string) error {
+	for _, name := range args {
+		text := os.Expand(w.ts.ReadFile(name), w.ts.Getenv)
+		if err := os.WriteFile(w.ts.MkAbs(name), []byte(text), 0o600); err != nil {
+			return err
+		}
+	}
+	return usage(neg, args, 1, -1)
+}
+
+func (w *world) serve(neg bool, args []string) error {
+	env, flags := minimalEnv(w.ts.MkAbs(".")), []string{"--web.listen-address=127.0.0.1:0"}
+	for _, arg := range args {
+		if strings.HasPrefix(arg, "--") {
+			flags = append(flags, arg)
+		} else {
+			env = append(env, arg)
+		}
+	}
+	p := startProcess(w.t, w.ts.MkAbs("."), env, pgbailiff(w.t), flags...)
+	w.ts.Defer(p.stop)
+	w.pgbailiff = p
+	address := p.address()
+	url := "http://" + address
+	w.ts.Setenv("ADDRESS", address)
+	w.ts.Setenv("URL", url)
+	eventually(w.t, "pgbailiff to be ready", func() error {
+		answer, err := fetch(w.t.Context(), http.MethodGet, url+"/-/ready", nil)
+		if err == nil && answer.status != http.StatusOK && answer.status != http.StatusUnauthorized {
+			err = fmt.Errorf("/-/ready: %d", answer.status)
+		}
+		return err
+	})
+	return usage(neg, args, 0, -1)
+}
+
+func (w *world) exits(neg bool, args []string) error {
+	if err := usage(neg, args, 1, -1); err != nil {
+		return err
+	}
+	status := "0"
+	if err := w.ts.Exec("pgbailiff", args[1:]...); err != nil {
+		exit, ok := errors.AsType[*exec.ExitError](err)
+		if !ok {
+			return err
+		}
+		status = strconv.Itoa(exit.ExitCode())
+	}
+	if status != args[0] {
+		return fmt.Errorf("the exit status is %s", status)
+	}
+	return nil
+}
+
+func (w *world) signal(neg bool, args []string) error {
+	if err := usage(neg, args, 1, 1); err != nil {
+		return err
+	}
+	sig, ok := map[string]os.Signal{"HUP": syscall.SIGHUP, "INT": syscall.SIGINT, "TERM": syscall.SIGTERM}[args[0]]
+	if !ok {
+		return errUsage
+	}
+	return w.pgbailiff.cmd.Process.Signal(sig)
+}
+
+func (w *world) exited(neg bool, args []string) error {
+	if err := usage(neg, args, 1, 1); err != nil {
+		return err
+	}
+	if got := strconv.Itoa(w.pgbailiff.wait()); got != args[0] {
+		return fmt.Errorf("pgbailiff has exited with status %s", got)
+	}
+	return nil
+}
+
+func (w *world) free(neg bool, args []string) error {
+	for _, name := range args {
+		w.ts.Setenv(name, net.JoinHostPort("127.0.0.1", strconv.Itoa(pgtest.FreePort(w.t))))
+	}
+	return usage(neg, args, 1, -1)
+}

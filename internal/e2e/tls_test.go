@@ -1,0 +1,173 @@
+package e2e
+
+import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"io"
+	"math/big"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pgbailiff/pgbailiff/internal/pgtest"
+)
+
+// TestClientCertificates: a listener that lets nobody in without a certificate
+// may enforce without a token. Its TLS is also that of the webhook's own
+// listener.
+func TestClientCertificates(t *testing.T) {
+	t.Parallel()
+	hook := net.JoinHostPort("127.0.0.1", strconv.Itoa(pgtest.FreePort(t)))
+
+	for name, listenAddress := range map[string]string{"one listener": "", "two listeners": hook} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			authority := newCertificate(t, nil)
+			client, stranger := newCertificate(t, authority), newCertificate(t, nil)
+			useCertificates(t, dir, authority)
+			write(t, dir, "web.yml", `
+tls_server_config:
+  cert_file: server.pem
+  key_file: server.key
+  client_auth_type: RequireAndVerifyClientCert
+  client_ca_file: ca.pem
+`)
+			write(t, dir, "pgbailiff.yml", `
+servers: [{name: orders, dsn: "postgresql://nobody@127.0.0.1:1/postgres?sslmode=disable"}]
+webhook: {listen_address: "`+listenAddress+`"}
+remediation: {mode: enforce, ledger: {file: ledger.jsonl}}
+`)
+			p := startProcess(t, dir, minimalEnv(dir), pgbailiff(t),
+				"--config.file=pgbailiff.yml", "--web.config.file=web.yml", "--web.listen-address=127.0.0.1:0")
+			t.Cleanup(p.stop)
+			address := p.address()
+			if listenAddress != "" {
+				address = listenAddress
+			}
+			url := "https://" + address + "/webhook"
+			eventually(t, "an answer", func() error {
+				_, err := postTLS(t, url, authority, client)
+				return err
+			})
+			if status, err := postTLS(t, url, authority, client); status != http.StatusOK {
+				t.Errorf("with the certificate: %d, %v; want 200", status, err)
+			}
+			if status, err := postTLS(t, url, authority, nil); err == nil {
+				t.Errorf("without a certificate: %d", status)
+			}
+			if status, err := postTLS(t, url, authority, stranger); err == nil {
+				t.Errorf("with a certificate of somebody else's: %d", status)
+			}
+			answer, err := fetch(t.Context(), http.MethodPost, "http://"+address+"/webhook", nil)
+			if err == nil && answer.status == http.StatusOK {
+				t.Error("without TLS: 200")
+			}
+
+			// Certificates run out: new ones are taken without a restart.
+			renewed := newCertificate(t, nil)
+			useCertificates(t, dir, renewed)
+			if status, err := postTLS(t, url, renewed, newCertificate(t, renewed)); status != http.StatusOK {
+				t.Errorf("with the new certificates: %d, %v; want 200", status, err)
+			}
+			if status, err := postTLS(t, url, renewed, client); err == nil {
+				t.Errorf("with a certificate of the old authority: %d", status)
+			}
+		})
+	}
+}
+
+// useCertificates writes a certificate of the authority for the server.
+func useCertificates(t *testing.T, dir string, authority *certificate) {
+	t.Helper()
+	server := newCertificate(t, authority)
+	write(t, dir, "ca.pem", authority.certificatePEM())
+	write(t, dir, "server.pem", server.certificatePEM())
+	write(t, dir, "server.key", server.keyPEM(t))
+}
+
+// postTLS posts an alert that orders nothing possible.
+func postTLS(t *testing.T, url string, authority, client *certificate) (int, error) {
+	t.Helper()
+	roots := x509.NewCertPool()
+	roots.AddCert(authority.parsed)
+	config := &tls.Config{RootCAs: roots}
+	if client != nil {
+		config.Certificates = []tls.Certificate{{Certificate: [][]byte{client.parsed.Raw}, PrivateKey: client.key}}
+	}
+	body := strings.NewReader(`{"version":"4","alerts":[{"status":"firing","labels":{"pid":"0"}}]}`)
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, body)
+	if err != nil {
+		return 0, err
+	}
+	request.Header.Set("Content-Type", "application/json")
+	transport := &http.Transport{DisableKeepAlives: true, TLSClientConfig: config}
+	response, err := transport.RoundTrip(request)
+	if err != nil {
+		return 0, err
+	}
+	defer response.Body.Close()
+	_, err = io.Copy(io.Discard, response.Body)
+	return response.StatusCode, err
+}
+
+// certificate is a certificate with its key.
+type certificate struct {
+	parsed *x509.Certificate
+	key    *ecdsa.PrivateKey
+}
+
+// newCertificate makes one for 127.0.0.1, signed by the issuer or by itself.
+func newCertificate(t *testing.T, issuer *certificate) *certificate {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wanted := &x509.Certificate{
+		SerialNumber: big.NewInt(time.Now().UnixNano()),
+		Subject:      pkix.Name{CommonName: "pgbailiff's test"},
+		NotBefore:    time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		KeyUsage:    x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
+		IsCA:        issuer == nil, BasicConstraintsValid: true,
+	}
+	c := &certificate{parsed: wanted, key: key}
+	if issuer == nil {
+		issuer = c
+	}
+	raw, err := x509.CreateCertificate(rand.Reader, wanted, issuer.parsed, key.Public(), issuer.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.parsed, err = x509.ParseCertificate(raw); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func (c *certificate) certificatePEM() string {
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.parsed.Raw}))
+}
+
+func (c *certificate) keyPEM(t *testing.T) string {
+	t.Helper()
+	raw, err := x509.MarshalECPrivateKey(c.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var text bytes.Buffer
+	if err := pem.Encode(&text, &pem.Block{Type: "EC PRIVATE KEY", Bytes: raw}); err != nil {
+		t.Fatal(err)
+	}
+	return text.String()
+}
