@@ -9,6 +9,7 @@ import (
 	"github.com/go-kit/log/level"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/pgbailiff/pgbailiff/internal/querytext"
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
 
@@ -54,7 +55,7 @@ func (c *Collector) collectServer(server Server, emit emitter) {
 	snapshot, err := server.Snapshot(c.ctx, session.SnapshotOptions{
 		MinAge:      c.cfg.MinDuration.Seconds(),
 		MaxSessions: c.cfg.MaxSessions,
-		Text:        c.cfg.QueryText != TextNone,
+		Text:        c.cfg.QueryText != querytext.None,
 	})
 	name := server.Name()
 	emit.gauge(c.descs.scrapeDuration, time.Since(start).Seconds(), name)

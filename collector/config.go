@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/pgbailiff/pgbailiff/internal/querytext"
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
 
@@ -19,7 +20,7 @@ type Config struct {
 	// win, the rest is counted.
 	MaxSessions int `yaml:"max_sessions"`
 	// QueryText says how much of a statement's text may be shown.
-	QueryText QueryText `yaml:"query_text"`
+	QueryText querytext.Text `yaml:"query_text"`
 	// QueryTextLength bounds it, in runes.
 	QueryTextLength int `yaml:"query_text_length"`
 }
@@ -38,11 +39,15 @@ func (c Config) Validate() (key string, err error) {
 		return "query_text_length", fmt.Errorf("%d is not between 1 and 100000", c.QueryTextLength)
 	}
 	switch c.QueryText {
-	case TextNone, TextObfuscated, TextFull:
+	case querytext.None, querytext.Obfuscated, querytext.Full:
 		return "", nil
 	}
-	return "query_text", fmt.Errorf("%q is not one of %s, %s and %s", string(c.QueryText), TextNone, TextObfuscated, TextFull)
+	return "query_text", fmt.Errorf("%q is not one of %s, %s and %s", string(c.QueryText), querytext.None, querytext.Obfuscated, querytext.Full)
 }
+
+// Text returns what may be shown of a statement: valid UTF-8, at most
+// QueryTextLength runes.
+func (c Config) Text(query string) string { return c.QueryText.Of(query, c.QueryTextLength) }
 
 // Server is one PostgreSQL server, as the collector needs it.
 type Server interface {

@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/common/model"
 
 	"github.com/pgbailiff/pgbailiff/collector"
+	"github.com/pgbailiff/pgbailiff/internal/querytext"
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
 
@@ -26,7 +27,7 @@ var update = flag.Bool("update", false, "write the golden files")
 // the differences after: go test ./collector -run Golden -update.
 func TestGolden(t *testing.T) {
 	obfuscated, none, two, all := config(), config(), config(), config()
-	obfuscated.QueryText, none.QueryText = collector.TextObfuscated, collector.TextNone
+	obfuscated.QueryText, none.QueryText = querytext.Obfuscated, querytext.None
 	two.MaxSessions, all.MinDuration = 2, 0
 	nobody := config()
 	nobody.MaxSessions = 0
@@ -186,8 +187,8 @@ func TestNamesThatBecomeOne(t *testing.T) {
 
 // The server is asked for what the configuration wants of it, and no more.
 func TestWhatIsAskedFor(t *testing.T) {
-	for choice, text := range map[collector.QueryText]bool{
-		collector.TextNone: false, collector.TextObfuscated: true, collector.TextFull: true,
+	for choice, text := range map[querytext.Text]bool{
+		querytext.None: false, querytext.Obfuscated: true, querytext.Full: true,
 	} {
 		cfg := collector.Config{MinDuration: 1500 * time.Millisecond, MaxSessions: 7, QueryText: choice, QueryTextLength: 256}
 		var got session.SnapshotOptions
