@@ -1,6 +1,11 @@
 package querytext
 
-import "strings"
+import (
+	"fmt"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
 
 // Text says how much of a statement's text may be shown. The zero Text shows
 // nothing.
@@ -12,6 +17,23 @@ const (
 	Obfuscated Text = "obfuscated" // literals replaced, comments dropped
 	Full       Text = "full"
 )
+
+// Validate returns an error for an unknown choice.
+func (t Text) Validate() error {
+	switch t {
+	case None, Obfuscated, Full:
+		return nil
+	}
+	return fmt.Errorf("%q is not one of %s, %s and %s", string(t), None, Obfuscated, Full)
+}
+
+// UnmarshalYAML reads one of the choices and nothing else.
+func (t *Text) UnmarshalYAML(n *yaml.Node) error {
+	if err := n.Decode((*string)(t)); err != nil {
+		return err
+	}
+	return t.Validate()
+}
 
 // runesRead is how many runes of a text are read for each one that may be
 // shown: literals and comments take more room than what replaces them.
