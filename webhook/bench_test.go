@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/common/model"
+
 	"github.com/pgbailiff/pgbailiff/internal/ledger"
 	"github.com/pgbailiff/pgbailiff/internal/pgtest"
 	"github.com/pgbailiff/pgbailiff/internal/session"
@@ -37,7 +39,7 @@ func (o *observed) Signal(ctx context.Context, verb session.Verb, f session.Fenc
 }
 
 func unlimited(s *webhook.Settings) {
-	s.Remediation.Limits = ledger.Limits{Actions: 1 << 30, Window: time.Minute, SuspendAfter: 1 << 30, SuspendWindow: time.Minute}
+	s.Remediation.Limits = ledger.Limits{Actions: 1 << 30, Window: model.Minute, SuspendAfter: 1 << 30, SuspendWindow: model.Minute}
 }
 
 // samples are durations of the same thing.

@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/common/model"
+
 	"github.com/pgbailiff/pgbailiff/internal/ledger"
 	"github.com/pgbailiff/pgbailiff/internal/pgtest"
 	"github.com/pgbailiff/pgbailiff/internal/policy"
@@ -102,7 +104,7 @@ func TestClientHangsUpInTheMiddle(t *testing.T) {
 	srv := pgtest.Start(t)
 	hungUp := make(chan struct{})
 	b := newBailiff(t, srv, "monsig", everything(t, policy.CancelThenTerminate), func(s *webhook.Settings) {
-		s.Remediation.Grace = 300 * time.Millisecond
+		s.Remediation.Grace = 300 * model.Millisecond
 		s.Servers["orders"] = held{s.Servers["orders"], hungUp}
 	})
 	listener := httptest.NewServer(b)

@@ -30,7 +30,7 @@ func (o *order) met(ctx context.Context, t target, answer session.Signalled) (se
 	if met != session.Unsettled {
 		return met, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, o.set.Remediation.VerifyTimeout)
+	ctx, cancel := context.WithTimeout(ctx, time.Duration(o.set.Remediation.VerifyTimeout))
 	defer cancel()
 	last, err := o.server.Watch(ctx, t.session.ID, answer.Settling())
 	if err != nil {
@@ -43,7 +43,7 @@ func (o *order) met(ctx context.Context, t target, answer session.Signalled) (se
 // for a terminate the session. That PostgreSQL sent the signal proves nothing,
 // nor does the end of one statement where the alert names a transaction.
 func (o *order) verify(ctx context.Context, t target, answer session.Signalled, e ending) ending {
-	start, wait, fence := time.Now(), o.set.Remediation.VerifyTimeout, t.fence
+	start, wait, fence := time.Now(), time.Duration(o.set.Remediation.VerifyTimeout), t.fence
 	if !fence.Before.IsZero() {
 		fence = fence.Narrow(t.session, session.ScopeStatement)
 	}
@@ -53,7 +53,7 @@ func (o *order) verify(ctx context.Context, t target, answer session.Signalled, 
 		ended = func(now session.Observation) bool { return !now.Present }
 		e.outcome = ledger.Terminated
 	} else if t.decision.Then != "" {
-		wait = o.set.Remediation.Grace
+		wait = time.Duration(o.set.Remediation.Grace)
 	}
 	if ended(answer.After) {
 		if t.verb == session.Cancel && answer.EndedBefore() {

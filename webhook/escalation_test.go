@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/common/model"
+
 	"github.com/pgbailiff/pgbailiff/internal/ledger"
 	"github.com/pgbailiff/pgbailiff/internal/pgtest"
 	"github.com/pgbailiff/pgbailiff/internal/policy"
@@ -23,7 +25,7 @@ func escalates(t testing.TB) option {
 }
 
 func grace(d time.Duration) option {
-	return func(s *webhook.Settings) { s.Remediation.Grace = d }
+	return func(s *webhook.Settings) { s.Remediation.Grace = model.Duration(d) }
 }
 
 // end ends a session as anybody might.

@@ -17,6 +17,7 @@ import (
 
 	"github.com/go-kit/log"
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/common/model"
 
 	"github.com/pgbailiff/pgbailiff/internal/ledger"
 	"github.com/pgbailiff/pgbailiff/internal/policy"
@@ -127,8 +128,8 @@ func onlyWaiting(t *testing.T, s *stubborn, out *strings.Builder) *bailiff {
 	b.settings = webhook.Settings{
 		Config: webhook.Config{CredentialsFile: writeFile(t, "secret\n")},
 		Remediation: remediation.Config{
-			Mode: remediation.ModeEnforce, Grace: 6 * time.Second, VerifyTimeout: 4 * time.Second,
-			Limits: ledger.Limits{Actions: 10, Window: time.Minute, SuspendAfter: 100, SuspendWindow: time.Minute},
+			Mode: remediation.ModeEnforce, Grace: 6 * model.Second, VerifyTimeout: 4 * model.Second,
+			Limits: ledger.Limits{Actions: 10, Window: model.Minute, SuspendAfter: 100, SuspendWindow: model.Minute},
 		},
 		Policy: compile(t, policy.RuleConfig{
 			Name: "escalate", Matchers: []string{`usename="app"`}, Action: policy.CancelThenTerminate,

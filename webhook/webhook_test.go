@@ -14,6 +14,7 @@ import (
 
 	"github.com/go-kit/log"
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/common/model"
 	"go.uber.org/goleak"
 
 	"github.com/pgbailiff/pgbailiff/internal/ledger"
@@ -46,7 +47,7 @@ func rules(t testing.TB, rc ...policy.RuleConfig) option {
 // hurried gives up soon on a signal: for sessions that are known to ignore it.
 // All others may take as long as a busy machine lets them.
 func hurried(s *webhook.Settings) {
-	s.Remediation.Grace, s.Remediation.VerifyTimeout = 300*time.Millisecond, 300*time.Millisecond
+	s.Remediation.Grace, s.Remediation.VerifyTimeout = 300*model.Millisecond, 300*model.Millisecond
 }
 
 func compile(t testing.TB, rc ...policy.RuleConfig) *policy.Policy {
@@ -82,8 +83,8 @@ func newBailiff(t testing.TB, srv *pgtest.Server, role string, opts ...option) *
 	})
 	b.settings = webhook.Settings{
 		Remediation: remediation.Config{
-			Mode: remediation.ModeEnforce, Grace: time.Minute, VerifyTimeout: time.Minute,
-			Limits: ledger.Limits{Actions: 1000, Window: time.Minute, SuspendAfter: 10000, SuspendWindow: time.Minute},
+			Mode: remediation.ModeEnforce, Grace: model.Minute, VerifyTimeout: model.Minute,
+			Limits: ledger.Limits{Actions: 1000, Window: model.Minute, SuspendAfter: 10000, SuspendWindow: model.Minute},
 		},
 		Config:  webhook.Config{CredentialsFile: writeFile(t, "secret\n")},
 		Policy:  compile(t),

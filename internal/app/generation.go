@@ -33,7 +33,7 @@ type generation struct {
 // patience is how long the orders may take that are under way: one of an earlier
 // generation keeps to the times that it began with.
 func (g *generation) patience() time.Duration {
-	own := g.cfg.Remediation.Grace + g.cfg.Remediation.VerifyTimeout + orderPatience
+	own := time.Duration(g.cfg.Remediation.Grace+g.cfg.Remediation.VerifyTimeout) + orderPatience
 	select {
 	case <-g.earlier:
 		return own
