@@ -3,6 +3,7 @@ package ledger_test
 import (
 	"bytes"
 	"encoding/json"
+	"flag"
 	"os"
 	"path/filepath"
 	"strings"
@@ -23,6 +24,12 @@ func TestMain(m *testing.M) {
 	}
 	if directory := os.Getenv(reopenerDirectory); directory != "" {
 		os.Exit(reopenUntilKilled(directory))
+	}
+	// Some tests limit the length of all files of the process. The log that go
+	// test keeps to cache results would run into that limit, so there is none.
+	flag.Parse()
+	if err := flag.Set("test.testlogfile", ""); err != nil {
+		panic(err)
 	}
 	goleak.VerifyTestMain(m)
 }
