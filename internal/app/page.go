@@ -35,9 +35,9 @@ func (a *app) pageData(ctx context.Context) (page.Data, error) {
 		SeverityLabel: cfg.Remediation.Policy.SeverityLabel,
 		Severities:    ladder(cfg.Remediation.Policy.Severities),
 		Decisions:     a.ledger.Recent(pageDecisions),
-		MinDuration:   cfg.Collector.MinDuration.Seconds(),
+		MinDuration:   time.Duration(cfg.Collector.MinDuration).Seconds(),
 		Limit:         limits.Actions,
-		Window:        limits.Window,
+		Window:        time.Duration(limits.Window),
 		Text:          cfg.Collector.Text,
 		Version:       version.Version,
 		Now:           now,
@@ -53,7 +53,7 @@ func (a *app) pageData(ctx context.Context) (page.Data, error) {
 			})
 			data.Servers[i] = page.Server{
 				Name: sc.Name, Snapshot: snapshot, Err: err,
-				Suspended: a.ledger.Suspended(sc.Name), Spent: a.ledger.Spent(sc.Name, limits.Window, now),
+				Suspended: a.ledger.Suspended(sc.Name), Spent: a.ledger.Spent(sc.Name, time.Duration(limits.Window), now),
 			}
 		})
 	}

@@ -8,11 +8,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/common/model"
+
 	"github.com/pgbailiff/pgbailiff/internal/ledger"
 )
 
 // limits: three signals a minute, suspended at five in ten minutes.
-var limits = ledger.Limits{Actions: 3, Window: time.Minute, SuspendAfter: 5, SuspendWindow: 10 * time.Minute}
+var limits = ledger.Limits{Actions: 3, Window: model.Minute, SuspendAfter: 5, SuspendWindow: 10 * model.Minute}
 
 // step is one event in the life of a budget: at a time after noon somebody
 // sends a signal, is about to send one, sends that one or does not, or resumes.
@@ -258,7 +260,7 @@ func TestFiveHundredAtOnceGetWhatTheLimitsAllow(t *testing.T) {
 	if got := len(ids(t, file, ledger.EventSuspended)); got != 1 {
 		t.Errorf("%d lines say suspended", got)
 	}
-	if got := strings.Count(out.String(), "suspended until an operator resumes"); got != 1 || !strings.Contains(out.String(), "level=error") {
+	if got := strings.Count(out.String(), "suspended after too many signals"); got != 1 || !strings.Contains(out.String(), "level=error") {
 		t.Errorf("the log says it %d times: %s", got, out)
 	}
 }

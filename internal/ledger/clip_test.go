@@ -7,17 +7,18 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/pgbailiff/pgbailiff/internal/ledger"
 )
 
-// texts calls f with every text of an entry, but for a checkpoint's.
+// texts calls f with every text of an entry.
 func texts(e *ledger.Entry, f func(name string, v reflect.Value)) {
 	v := reflect.ValueOf(e).Elem()
-	for i := range v.NumField() {
-		if v.Field(i).Kind() == reflect.String {
-			f(v.Type().Field(i).Name, v.Field(i))
+	for _, field := range reflect.VisibleFields(v.Type()) {
+		if field.Type.Kind() == reflect.String {
+			f(field.Name, v.FieldByIndex(field.Index))
 		}
 	}
 }
@@ -121,8 +122,8 @@ func TestAServerWithALongNameHasOneBudget(t *testing.T) {
 	name := strings.Repeat("server", 100)
 	suspendServer(t, l, name)
 	for range 2 {
-		if !l.Suspended(name) || l.Spent(name, limits.Window, noon) != 1 {
-			t.Errorf("suspended %t, spent %d", l.Suspended(name), l.Spent(name, limits.Window, noon))
+		if !l.Suspended(name) || l.Spent(name, time.Duration(limits.Window), noon) != 1 {
+			t.Errorf("suspended %t, spent %d", l.Suspended(name), l.Spent(name, time.Duration(limits.Window), noon))
 		}
 		l = reopened(t, l, file)
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/go-kit/log"
+	"github.com/prometheus/common/model"
 	"go.uber.org/goleak"
 
 	"github.com/pgbailiff/pgbailiff/internal/ledger"
@@ -29,7 +30,7 @@ func TestMain(m *testing.M) {
 var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 
 // plenty never stands in the way.
-var plenty = ledger.Limits{Actions: 1 << 30, Window: time.Hour, SuspendAfter: 1 << 30, SuspendWindow: time.Hour}
+var plenty = ledger.Limits{Actions: 1 << 30, Window: model.Hour, SuspendAfter: 1 << 30, SuspendWindow: model.Hour}
 
 func newFile(t *testing.T) string { return filepath.Join(t.TempDir(), "ledger.jsonl") }
 
@@ -96,11 +97,11 @@ func refuse(t *testing.T, l *ledger.Ledger, decision string) {
 }
 
 func intent(server, id string, at time.Time) ledger.Entry {
-	return ledger.Entry{Time: at, Event: ledger.EventIntent, ID: id, Decision: "of " + id, Server: server, PID: 42, Action: "cancel", Reason: "severity"}
+	return ledger.Entry{Time: at, Event: ledger.EventIntent, ID: id, Decision: "of " + id, Server: server, Target: ledger.Target{PID: 42}, Action: "cancel", Reason: "severity"}
 }
 
 func outcome(server, id string, at time.Time, signalled bool) ledger.Entry {
-	e := ledger.Entry{Time: at, Event: ledger.EventOutcome, ID: id, Decision: "of " + id, Server: server, PID: 42, Action: "cancel", Outcome: ledger.Gone}
+	e := ledger.Entry{Time: at, Event: ledger.EventOutcome, ID: id, Decision: "of " + id, Server: server, Target: ledger.Target{PID: 42}, Action: "cancel", Outcome: ledger.Gone}
 	if signalled {
 		e.Outcome, e.Signalled = ledger.Cancelled, true
 	}
@@ -109,7 +110,7 @@ func outcome(server, id string, at time.Time, signalled bool) ledger.Entry {
 
 func refusal(server, decision string) ledger.Entry {
 	return ledger.Entry{
-		Time: noon, Event: ledger.EventOutcome, Decision: decision, Server: server, PID: 42,
+		Time: noon, Event: ledger.EventOutcome, Decision: decision, Server: server, Target: ledger.Target{PID: 42},
 		Action: "cancel", Outcome: ledger.Refused, Reason: "rule",
 	}
 }
