@@ -79,6 +79,7 @@ func TestAClosedServerSaysSoAtOnce(t *testing.T) {
 			_, err := s.Watch(context.Background(), seen.ID, func(session.Observation) bool { return false })
 			return err
 		},
+		"a scrape": func() error { _, err := s.Snapshot(context.Background(), everything()); return err },
 		"a find":   func() error { _, _, err := s.Find(context.Background(), seen.PID); return err },
 		"a signal": func() error { _, err := s.Signal(context.Background(), session.Cancel, fence(seen)); return err },
 	} {
