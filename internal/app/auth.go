@@ -9,9 +9,9 @@ import (
 	"github.com/prometheus/exporter-toolkit/web"
 	"go.yaml.in/yaml/v3"
 
+	"github.com/pgbailiff/pgbailiff/internal/auth"
 	"github.com/pgbailiff/pgbailiff/internal/config"
 	"github.com/pgbailiff/pgbailiff/internal/remediation"
-	"github.com/pgbailiff/pgbailiff/webhook"
 )
 
 // checkAuth refuses to enforce for everybody who asks. The first result says
@@ -33,7 +33,7 @@ func checkAuth(cfg *config.Config, file, webConfigFile string) (certificates boo
 	case len(webConfig.Users) > 0 && cfg.Webhook.ListenAddress == "":
 		return false, config.At(file, "webhook.credentials_file", errBasicAuth)
 	default:
-		if _, err := webhook.ReadToken(token); err != nil {
+		if _, err := auth.ReadToken(token); err != nil {
 			return false, config.At(file, "webhook.credentials_file", err)
 		}
 		return certificates, nil

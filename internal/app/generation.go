@@ -11,9 +11,12 @@ import (
 	"github.com/go-kit/log/level"
 
 	"github.com/pgbailiff/pgbailiff/collector"
+	"github.com/pgbailiff/pgbailiff/internal/auth"
 	"github.com/pgbailiff/pgbailiff/internal/config"
 	"github.com/pgbailiff/pgbailiff/internal/policy"
 	"github.com/pgbailiff/pgbailiff/internal/postgres"
+	"github.com/pgbailiff/pgbailiff/internal/remediation"
+	"github.com/pgbailiff/pgbailiff/webhook"
 )
 
 // generation is one configuration and what was built from it. It does not
@@ -24,6 +27,9 @@ type generation struct {
 	servers      map[string]*postgres.Server
 	scrape       collector.Settings
 	certificates bool // the listener lets nobody in without a client certificate
+	remediator   *remediation.Remediator
+	auth         auth.Authenticator // of those who may give orders
+	webhook      *webhook.Handler
 
 	messages users           // messages that are being dealt with, which may use the servers
 	earlier  <-chan struct{} // closed when those of all generations before have ended

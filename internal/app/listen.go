@@ -10,6 +10,8 @@ import (
 
 	"github.com/go-kit/log/level"
 	"github.com/prometheus/exporter-toolkit/web"
+
+	"github.com/pgbailiff/pgbailiff/internal/api"
 )
 
 // listen starts the servers; the channel takes the first error of any.
@@ -21,9 +23,11 @@ func (a *app) listen(l loggers) <-chan error {
 	if address != "" {
 		actOn = own
 	}
-	actOn.Handle("/webhook", a.inGeneration(a.webhook))
-	actOn.Handle("/-/resume", a.webhook.Resume())
-	actOn.Handle("/api/v1/decisions", a.webhook.Decisions())
+	message := http.NewServeMux()
+	message.Handle("POST /webhook", a.inGeneration())
+	actOn.Handle("/webhook", a.messages.CountRequests(message))
+	actOn.Handle("/-/resume", onlyFor("POST /-/resume", a.authorized(api.Resume(a.resume, a.logger))))
+	actOn.Handle("/api/v1/decisions", onlyFor("GET /api/v1/decisions", a.authorized(api.Decisions(a.ledger.Recent, a.logger))))
 
 	server := a.web.add(a.notCrossSite(main))
 	go func() {

@@ -8,9 +8,11 @@ import (
 	"github.com/go-kit/log/level"
 
 	"github.com/pgbailiff/pgbailiff/collector"
+	"github.com/pgbailiff/pgbailiff/internal/auth"
 	"github.com/pgbailiff/pgbailiff/internal/config"
 	"github.com/pgbailiff/pgbailiff/internal/policy"
 	"github.com/pgbailiff/pgbailiff/internal/postgres"
+	"github.com/pgbailiff/pgbailiff/internal/remediation"
 	"github.com/pgbailiff/pgbailiff/webhook"
 )
 
@@ -85,19 +87,25 @@ func (a *app) apply(cfg *config.Config) error {
 			return err
 		}
 	}
-	act := &webhook.Settings{
-		Config: cfg.Webhook, Remediation: cfg.Remediation.Config, Policy: decide,
-		Servers: map[string]webhook.Server{}, Text: cfg.Collector.Text, ClientCertificates: certificates,
+	act := remediation.Settings{
+		Config: cfg.Remediation.Config, Policy: decide,
+		Servers: map[string]remediation.Server{}, Text: cfg.Collector.Text,
+		ModeNow: func() remediation.Mode { return a.generations.current.Load().cfg.Remediation.Mode },
 	}
 	for _, sc := range cfg.Servers {
 		next.scrape.Servers = append(next.scrape.Servers, next.servers[sc.Name])
 		act.Servers[sc.Name] = next.servers[sc.Name]
 	}
+	next.remediator = remediation.New(act, a.shared)
+	next.auth = auth.Authenticator{CredentialsFile: cfg.Webhook.CredentialsFile, ClientCertificates: certificates}
+	senders := next.auth
+	senders.Open = cfg.Remediation.Mode != remediation.ModeEnforce
+	next.webhook = webhook.New(next.remediator, senders, a.messages, a.logger)
 	if err := a.generations.swap(next, func() {
 		for _, server := range fresh {
 			server.Start()
 		}
-		a.webhook.Apply(act)
+		a.shared.Serve(act)
 	}); err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 
@@ -28,7 +29,7 @@ func (a *app) reloadHandler() http.Handler {
 		}
 		_, _ = fmt.Fprintln(w, "loaded the configuration")
 	}))
-	authorized := a.webhook.Authorized(load)
+	authorized := a.authorized(load)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		g := a.generations.current.Load()
 		switch {
@@ -48,7 +49,7 @@ func (a *app) reloadHandler() http.Handler {
 
 // inGeneration keeps the servers open that a message may use. A message that
 // comes after the stop is for the next pgbailiff.
-func (a *app) inGeneration(next http.Handler) http.Handler {
+func (a *app) inGeneration() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		g, ok := a.generations.enter()
 		if !ok {
@@ -56,8 +57,26 @@ func (a *app) inGeneration(next http.Handler) http.Handler {
 			return
 		}
 		defer g.messages.exit()
-		next.ServeHTTP(w, r)
+		g.webhook.ServeHTTP(w, r)
 	})
+}
+
+// onlyFor serves one pattern and answers 405 to its other methods.
+func onlyFor(pattern string, h http.Handler) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle(pattern, h)
+	return mux
+}
+
+// authorized passes on the requests of those who may give orders.
+func (a *app) authorized(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		a.generations.current.Load().auth.Require(next, a.logger).ServeHTTP(w, r)
+	})
+}
+
+func (a *app) resume(ctx context.Context, server string) error {
+	return a.generations.current.Load().remediator.Resume(ctx, server)
 }
 
 // notCrossSite refuses what a page of another site makes a browser send: where
