@@ -45,7 +45,7 @@ var layout = map[string][]string{
 	"internal/config/strict": {"internal/config/field"},
 	"internal/policytest":    {"internal/session", "internal/policy", "internal/config", "internal/config/strict", "internal/ledger"},
 
-	"internal/pgtest":   {}, // these two are imported by tests only
+	"internal/pgtest":   {"internal/proctest"}, // these two are imported by tests only
 	"internal/proctest": {},
 	"internal/e2e":      {}, // tests only
 
@@ -55,8 +55,10 @@ var layout = map[string][]string{
 	"deploy":     {},
 }
 
-// TestLayout holds the table. Tests may import what they like of it, and
-// nothing but tests may import pgtest.
+// testOnly are the packages that nothing but tests, and one another, may import.
+var testOnly = []string{"internal/pgtest", "internal/proctest"}
+
+// TestLayout holds the table. Tests may import what they like of it.
 func TestLayout(t *testing.T) {
 	for _, f := range sourceFiles(t) {
 		allowed, known := layout[f.dir]
@@ -72,8 +74,8 @@ func TestLayout(t *testing.T) {
 			ours, is := within(name)
 			switch {
 			case !is:
-			case ours == "internal/pgtest" && !f.isTest():
-				t.Errorf("%s imports internal/pgtest, which is for tests", f.path)
+			case slices.Contains(testOnly, ours) && !slices.Contains(testOnly, f.dir) && !f.isTest():
+				t.Errorf("%s imports %s, which is for tests", f.path, ours)
 			case !f.isTest() && !slices.Contains(allowed, ours):
 				t.Errorf("%s: %s may not import %s", f.path, f.dir, ours)
 			}

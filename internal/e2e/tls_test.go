@@ -18,7 +18,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/pgbailiff/pgbailiff/internal/pgtest"
+	"github.com/pgbailiff/pgbailiff/internal/proctest"
 )
 
 // TestClientCertificates: a listener that lets nobody in without a certificate
@@ -26,7 +26,7 @@ import (
 // listener.
 func TestClientCertificates(t *testing.T) {
 	t.Parallel()
-	hook := net.JoinHostPort("127.0.0.1", strconv.Itoa(pgtest.FreePort(t)))
+	hook := net.JoinHostPort("127.0.0.1", strconv.Itoa(proctest.FreePort(t)))
 
 	for name, listenAddress := range map[string]string{"one listener": "", "two listeners": hook} {
 		t.Run(name, func(t *testing.T) {

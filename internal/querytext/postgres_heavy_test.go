@@ -1,6 +1,6 @@
 //go:build heavy
 
-package policy_test
+package querytext_test
 
 import "testing"
 

@@ -13,13 +13,13 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/ledger"
 )
 
-// victimFile is the environment variable that makes of the test binary a
-// process which writes to the ledger that it names until it is killed.
-const victimFile = "PGBAILIFF_LEDGER_TEST_VICTIM"
+// signallerFile is an environment variable. It makes the test binary write
+// signals to the ledger that it names, until the process is killed.
+const signallerFile = "PGBAILIFF_LEDGER_TEST_SIGNALLER"
 
-// victim says how much is spent, and then the id of every line once its call
-// has returned.
-func victim(file string) int {
+// signalUntilKilled prints how much is spent at start, and then the event and
+// the ID of every line once it is durable.
+func signalUntilKilled(file string) int {
 	l, err := ledger.Open(ledger.Config{File: file}, log.NewNopLogger(), nil)
 	if err != nil {
 		fmt.Println(err)
@@ -49,13 +49,14 @@ func victim(file string) int {
 	return 1
 }
 
-// moverDirectory is the environment variable that makes of the test binary a
-// process which moves its ledger from file to file until it is killed.
-const moverDirectory = "PGBAILIFF_LEDGER_TEST_MOVER"
+// reopenerDirectory is an environment variable. It makes the test binary move
+// its ledger from file to file in this directory, until the process is killed.
+const reopenerDirectory = "PGBAILIFF_LEDGER_TEST_REOPENER"
 
-// mover goes on with the last file of the directory, says how much is spent,
-// and then each signal that it sends, with a new file after every third.
-func mover(directory string) int {
+// reopenUntilKilled continues with the last file of the directory. It prints
+// how much is spent at start, and then the ID of every intent once it is
+// durable. It opens a new file after every third signal.
+func reopenUntilKilled(directory string) int {
 	name := func(n int) string { return filepath.Join(directory, fmt.Sprintf("%06d", n)) }
 	n := 0
 	for {

@@ -1,15 +1,15 @@
-package collector_test
+package querytext_test
 
 import (
 	"strings"
 	"testing"
 	"unicode/utf8"
 
-	"github.com/pgbailiff/pgbailiff/collector"
+	"github.com/pgbailiff/pgbailiff/internal/querytext"
 )
 
 func obfuscated(query string) string {
-	return collector.Config{QueryText: collector.TextObfuscated, QueryTextLength: 10_000}.Text(query)
+	return querytext.Obfuscated.Of(query, 10_000)
 }
 
 func TestTextIsObfuscated(t *testing.T) {
@@ -28,10 +28,14 @@ func TestTextIsObfuscated(t *testing.T) {
 		`select 'secret\d+', 'secret'`:       "select ?, ?",
 		"select U&'secret', B'01', X'1F'":    "select U&?, B?, X?",
 		"select 'a'\n'secret'":               "select ? ?",
+		"select E'a'\n'b\\'secret'":          "select E? ?",
+		"select E'a' -- it's\n'b\\'secret'":  "select E? ?",
+		`select $1E'\' secret'`:              "select $1E?",
 		"select date'2026-11-22'":            "select date?",
 		"select $$secret$$, 'secret'":        "select ?, ?",
 		"select $q$sec$$r'et$q$, 'secret'":   "select ?, ?",
 		"do $func$ secret $func$":            "do ?",
+		"select $é$ secret $é$, 'secret'":    "select ?, ?",
 		"copy t from 'secret' (format csv)":  "copy t from ? (format csv)",
 		"select x->'secret', y#>>'{secret}'": "select x->?, y#>>?",
 		"select a$b$c, 'secret', d$b$e":      "select a$b$c, ?, d$b$e",
@@ -46,16 +50,17 @@ func TestTextIsObfuscated(t *testing.T) {
 		"select count(*)/5, a*5, 5*a":       "select count(*)/?, a*?, ?*a",
 
 		// Comments.
-		"select 1 -- secret":              "select ?",
-		"select 1 -- it's\n, 'secret'":    "select ? , ?",
-		"select 1 -- it's\r, 'secret'":    "select ? , ?",
-		"select a/* it's */, 'secret'":    "select a , ?",
-		"select/*+ it's */a, 'secret'":    "select a, ?",
-		"select a =-- it's\n'secret'":     "select a = ?",
-		"select a =/* it's */'secret'":    "select a = ?",
-		"select a #-- it's\n'secret'":     "select a # ?",
-		"select a#-'{secret}'":            "select a#-?",
-		"/* it's */ select 'secret' /**/": "select ?",
+		"select 1 -- secret":                       "select ?",
+		"select 1 -- it's\n, 'secret'":             "select ? , ?",
+		"select 1 -- it's\r, 'secret'":             "select ? , ?",
+		"select a/* it's */, 'secret'":             "select a , ?",
+		"select/*+ it's */a, 'secret'":             "select a, ?",
+		"select a =-- it's\n'secret'":              "select a = ?",
+		"select a =/* it's */'secret'":             "select a = ?",
+		"select a #-- it's\n'secret'":              "select a # ?",
+		"select a#-'{secret}'":                     "select a#-?",
+		"/* it's */ select 'secret' /**/":          "select ?",
+		"select 1 /* a /* b */ secret */ 'secret'": "select ? ?",
 
 		// Quoted identifiers.
 		`select a as"it's", 'secret'`:     `select a as"it's", ?`,
@@ -63,21 +68,22 @@ func TestTextIsObfuscated(t *testing.T) {
 		`select "a -- b", "/*", 'secret'`: `select "a -- b", "/*", ?`,
 
 		// What is cut off, and what nobody can tell.
-		"select 'secr":     "select ?",
-		`select E'secr\`:   "select E?",
-		"select $$secr":    "select …",
-		"select $q":        "select …",
-		"select 1 /* secr": "select ? …",
-		`select "secr`:     "select …",
-		"select 123":       "select ?",
-		"select 1 /* a /* b */ secret */ 'secret'": "select ? …",
-		`select 'it\'s', 'secret'`:                 "select …",
-		`select 'a\', 'secret'`:                    "select …",
-		`select $1E'\' secret'`:                    "select $1E …",
-		"select E'a'\n'b\\'secret'":                "select E? …",
-		"select $é$ secret $é$":                    "select …",
-		"select `secret`":                          "select …",
-		"select \\ 'secret'":                       "select …",
+		"select 'secr":               "select ?",
+		`select E'secr\`:             "select E?",
+		"select $$secr":              "select …",
+		"select $q":                  "select …",
+		"select 1 /* secr":           "select ? …",
+		`select "secr`:               "select …",
+		"select 123":                 "select ?",
+		"select 1 /* a /* b */ secr": "select ? …",
+		`select 'it\'s', 'secret'`:   "select …",
+		`select 'a\', 'secret'`:      "select …",
+		`select 'a\\', 'secret'`:     "select …",
+		"select 'a'\n'b\\'secret'":   "select ? …",
+		"select $t$ secr $t":         "select …",
+		"select `secret`":            "select …",
+		"select \\ 'secret'":         "select …",
+		"select {d '2026-11-22'}":    "select …",
 	} {
 		got := obfuscated(query)
 		if got != want {
@@ -91,26 +97,26 @@ func TestTextIsObfuscated(t *testing.T) {
 
 func TestTextIsCutAtARune(t *testing.T) {
 	for _, tt := range []struct {
-		choice collector.QueryText
+		choice querytext.Text
 		length int
 		query  string
 		want   string
 	}{
-		{collector.TextNone, 100, "select 1", ""},
+		{querytext.None, 100, "select 1", ""},
 		{"", 100, "select 1", ""},
 		{"anything", 100, "select 1", ""},
-		{collector.TextFull, 100, "select 'secret' -- \n", "select 'secret' -- \n"},
-		{collector.TextFull, 8, "select 1", "select 1"},
-		{collector.TextFull, 7, "select 1", "select "},
-		{collector.TextFull, 3, "äöü€", "äöü"},
-		{collector.TextFull, 3, "a\xffb\xc3", "a\uFFFDb"},
-		{collector.TextFull, 1, "\xf0\x9f\x98\x80!", "😀"},
-		{collector.TextFull, 1, "\xf0\x9f\x98", "\uFFFD"},
-		{collector.TextObfuscated, 3, "äöü€ß", "äöü"},
-		{collector.TextObfuscated, 8, "select 'a' , 'b'", "select ?"},
-		{collector.TextObfuscated, 100, "select a\xff, 'b'", "select a …"},
+		{querytext.Full, 100, "select 'secret' -- \n", "select 'secret' -- \n"},
+		{querytext.Full, 8, "select 1", "select 1"},
+		{querytext.Full, 7, "select 1", "select "},
+		{querytext.Full, 3, "äöü€", "äöü"},
+		{querytext.Full, 3, "a\xffb\xc3", "a\uFFFDb"},
+		{querytext.Full, 1, "\xf0\x9f\x98\x80!", "😀"},
+		{querytext.Full, 1, "\xf0\x9f\x98", "\uFFFD"},
+		{querytext.Obfuscated, 3, "äöü€ß", "äöü"},
+		{querytext.Obfuscated, 8, "select 'a' , 'b'", "select ?"},
+		{querytext.Obfuscated, 100, "select a\xff, 'b'", "select a\uFFFD, ?"},
 	} {
-		got := collector.Config{QueryText: tt.choice, QueryTextLength: tt.length}.Text(tt.query)
+		got := tt.choice.Of(tt.query, tt.length)
 		if got != tt.want {
 			t.Errorf("%s, %d runes of %q: %q, want %q", tt.choice, tt.length, tt.query, got, tt.want)
 		}
@@ -129,7 +135,7 @@ func TestTextOfAHostileLength(t *testing.T) {
 		"open comments":       strings.Repeat("/*", 1<<19),
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := collector.Config{QueryText: collector.TextObfuscated, QueryTextLength: 256}.Text(query)
+			got := querytext.Obfuscated.Of(query, 256)
 			if n := utf8.RuneCountInString(got); n > 256 || strings.Contains(got, "secret") {
 				t.Errorf("%d runes: %.300q", n, got)
 			}
@@ -176,9 +182,9 @@ func FuzzText(f *testing.F) {
 	f.Add([]byte{0, 160, 4, 255, 172, 176}, uint(17), "\xe2\x82", 1)
 	f.Fuzz(func(t *testing.T, program []byte, size uint, raw string, length int) {
 		length = 1 + int(uint(length)%1000)
-		for _, choice := range []collector.QueryText{collector.TextNone, collector.TextObfuscated, collector.TextFull} {
-			got := collector.Config{QueryText: choice, QueryTextLength: length}.Text(raw)
-			if !utf8.ValidString(got) || utf8.RuneCountInString(got) > length || choice == collector.TextNone && got != "" {
+		for _, choice := range []querytext.Text{querytext.None, querytext.Obfuscated, querytext.Full} {
+			got := choice.Of(raw, length)
+			if !utf8.ValidString(got) || utf8.RuneCountInString(got) > length || choice == querytext.None && got != "" {
 				t.Fatalf("%s, %d runes of %q: %q", choice, length, raw, got)
 			}
 		}
