@@ -86,3 +86,27 @@ func TestNothingIsSentWhenTheModeChangesBeforeTheSignal(t *testing.T) {
 		t.Error("it was hit")
 	}
 }
+
+// In mode off every alert is refused for that reason, and no server is asked.
+func TestOffRefusesEveryAlert(t *testing.T) {
+	srv := pgtest.Start(t)
+	c := srv.Run(t, "app", "select pg_sleep(60)")
+	h := &hooks{}
+	b := newBailiff(t, srv, "monsig", hooked(h), func(s *remediation.Settings) { s.Config.Mode = remediation.ModeOff })
+	alert := identity(t, c, "critical", "query_start")
+	for name, l := range map[string]labels{
+		"an alert":          alert,
+		"a bad label":       alert.with("query_start", "yesterday"),
+		"no pid":            alert.with("pid", ""),
+		"an unknown server": alert.with("server", "billing"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			results, lines := b.recorded(t, time.Now(), l)
+			check(t, results[0], policy.None, ledger.Refused, policy.ReasonModeOff)
+			checkLines(t, lines, "refused mode_off")
+		})
+	}
+	if h.finds != 0 {
+		t.Errorf("the server was asked %d times", h.finds)
+	}
+}

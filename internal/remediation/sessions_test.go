@@ -1,6 +1,7 @@
 package remediation_test
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/ledger"
 	"github.com/pgbailiff/pgbailiff/internal/pgtest"
 	"github.com/pgbailiff/pgbailiff/internal/policy"
+	"github.com/pgbailiff/pgbailiff/internal/proctest"
 )
 
 // backendIdentity is identity for any backend, and for any number of periods.
@@ -88,16 +90,12 @@ func untouched(t testing.TB, srv *pgtest.Server, pid int) (check func()) {
 // soon waits until something is true.
 func soon(t testing.TB, what string, is func() bool) {
 	t.Helper()
-	deadline := time.After(time.Minute)
-	tick := time.NewTicker(2 * time.Millisecond)
-	defer tick.Stop()
-	for !is() {
-		select {
-		case <-tick.C:
-		case <-deadline:
-			t.Fatalf("timed out waiting for %s", what)
+	proctest.Eventually(t, what, func() error {
+		if !is() {
+			return errors.New("not yet")
 		}
-	}
+		return nil
+	})
 }
 
 // liftsAll is a rule that lifts every protection that a rule can lift.
