@@ -3,7 +3,6 @@ package dashboards_test
 import (
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -11,6 +10,8 @@ import (
 	"testing"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/pgbailiff/pgbailiff/internal/proctest"
 )
 
 var (
@@ -95,7 +96,7 @@ func labelsIn(t *testing.T, expr string) []string {
 	return all
 }
 
-// TestExpressionsParse lets Prometheus's own tool read them, as recording rules.
+// TestExpressionsParse has promtool parse them, as recording rules.
 func TestExpressionsParse(t *testing.T) {
 	type rule struct {
 		Record string            `yaml:"record"`
@@ -114,11 +115,5 @@ func TestExpressionsParse(t *testing.T) {
 	if err := os.WriteFile(path, file, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	promtool, err := exec.LookPath("promtool")
-	if err != nil {
-		t.Fatal("promtool is missing: install it, on Debian and Ubuntu with `apt-get install prometheus`")
-	}
-	if out, err := exec.CommandContext(t.Context(), promtool, "check", "rules", path).CombinedOutput(); err != nil {
-		t.Errorf("promtool check rules: %v\n%s", err, out)
-	}
+	proctest.Output(t, "promtool", "check", "rules", path)
 }
