@@ -29,22 +29,23 @@ func TestExpressionsUseTheContract(t *testing.T) {
 	if len(all) < 50 {
 		t.Fatalf("only %d expressions found", len(all))
 	}
+	c := newContract(t)
 	for _, e := range all {
 		t.Run(e.String(), func(t *testing.T) {
-			checkExpression(t, e)
+			checkExpression(t, c, e)
 		})
 	}
 }
 
-func checkExpression(t *testing.T, e expression) {
+func checkExpression(t *testing.T, c contract, e expression) {
 	selected := selector.FindAllStringSubmatch(e.Expr, -1)
 	if named := metric.FindAllString(quoted.ReplaceAllString(e.Expr, ""), -1); len(named) != len(selected) {
 		t.Errorf("%d metrics, %d of them with a selector: %s", len(named), len(selected), e.Expr)
 	}
 	for _, s := range selected {
-		labels, ok := labelsOf(s[1])
+		labels, ok := c.labelsOf(s[1])
 		if !ok {
-			t.Errorf("nobody exposes %s", s[1])
+			t.Errorf("no program exposes %s", s[1])
 			continue
 		}
 		var used []string
@@ -62,7 +63,7 @@ func checkExpression(t *testing.T, e expression) {
 			t.Errorf("%s is not filtered by $server", s[1])
 		}
 	}
-	labels := labelsIn(t, e.Expr)
+	labels := c.labelsIn(e.Expr)
 	for _, g := range grouping.FindAllStringSubmatch(e.Expr, -1) {
 		for label := range strings.SplitSeq(g[1], ",") {
 			if label = strings.TrimSpace(label); label != "" && !slices.Contains(labels, label) {
@@ -86,11 +87,10 @@ func checkExpression(t *testing.T, e expression) {
 }
 
 // labelsIn are the labels of all the metrics in an expression.
-func labelsIn(t *testing.T, expr string) []string {
-	t.Helper()
+func (c contract) labelsIn(expr string) []string {
 	var all []string
 	for _, s := range selector.FindAllStringSubmatch(expr, -1) {
-		labels, _ := labelsOf(s[1])
+		labels, _ := c.labelsOf(s[1])
 		all = append(all, labels...)
 	}
 	return all

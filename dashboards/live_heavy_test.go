@@ -30,7 +30,7 @@ func TestEveryExpressionOnALiveStack(t *testing.T) {
 	s.prove(t, about(claims, "absent("))
 	incomplete := s.thresholds[:strings.LastIndex(s.thresholds, "      - record:")]
 	s.configurePrometheus(t, s.targets, incomplete)
-	s.prove(t, append(about(claims, "all is well"), about(claims, "Configuration in force")...))
+	s.prove(t, append(about(claims, "every server that can be up"), about(claims, "Configuration in force")...))
 	s.breakReload(t)
 	s.becomeStandby(t)
 	s.misbehave(t)

@@ -123,7 +123,7 @@ remediation: {mode: dry-run, ledger: {file: /dev/full}}
 func (s *stack) serve(t *testing.T, path, name, config string) (url string) {
 	t.Helper()
 	s.write(t, name+".yml", config)
-	return proctest.Serve(t, proctest.Command{Path: path, Dir: s.dir, Args: []string{"--config.file=" + name + ".yml"}}).URL
+	return proctest.Serve(t, proctest.Command{Path: path, Name: name, Dir: s.dir, Args: []string{"--config.file=" + name + ".yml"}}).URL
 }
 
 // startAlertmanager gives the shipped receivers for people a webhook that counts.
