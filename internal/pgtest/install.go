@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"testing"
 
 	"github.com/pgbailiff/pgbailiff/internal/proctest"
 )
@@ -87,6 +88,17 @@ func hasServer(dir string) bool {
 		}
 	}
 	return true
+}
+
+// ServerUser is the user that the servers run as, for other programs that do not
+// run as root either. nil means ours.
+func ServerUser(t testing.TB) *syscall.Credential {
+	t.Helper()
+	credential, err := serverUser()
+	if err != nil {
+		t.Fatalf("pgtest: %v", err)
+	}
+	return credential
 }
 
 // serverUser is the user postgres when we are root, because PostgreSQL refuses
