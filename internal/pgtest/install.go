@@ -26,8 +26,8 @@ type installation struct {
 	cache      string              // directory of the template clusters
 }
 
-// findInstallation answers with the PostgreSQL that the tests use. Its errors
-// are sentences that say what to install.
+// findInstallation finds the PostgreSQL that the tests use. Its errors say what
+// to install.
 func findInstallation(ctx context.Context) (installation, error) {
 	bin, err := findBin(ctx)
 	if err != nil {
@@ -35,7 +35,7 @@ func findInstallation(ctx context.Context) (installation, error) {
 	}
 	in := installation{bin: bin}
 
-	// Some builds find their own libraries beside them only when told to.
+	// Some builds need LD_LIBRARY_PATH to find the libraries beside them.
 	in.env = append(os.Environ(), "LC_ALL=C", "TZ=UTC", "PGTZ=UTC")
 	if lib := filepath.Join(bin, "..", "lib"); isDir(lib) {
 		in.env = append(in.env, "LD_LIBRARY_PATH="+lib)
