@@ -104,11 +104,11 @@ func TestRoleScriptCanRunTwice(t *testing.T) {
 		}
 	}
 	for property, sql := range map[string]string{
-		"may log in":                "SELECT rolcanlogin FROM pg_roles WHERE rolname = 'pgbailiff'",
+		"may log in":                  "SELECT rolcanlogin FROM pg_roles WHERE rolname = 'pgbailiff'",
 		"has no privileged attribute": "SELECT NOT (rolsuper OR rolcreatedb OR rolcreaterole OR rolreplication OR rolbypassrls) FROM pg_roles WHERE rolname = 'pgbailiff'",
-		"may see":                   "SELECT pg_has_role('pgbailiff', 'pg_monitor', 'usage')",
-		"may signal":                "SELECT pg_has_role('pgbailiff', 'pg_signal_backend', 'usage')",
-		"owns nothing":              "SELECT NOT EXISTS (SELECT FROM pg_shdepend WHERE refobjid = 'pgbailiff'::regrole AND deptype = 'o')",
+		"may see":                     "SELECT pg_has_role('pgbailiff', 'pg_monitor', 'usage')",
+		"may signal":                  "SELECT pg_has_role('pgbailiff', 'pg_signal_backend', 'usage')",
+		"owns nothing":                "SELECT NOT EXISTS (SELECT FROM pg_shdepend WHERE refobjid = 'pgbailiff'::regrole AND deptype = 'o')",
 	} {
 		if !pgtest.Value[bool](t, s, sql) {
 			t.Errorf("false: the role %s", property)
