@@ -17,6 +17,17 @@ type Config struct {
 	CredentialsFile string `yaml:"credentials_file"`
 	// ListenAddress gives the webhook a listener of its own.
 	ListenAddress string `yaml:"listen_address"`
+	// WebConfigFile is for that listener: TLS and more, in the format of
+	// exporter-toolkit. Without one it is plain HTTP.
+	WebConfigFile string `yaml:"web_config_file"`
+}
+
+// Validate returns the first key that cannot be, and why.
+func (c Config) Validate() (key string, _ error) {
+	if c.WebConfigFile != "" && c.ListenAddress == "" {
+		return "web_config_file", errors.New("this is for the webhook's own listener; set webhook.listen_address too")
+	}
+	return "", nil
 }
 
 // Server is one PostgreSQL server, as the webhook needs it. Errors that are

@@ -21,12 +21,11 @@ const (
 	pageDecisions = 200 // lines of the ledger
 )
 
-// pageData is what the page shows: it reads every server, as a scrape does, but
-// with the statements' texts, which the policy needs to judge.
-func (a *app) pageData(ctx context.Context) (page.Data, error) {
+// pageData is what the page shows of a generation: it reads every server, as a
+// scrape does, but with the statements' texts.
+func (a *app) pageData(ctx context.Context, g *generation, access access) page.Data {
 	ctx, cancel := context.WithTimeout(ctx, pageTimeout)
 	defer cancel()
-	g := a.generations.current.Load()
 	cfg, limits, now := g.cfg, g.cfg.Remediation.Limits, time.Now()
 	data := page.Data{
 		Servers:       make([]page.Server, len(cfg.Servers)),
@@ -43,7 +42,7 @@ func (a *app) pageData(ctx context.Context) (page.Data, error) {
 		Now:           now,
 	}
 	if cfg.Webhook.ListenAddress != "" {
-		data.WebhookURL = "http://" + cfg.Webhook.ListenAddress
+		data.WebhookURL = access.webhook.scheme() + "://" + cfg.Webhook.ListenAddress
 	}
 	var all sync.WaitGroup
 	for i, sc := range cfg.Servers {
@@ -58,7 +57,7 @@ func (a *app) pageData(ctx context.Context) (page.Data, error) {
 		})
 	}
 	all.Wait()
-	return data, nil
+	return data
 }
 
 // judge asks the policy about sessions, each as Find reads it.

@@ -116,6 +116,9 @@ func (c *Config) validate() error {
 	if key, err := c.Collector.Validate(); err != nil {
 		return at(err, "collector.%s", key)
 	}
+	if key, err := c.Webhook.Validate(); err != nil {
+		return at(err, "webhook.%s", key)
+	}
 	r := &c.Remediation
 	if r.Policy.Severities == nil {
 		r.Policy.Severities = map[string]policy.Action{"warning": policy.Cancel, "critical": policy.Terminate}

@@ -40,15 +40,15 @@ func TestAPageOfAnotherSiteGivesNoOrders(t *testing.T) {
 			write(t, dir, "server.pem", server.certificatePEM())
 			write(t, dir, "server.key", server.keyPEM(t))
 			write(t, dir, "web.yml", `tls_server_config: {cert_file: server.pem, key_file: server.key, client_auth_type: RequireAndVerifyClientCert, client_ca_file: ca.pem}`)
-			hook := ""
+			hook, own := "", ""
 			if listeners == "two listeners" {
-				hook = freeAddress(t)
+				hook, own = freeAddress(t), "web.yml"
 			}
 			write(t, dir, "pgbailiff.yml", fmt.Sprintf(`
 servers: [{name: orders, dsn: %q}]
-webhook: {listen_address: %q}
+webhook: {listen_address: %q, web_config_file: %q}
 remediation: {mode: enforce, ledger: {file: ledger.jsonl}}
-`, orders.DSN("monsig"), hook))
+`, orders.DSN("monsig"), hook, own))
 			p := startProcess(t, dir, minimalEnv(dir), pgbailiff(t),
 				"--config.file=pgbailiff.yml", "--web.config.file=web.yml", "--web.listen-address=127.0.0.1:0")
 			t.Cleanup(p.stop)

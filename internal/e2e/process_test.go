@@ -59,13 +59,19 @@ func startProcess(t testing.TB, dir string, env []string, path string, args ...s
 }
 
 // address waits until the program listens, and returns where, from its log:
-// all four programs say it in the words of the exporter toolkit.
+// all four programs say it in the words of the exporter toolkit. The webhook's
+// own listener, which is marked as such, does not count.
 func (p *process) address() string {
 	p.t.Helper()
 	listening := regexp.MustCompile(`msg="Listening on".* address=(\S+)|"address":"([^"]+)".*"msg":"Listening on"`)
 	var address string
 	eventually(p.t, p.name+" to listen", func() error {
-		found := listening.FindStringSubmatch(p.output())
+		var found []string
+		for line := range strings.Lines(p.output()) {
+			if found == nil && !strings.Contains(line, "listener=webhook") {
+				found = listening.FindStringSubmatch(line)
+			}
+		}
 		select {
 		case <-p.exited:
 			p.t.Fatalf("%s: %s\n%s", p.name, p.cmd.ProcessState, p.output())

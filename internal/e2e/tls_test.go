@@ -9,51 +9,53 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"fmt"
 	"io"
 	"math/big"
 	"net"
 	"net/http"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/pgbailiff/pgbailiff/internal/pgtest"
 )
 
-// TestClientCertificates: a listener that lets nobody in without a certificate
-// may enforce without a token. Its TLS is also that of the webhook's own
-// listener.
-func TestClientCertificates(t *testing.T) {
-	t.Parallel()
-	hook := net.JoinHostPort("127.0.0.1", strconv.Itoa(pgtest.FreePort(t)))
-
-	for name, listenAddress := range map[string]string{"one listener": "", "two listeners": hook} {
-		t.Run(name, func(t *testing.T) {
-			dir := t.TempDir()
-			authority := newCertificate(t, nil)
-			client, stranger := newCertificate(t, authority), newCertificate(t, nil)
-			useCertificates(t, dir, authority)
-			write(t, dir, "web.yml", `
+// mutualTLS lets nobody in without a client certificate.
+const mutualTLS = `
 tls_server_config:
   cert_file: server.pem
   key_file: server.key
   client_auth_type: RequireAndVerifyClientCert
   client_ca_file: ca.pem
-`)
-			write(t, dir, "pgbailiff.yml", `
-servers: [{name: orders, dsn: "postgresql://nobody@127.0.0.1:1/postgres?sslmode=disable"}]
-webhook: {listen_address: "`+listenAddress+`"}
-remediation: {mode: enforce, ledger: {file: ledger.jsonl}}
-`)
-			p := startProcess(t, dir, minimalEnv(dir), pgbailiff(t),
-				"--config.file=pgbailiff.yml", "--web.config.file=web.yml", "--web.listen-address=127.0.0.1:0")
-			t.Cleanup(p.stop)
-			address := p.address()
-			if listenAddress != "" {
-				address = listenAddress
+`
+
+// TestClientCertificates: where the listener of the webhook lets nobody in
+// without a certificate, pgbailiff may enforce without a token. New certificates
+// are used without a restart.
+func TestClientCertificates(t *testing.T) {
+	t.Parallel()
+	for name, own := range map[string]bool{"one listener": false, "a listener of its own": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			authority := newCertificate(t, nil)
+			client, stranger := newCertificate(t, authority), newCertificate(t, nil)
+			useCertificates(t, dir, authority)
+			write(t, dir, "tls.yml", mutualTLS)
+			flags, webhook, hook := []string{"--web.config.file=tls.yml"}, "{}", ""
+			if own {
+				hook = freeAddress(t)
+				flags, webhook = nil, fmt.Sprintf("{listen_address: %q, web_config_file: tls.yml}", hook)
 			}
-			url := "https://" + address + "/webhook"
+			p, url := start(t, dir, "servers: ["+nobodysServer+"]\nwebhook: "+webhook+
+				"\nremediation: {mode: enforce, ledger: {file: ledger.jsonl}}\n", flags...)
+			if own { // the metrics stay plain
+				if _, err := get(t, url+"/metrics"); err != nil {
+					t.Error(err)
+				}
+			} else {
+				hook = p.address()
+			}
+			url = "https://" + hook + "/webhook"
 			eventually(t, "an answer", func() error {
 				_, err := postTLS(t, url, authority, client)
 				return err
@@ -65,14 +67,13 @@ remediation: {mode: enforce, ledger: {file: ledger.jsonl}}
 				t.Errorf("without a certificate: %d", status)
 			}
 			if status, err := postTLS(t, url, authority, stranger); err == nil {
-				t.Errorf("with a certificate of somebody else's: %d", status)
+				t.Errorf("with a certificate of another authority: %d", status)
 			}
-			answer, err := fetch(t.Context(), http.MethodPost, "http://"+address+"/webhook", nil)
+			answer, err := fetch(t.Context(), http.MethodPost, "http://"+hook+"/webhook", nil)
 			if err == nil && answer.status == http.StatusOK {
 				t.Error("without TLS: 200")
 			}
 
-			// Certificates run out: new ones are taken without a restart.
 			renewed := newCertificate(t, nil)
 			useCertificates(t, dir, renewed)
 			if status, err := postTLS(t, url, renewed, newCertificate(t, renewed)); status != http.StatusOK {
@@ -81,7 +82,28 @@ remediation: {mode: enforce, ledger: {file: ledger.jsonl}}
 			if status, err := postTLS(t, url, renewed, client); err == nil {
 				t.Errorf("with a certificate of the old authority: %d", status)
 			}
+			if strings.Contains(p.output(), "plain HTTP") {
+				t.Error("the log calls a listener with TLS plain")
+			}
 		})
+	}
+}
+
+// Client certificates of the other listener say nothing about who sends
+// orders: with them alone pgbailiff does not enforce.
+func TestClientCertificatesOfTheOtherListenerDoNotCount(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	useCertificates(t, dir, newCertificate(t, nil))
+	write(t, dir, "tls.yml", mutualTLS)
+	write(t, dir, "pgbailiff.yml", "servers: ["+nobodysServer+"]\nwebhook: {listen_address: '127.0.0.1:0'}"+
+		"\nremediation: {mode: enforce, ledger: {file: ledger.jsonl}}\n")
+	p := startProcess(t, dir, minimalEnv(dir), pgbailiff(t),
+		"--config.file=pgbailiff.yml", "--web.config.file=tls.yml", "--web.listen-address=127.0.0.1:0")
+	t.Cleanup(p.stop)
+	const want = "remediation.mode: to enforce, and everybody could order a signal"
+	if code := p.wait(); code != 1 || !strings.Contains(p.output(), want) {
+		t.Errorf("exit status %d, want 1 and %q in\n%s", code, want, p.output())
 	}
 }
 

@@ -47,8 +47,8 @@ type Data struct {
 	// Text is how much of a statement may be shown. nil: nothing.
 	Text func(string) string
 	// WebhookURL is where the endpoints that need the token answer, if not
-	// beside the page: http://host:port. They have the page's scheme, and where
-	// they listen on every address, its host.
+	// beside the page: scheme://host:port. Where they listen on every address,
+	// they have the page's host.
 	WebhookURL string
 	Version    string
 	Now        time.Time
