@@ -17,18 +17,18 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/pgtest"
 )
 
-// What BenchmarkScrape does: so many scrapes of so many long sessions, asked
-// for as Prometheus asks.
+// BenchmarkScrape makes so many scrapes of so many long sessions, with the
+// Accept header of Prometheus.
 const (
 	benchScrapes  = 300
 	benchSessions = 20
 	benchAccept   = "application/openmetrics-text;version=1.0.0;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1"
 )
 
-// BenchmarkScrape is the processor time, user and system, that the binary as it
-// is shipped takes for a scrape, measured from outside. Where postgres_exporter
-// is in PATH it is measured beside it, on the same server, asked for its
-// metrics of sessions and locks only.
+// BenchmarkScrape measures, from outside, the processor time, user and system,
+// that the released binary takes for a scrape. When postgres_exporter is in PATH,
+// it is measured too, on the same server, with its metrics of sessions and locks
+// only.
 func BenchmarkScrape(b *testing.B) {
 	srv := pgtest.Start(b)
 	for range benchSessions {
@@ -64,7 +64,7 @@ func BenchmarkScrape(b *testing.B) {
 	b.ReportMetric(0, "ns/op")
 }
 
-// buildRelease builds the binary as it is shipped.
+// buildRelease builds the binary as it is released.
 func buildRelease(b *testing.B, dir string) string {
 	b.Helper()
 	path := filepath.Join(dir, "pgbailiff")
@@ -110,7 +110,7 @@ func scrapeTimes(b *testing.B, p *process, times int, encoding string) {
 }
 
 // processorTime is what a program has used so far, user and system, to the
-// nanosecond: the sum over its threads, none of which Go ends.
+// nanosecond: the sum over its threads, which Go does not end.
 func processorTime(b *testing.B, p *process) time.Duration {
 	b.Helper()
 	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", p.cmd.Process.Pid))
@@ -133,8 +133,8 @@ func processorTime(b *testing.B, p *process) time.Duration {
 	return total
 }
 
-// otherCollectorsOff are the flags that leave postgres_exporter what tells
-// about sessions.
+// otherCollectorsOff are the flags that turn off what postgres_exporter collects
+// beside sessions.
 func otherCollectorsOff(b *testing.B, path string) []string {
 	b.Helper()
 	help, _ := exec.CommandContext(context.WithoutCancel(b.Context()), path, "--help").CombinedOutput()

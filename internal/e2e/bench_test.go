@@ -10,7 +10,7 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/pgtest"
 )
 
-// BenchmarkResident is the memory of the binary as it is shipped: when idle,
+// BenchmarkResident is the memory of the released binary: when idle,
 // with 1,000 connections on its server, and after 10,000 scrapes of 50 long
 // sessions.
 func BenchmarkResident(b *testing.B) {

@@ -15,8 +15,8 @@ import (
 )
 
 // TestAlertmanagerBodies posts what real Alertmanagers have sent, from several
-// versions. Each message is taken, each alert is counted by its own status, and
-// each firing one has its result.
+// versions. Each message is accepted, each alert is counted by its own status,
+// and each firing one has a result.
 func TestAlertmanagerBodies(t *testing.T) {
 	t.Parallel()
 	orders := pgtest.Start(t)

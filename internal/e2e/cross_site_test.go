@@ -15,18 +15,18 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/pgtest"
 )
 
-// forgeries are what browsers say of a request that a page of another site has
-// made.
+// forgeries are the headers by which a browser marks a request that a page of
+// another site has made.
 var forgeries = map[string][]string{
 	"another site":             {"Sec-Fetch-Site: cross-site", "Origin: https://evil.example"},
-	"a neighbour":              {"Sec-Fetch-Site: same-site", "Origin: https://other.example"},
+	"the same site":            {"Sec-Fetch-Site: same-site", "Origin: https://other.example"},
 	"an old browser":           {"Origin: https://evil.example"},
 	"a page without an origin": {"Origin: null"},
 }
 
-// TestAPageOfAnotherSiteGivesNoOrders: where a client certificate stands in for
-// the token, a browser brings it along to whatever page it is on. No such page
-// may signal a session, end a suspension or load a configuration.
+// TestAPageOfAnotherSiteGivesNoOrders: where a client certificate replaces the
+// token, a browser uses it for the requests of any page. A page of another site
+// may not signal a session, end a suspension or load a configuration.
 func TestAPageOfAnotherSiteGivesNoOrders(t *testing.T) {
 	t.Parallel()
 	orders := pgtest.Start(t)
@@ -81,7 +81,7 @@ remediation: {mode: enforce, ledger: {file: ledger.jsonl}}
 				t.Fatal("a page of another site has ended a session")
 			}
 
-			// Our own pages, and what is no browser.
+			// Requests of our own pages, and of programs that are no browser.
 			for url, headers := range map[string][]string{
 				hook + "/-/resume?server=orders": {"Sec-Fetch-Site: same-origin", "Origin: https://" + hook},
 				address + "/-/reload":            {"Origin: https://" + address},
@@ -103,8 +103,8 @@ remediation: {mode: enforce, ledger: {file: ledger.jsonl}}
 }
 
 // TestAPageOfAnotherSiteIsKeptOutWithATokenAndWithout: the same in plain HTTP.
-// --web.enable-lifecycle lets everybody reload who can reach us, but no page of
-// another site.
+// --web.enable-lifecycle lets everybody reload, but not through a page of another
+// site.
 func TestAPageOfAnotherSiteIsKeptOutWithATokenAndWithout(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -130,7 +130,7 @@ webhook: {credentials_file: token}
 	}
 }
 
-// browser returns what sends requests with a certificate.
+// browser returns a function that sends requests with a certificate.
 func browser(t *testing.T, authority, person *certificate) func(method, url, body string, headers ...string) (reply, error) {
 	roots := x509.NewCertPool()
 	roots.AddCert(authority.parsed)
@@ -159,7 +159,7 @@ func browser(t *testing.T, authority, person *certificate) func(method, url, bod
 	}
 }
 
-// freeAddress is one that nobody listens on.
+// freeAddress returns an address on which nothing listens.
 func freeAddress(t *testing.T) string {
 	t.Helper()
 	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")

@@ -54,8 +54,10 @@ var layout = map[string][]string{
 	"deploy":     {},
 }
 
-// TestLayout holds the table. Tests may import what they like of it, and
-// nothing but tests may import pgtest.
+// forTests are the packages that only tests may import.
+var forTests = []string{"internal/pgtest", "internal/proctest", "internal/e2e"}
+
+// TestLayout holds the table. A test may import any package of it.
 func TestLayout(t *testing.T) {
 	for _, f := range sourceFiles(t) {
 		allowed, known := layout[f.dir]
@@ -71,8 +73,8 @@ func TestLayout(t *testing.T) {
 			ours, is := within(name)
 			switch {
 			case !is:
-			case ours == "internal/pgtest" && !f.isTest():
-				t.Errorf("%s imports internal/pgtest, which is for tests", f.path)
+			case slices.Contains(forTests, ours) && !f.isTest():
+				t.Errorf("%s imports %s, which is for tests", f.path, ours)
 			case !f.isTest() && !slices.Contains(allowed, ours):
 				t.Errorf("%s: %s may not import %s", f.path, f.dir, ours)
 			}
@@ -90,8 +92,8 @@ func TestRootHasOneGoFile(t *testing.T) {
 	}
 }
 
-// TestNoPackageState keeps state where its owner is seen: there is no init
-// function, and a package's variables are constants in all but name.
+// TestNoPackageState: there is no init function, and no package variable that
+// changes.
 func TestNoPackageState(t *testing.T) {
 	for _, f := range sourceFiles(t) {
 		if f.isTest() {
@@ -141,8 +143,8 @@ func embedded(doc *ast.CommentGroup) bool {
 // pure functions make values that nobody changes afterwards.
 var pure = []string{"errors.New", "fmt.Errorf", "regexp.MustCompile", "template.Must", "strings.NewReplacer"}
 
-// fixed tells whether a variable with this value stays as it is: a table in a
-// literal, for Go has no constant tables, or the result of a pure function.
+// fixed reports whether a variable with this value stays as it is: a table in a
+// literal (Go has no constant tables) or the result of a pure function.
 func fixed(value ast.Expr) bool {
 	switch value := value.(type) {
 	case *ast.CompositeLit:
@@ -169,8 +171,8 @@ type sourceFile struct {
 
 func (f sourceFile) isTest() bool { return strings.HasSuffix(f.path, "_test.go") }
 
-// sourceFiles reads every Go file of the tree, but those of other modules and
-// those that the go command passes over.
+// sourceFiles reads every Go file of the tree, except in the directories that the
+// go command ignores.
 func sourceFiles(t *testing.T) []sourceFile {
 	t.Helper()
 	var files []sourceFile
@@ -207,7 +209,7 @@ func sourceFiles(t *testing.T) []sourceFile {
 	return files
 }
 
-// within answers with the directory of a package of this module.
+// within returns the directory of a package of this module.
 func within(importPath string) (string, bool) {
 	if importPath == module {
 		return ".", true

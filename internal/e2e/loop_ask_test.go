@@ -21,7 +21,7 @@ func (l *loop) ending(c *pgtest.Client) string {
 	select {
 	case <-c.Done():
 	case <-time.After(2 * patience):
-		l.t.Fatalf("the loop leaves %s alone", c)
+		l.t.Fatalf("nothing has ended the statement of %s", c)
 	}
 	return sqlstate(c.Wait(l.t))
 }
@@ -37,7 +37,8 @@ func (l *loop) appsLog() string {
 	return lines.String()
 }
 
-// silence does what a person does who clicks "silence" on the session's alert.
+// silence makes the silence that Alertmanager's page proposes for the session's
+// alert.
 func (l *loop) silence(c *pgtest.Client) (id string) {
 	l.t.Helper()
 	type matcher struct {
@@ -119,8 +120,8 @@ func (l *loop) expectLedger(c *pgtest.Client, want ...string) {
 	})
 }
 
-// ledger returns what the ledger says of a session, but for alerts that have
-// outlived their query, as they do.
+// ledger returns what the ledger says of a session. It leaves out the outcome
+// gone, because an alert goes on for a while after its query has ended.
 func (l *loop) ledger(c *pgtest.Client) []string {
 	l.t.Helper()
 	text, err := os.ReadFile(filepath.Join(l.dir, "ledger.jsonl"))

@@ -19,9 +19,8 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/pgtest"
 )
 
-// TestMetrics looks at /metrics of the running binary, for a server with
-// sessions in every state and with texts that no label should choke on, beside
-// a server that is down.
+// TestMetrics reads /metrics of the running binary: of one server with sessions
+// in every state and with texts that need escaping, and one that is down.
 func TestMetrics(t *testing.T) {
 	t.Parallel()
 	promtool := installed(t, "install Prometheus, which brings promtool", "promtool")
@@ -141,9 +140,9 @@ func nativeHistograms(t *testing.T, url string) []string {
 // newArgument returns a value for a decoder to fill.
 func newArgument[T any](func(*T) error) *T { return new(T) }
 
-// TestMetricsFromTheStart: an alert that is written on what pgbailiff says about
-// itself never meets a missing series, because every combination of labels is
-// there at zero before anything has happened.
+// TestMetricsFromTheStart: every series about pgbailiff itself, with every
+// combination of labels, is there from the start at zero, so that an alert on it
+// never meets a missing series.
 func TestMetricsFromTheStart(t *testing.T) {
 	t.Parallel()
 	url := serve(t, t.TempDir(), `

@@ -18,8 +18,8 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/pgtest"
 )
 
-// TestScripts runs the scripts of testdata/script, each a promise to whoever
-// uses the binary. Beside testscript's own commands they have these:
+// TestScripts runs the scripts of testdata/script. Each shows one promise to the
+// user of the binary. Beside testscript's own commands they have these:
 //
 //	postgres NAME [setting=value]...
 //	    Start a server; $NAME is the DSN of a role that may see and signal,
@@ -38,9 +38,9 @@ import (
 //	ended SESSION SQLSTATE
 //	    Wait for the statement's end: 00000 is success.
 //	running SESSION
-//	    The session still runs the statement that it was told to run.
+//	    Fail unless the session still runs its statement.
 //	[!] alive SESSION
-//	    The session still answers.
+//	    Fail unless the session still answers.
 //
 //	expand FILE...
 //	    Replace $NAME in the files by environment variables.
@@ -54,28 +54,28 @@ import (
 //	exited STATUS
 //	    Wait for pgbailiff's end.
 //	free NAME...
-//	    Set variables to addresses where nobody listens.
+//	    Set variables to addresses on which nothing listens.
 //
 //	alert FILE [SESSION.FAMILY] [label=value]... [startsAt=TIME] [status=resolved]
 //	    Add an alert to a message of Alertmanager. It has the labels of the
 //	    session's series of pgbailiff_FAMILY_duration_seconds, as Prometheus
 //	    would see it, under these labels; label= takes one away. TIME is
-//	    absolute, or relative to now like -1h. $FINGERPRINT is the alert's.
+//	    absolute, or relative to now like -1h. $FINGERPRINT is set to the alert's.
 //	pad FILE BYTES
 //	    Make a JSON file that long.
 //	http METHOD URL STATUS [token=T] [body=FILE] [within=TIME] ['Header: value']... [&NAME]
 //	    Send a request and expect the status. The body goes to stdout, the
-//	    headers to stderr. With &NAME do not wait for the answer:
+//	    headers to stderr. With &NAME do not wait for the answer.
 //	answer NAME
-//	    is for that, and
+//	    Wait for the answer to the request &NAME.
 //	hangup NAME
-//	    breaks the connection instead.
+//	    Break the connection of the request &NAME.
 //	post FILE STATUS [token=T] ... [&NAME]
-//	    http to the webhook, with the token $TOKEN.
+//	    Send the file to the webhook, with the token $TOKEN; otherwise like http.
 //	await FILE|URL REGEXP
 //	    Wait until it says this.
 //	ledger FILE KEY...
-//	    Print these keys of each line, with - for those that it has not.
+//	    Print the values of these keys of each line, or - for a missing key.
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	testscript.Run(t, testscript.Params{
@@ -148,7 +148,7 @@ func command(f func(w *world, neg bool, args []string) error) func(*testscript.T
 // errUsage is the error of a command that is not written as TestScripts says.
 var errUsage = errors.New("usage: see TestScripts")
 
-// usage checks the number of arguments of a command without a negative.
+// usage checks the number of arguments of a command that knows no negation.
 func usage(neg bool, args []string, least, most int) error {
 	if neg || len(args) < least || most >= 0 && len(args) > most {
 		return errUsage

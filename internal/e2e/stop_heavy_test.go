@@ -19,9 +19,9 @@ import (
 // (answerPatience and closePatience of internal/app), when no order is under way.
 const beyondAnswers = 14 * time.Second
 
-// An order that has begun is seen through for longer than clients are waited
-// for, also behind a reload that takes its server away.
-func TestAStopSeesAnOrderThrough(t *testing.T) {
+// A stop waits longer for an order under way than for clients, also after a
+// reload that has removed the order's server.
+func TestAStopWaitsForAnOrder(t *testing.T) {
 	for name, reload := range map[string]bool{"its server stays": false, "its server has gone": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -16,8 +16,8 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/pgtest"
 )
 
-// soonEnough is how long a stop may take that nothing has to be waited for. It
-// took 20 seconds and more before it was bounded.
+// soonEnough is how long a stop may take when there is nothing to wait for.
+// Without bounds it takes 20 seconds and more.
 const soonEnough = 10 * time.Second
 
 const nobodysServer = `{name: down, dsn: "postgresql://nobody@127.0.0.1:1/postgres?sslmode=disable"}`
@@ -32,7 +32,7 @@ func start(t *testing.T, dir, config string, flags ...string) (p *process, url s
 	return p, "http://" + p.address()
 }
 
-// endsSoon tells the program to stop and waits for its good end.
+// endsSoon tells the program to stop and waits until it has exited with status 0.
 func endsSoon(t *testing.T, p *process) {
 	t.Helper()
 	told := time.Now()
@@ -47,7 +47,7 @@ func endsSoon(t *testing.T, p *process) {
 	}
 }
 
-// A client that does not send what it has promised is not waited for.
+// A stop does not wait for a client that has not sent the whole body.
 func TestAStopDoesNotWaitForABodyThatNeverComes(t *testing.T) {
 	t.Parallel()
 	for name, hook := range map[string]string{"one listener": "", "two listeners": freeAddress(t)} {
@@ -67,8 +67,8 @@ func TestAStopDoesNotWaitForABodyThatNeverComes(t *testing.T) {
 	}
 }
 
-// A file that cannot be read holds up the reload, not the stop. The file is a
-// named pipe that nobody writes to.
+// A configuration file on a disk that hangs delays the reload, not the stop. The
+// file is a named pipe to which nothing is written.
 func TestAStopDoesNotWaitForAReloadThatHangs(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -101,8 +101,8 @@ func openPipe(t *testing.T, dir string) *os.File {
 	return pipe
 }
 
-// Two reloads at a time: the one that reads the file later wins. The first one
-// is held up while it reads, and the file is replaced meanwhile.
+// Of two reloads at a time the one that reads the file later wins. The first one
+// hangs while it reads, and the file is replaced meanwhile.
 func TestOfTwoReloadsTheLaterFileIsInForce(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -136,7 +136,7 @@ func TestOfTwoReloadsTheLaterFileIsInForce(t *testing.T) {
 	second := reload()
 	var early error
 	overtook := false
-	select { // it has its chance to overtake
+	select { // a reload that does not wait its turn would end now
 	case early = <-second:
 		overtook = true
 	case <-time.After(300 * time.Millisecond):
@@ -190,7 +190,7 @@ func TestAServerThatHangsIsClosedBehindAReload(t *testing.T) {
 	if _, err := get(t, url+"/"); err != nil {
 		t.Errorf("the page: %v", err)
 	}
-	// What has arrived would be read at once; nothing has.
+	// An answer that has arrived could be read now.
 	if err := order.SetReadDeadline(time.Now().Add(100 * time.Millisecond)); err != nil {
 		t.Fatal(err)
 	}

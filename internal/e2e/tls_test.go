@@ -116,7 +116,7 @@ func useCertificates(t *testing.T, dir string, authority *certificate) {
 	write(t, dir, "server.key", server.keyPEM(t))
 }
 
-// postTLS posts an alert that orders nothing possible.
+// postTLS posts an alert with a pid that cannot be.
 func postTLS(t *testing.T, url string, authority, client *certificate) (int, error) {
 	t.Helper()
 	roots := x509.NewCertPool()
@@ -156,7 +156,7 @@ func newCertificate(t *testing.T, issuer *certificate) *certificate {
 	}
 	wanted := &x509.Certificate{
 		SerialNumber: big.NewInt(time.Now().UnixNano()),
-		Subject:      pkix.Name{CommonName: "pgbailiff's test"},
+		Subject:      pkix.Name{CommonName: "test of pgbailiff"},
 		NotBefore:    time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
 		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
 		KeyUsage:    x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
