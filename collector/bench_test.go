@@ -12,12 +12,12 @@ import (
 	"github.com/pgbailiff/pgbailiff/collector"
 )
 
-// longSessions are in a snapshot whose cost is measured; each is in two
-// families and has its text.
+// longSessions is the number of sessions in the measured snapshot. Each is a
+// member of two families and has its text.
 const longSessions = 50
 
-// collect is our own part of a scrape: from the snapshot to every metric as
-// Prometheus's library takes it.
+// collect is our own part of a scrape: from the snapshot to the metrics of the
+// client library.
 func collect(b testing.TB, c *collector.Collector) {
 	var out dto.Metric
 	metrics := make(chan prometheus.Metric, 1000)
@@ -30,9 +30,8 @@ func collect(b testing.TB, c *collector.Collector) {
 	}
 }
 
-// BenchmarkCollect tells what of a scrape is ours (collect), and what is added
-// by the library's registry (gather), by the text (encode), and all in all by a
-// request (handler).
+// BenchmarkCollect measures our part of a scrape (collect), that and the library's
+// registry (gather), the text alone (encode), and a whole request (handler).
 func BenchmarkCollect(b *testing.B) {
 	orders := server(busy(longSessions))
 	b.Run("collect", func(b *testing.B) {
@@ -79,9 +78,9 @@ func BenchmarkCollect(b *testing.B) {
 	})
 }
 
-// TestCost holds the number of allocations of our own part, which does not
-// depend on the machine. Nearly all are the client library's, for labels.
-func TestCost(t *testing.T) {
+// TestAllocations bounds the allocations of our part, which do not depend on the
+// machine. Nearly all are made by the client library, for labels.
+func TestAllocations(t *testing.T) {
 	orders := server(busy(longSessions))
 	c := collector.New(t.Context(), config(), []collector.Server{orders}, log.NewNopLogger())
 	if got := testing.AllocsPerRun(10, func() { collect(t, c) }); got > 150*longSessions {

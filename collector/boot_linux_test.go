@@ -6,9 +6,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Where /proc/stat does not say when the machine started, the start of the
-// program is left out, and is not in 1970.
-func TestAnUnknownStartIsLeftOut(t *testing.T) {
+// If /proc/stat does not say when the machine started, process_start_time_seconds
+// is left out instead of being in 1970.
+func TestUnknownStartIsLeftOut(t *testing.T) {
 	for text, want := range map[string]float64{
 		"cpu  1 2 3\nbtime 1764000000\nprocesses 5\n": 1764000000,
 		"btime 7":                   7,

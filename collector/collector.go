@@ -12,8 +12,8 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
 
-// Collector reads every server once per Collect, side by side. It is made for
-// one scrape: it holds the context of that scrape's request.
+// Collector reads every server once per Collect, all at the same time. It is
+// made for one scrape, and holds the context of that request.
 type Collector struct {
 	ctx     context.Context
 	cfg     Config
@@ -23,17 +23,19 @@ type Collector struct {
 }
 
 // New makes the collector of one scrape. A server that does not answer before
-// the context ends costs its own series only.
+// the context ends loses its own series only. With no servers it serves as the
+// catalogue of metrics: see Describe.
 func New(ctx context.Context, cfg Config, servers []Server, logger log.Logger) *Collector {
 	return newDescs().collector(ctx, Settings{Config: cfg, Servers: servers}, logger)
 }
 
-// collector is New, with descs that are made once for all scrapes.
+// collector is New with descs that are shared by all scrapes.
 func (d *descs) collector(ctx context.Context, set Settings, logger log.Logger) *Collector {
 	return &Collector{ctx: ctx, cfg: set.Config, servers: set.Servers, logger: logger, descs: d}
 }
 
-// Describe implements prometheus.Collector.
+// Describe implements prometheus.Collector. It sends the desc of every metric
+// that a scrape can have.
 func (c *Collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range c.descs.all() {
 		ch <- d
@@ -51,11 +53,12 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 
 func (c *Collector) collectServer(server Server, emit emitter) {
 	start := time.Now()
-	snapshot, err := server.Snapshot(c.ctx, session.SnapshotOptions{
+	opts := session.SnapshotOptions{
 		MinAge:      c.cfg.MinDuration.Seconds(),
 		MaxSessions: c.cfg.MaxSessions,
 		Text:        c.cfg.QueryText != TextNone,
-	})
+	}
+	snapshot, err := server.Snapshot(c.ctx, opts)
 	name := server.Name()
 	emit.gauge(c.descs.scrapeDuration, time.Since(start).Seconds(), name)
 	if err != nil {
@@ -68,12 +71,12 @@ func (c *Collector) collectServer(server Server, emit emitter) {
 	emit.gauge(c.descs.up, 1, name)
 	emit.gauge(c.descs.connections, float64(snapshot.Connections), name)
 	emit.gauge(c.descs.hidden, float64(snapshot.Hidden), name)
-	c.facts(snapshot, emit)
-	c.sessions(snapshot, emit)
-	c.counts(snapshot, emit)
+	c.facts(&snapshot, emit)
+	c.sessions(&snapshot, opts, emit)
+	c.counts(&snapshot, emit)
 }
 
-func (c *Collector) facts(snapshot session.Snapshot, emit emitter) {
+func (c *Collector) facts(snapshot *session.Snapshot, emit emitter) {
 	name, f := snapshot.Server, snapshot.Facts
 	emit.gauge(c.descs.maxConnections, float64(f.MaxConnections), name)
 	emit.gauge(c.descs.canSee, oneIf(f.CanSee), name)

@@ -19,7 +19,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// fake is a server that answers with what it has.
+// fake is a server with a fixed answer.
 type fake struct {
 	name     string
 	snapshot session.Snapshot
@@ -32,10 +32,10 @@ func (f fake) Snapshot(context.Context, session.SnapshotOptions) (session.Snapsh
 	return f.snapshot, f.err
 }
 
-// server answers with the snapshot.
+// server returns a server that answers with the snapshot.
 func server(s session.Snapshot) fake { return fake{name: s.Server, snapshot: s} }
 
-// function is a server that does what it is told to.
+// function is a server that answers with the result of a function.
 type function func(context.Context, session.SnapshotOptions) (session.Snapshot, error)
 
 func (function) Name() string { return "orders" }
@@ -50,8 +50,8 @@ func config() collector.Config {
 	return collector.Config{MinDuration: 10 * time.Second, MaxSessions: 50, QueryText: collector.TextFull, QueryTextLength: 256}
 }
 
-// registry holds the collector of one scrape, and checks that what it collects
-// is what it describes.
+// registry returns a registry with the collector of one scrape. It checks that
+// every collected metric is described.
 func registry(t testing.TB, cfg collector.Config, servers ...collector.Server) *prometheus.Registry {
 	t.Helper()
 	reg := prometheus.NewPedanticRegistry()
@@ -61,8 +61,8 @@ func registry(t testing.TB, cfg collector.Config, servers ...collector.Server) *
 	return reg
 }
 
-// scrape returns the metrics as text. Its clock stands still, so that a scrape
-// takes no time.
+// scrape returns the metrics as text. It runs on a fake clock, so that
+// pgbailiff_scrape_duration_seconds is 0.
 func scrape(t *testing.T, cfg collector.Config, servers ...collector.Server) string {
 	t.Helper()
 	var text bytes.Buffer

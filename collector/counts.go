@@ -4,26 +4,27 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
 
-// waitEventTypes are those that a client backend can be in.
+// waitEventTypes returns the types of wait events that a client backend can have.
 func waitEventTypes() []string {
-	return []string{"BufferPin", "Client", "Extension", "IO", "IPC", "LWLock", "Lock", "Timeout"}
+	return []string{"BufferPin", "Client", "Extension", "IO", "IPC", "LWLock", session.WaitEventTypeLock, "Timeout"}
 }
 
 // byDatabase are the counts of one database.
 type byDatabase struct {
 	states  map[session.State]int64
 	waiting map[string]int64
-	max     session.Ages
+	max     session.Ages // the largest ages
 
 	prepared session.Prepared
 }
 
-// counts emits what is there for every database that accepts connections, at
-// zero too, so that an alert never meets a missing series.
-func (c *Collector) counts(snapshot session.Snapshot, emit emitter) {
+// counts emits the series of databases. Every database that accepts connections
+// has all of them, at zero too, so that no alert rule depends on a series that
+// may be missing.
+func (c *Collector) counts(snapshot *session.Snapshot, emit emitter) {
 	databases := map[string]*byDatabase{}
 	database := func(name string) *byDatabase {
-		name = valid(name) // two names may become one
+		name = valid(name) // two names may become the same
 		db, ok := databases[name]
 		if !ok {
 			db = &byDatabase{states: map[session.State]int64{}, waiting: map[string]int64{}}
@@ -46,9 +47,9 @@ func (c *Collector) counts(snapshot session.Snapshot, emit emitter) {
 		if count.WaitEventType != "" {
 			db.waiting[count.WaitEventType] += count.Backends
 		}
-		db.max.Query = max(db.max.Query, count.Max.Query)
-		db.max.Xact = max(db.max.Xact, count.Max.Xact)
-		db.max.IdleIn = max(db.max.IdleIn, count.Max.IdleIn)
+		for i, age := range count.Max {
+			db.max[i] = max(db.max[i], age)
+		}
 	}
 	for _, p := range snapshot.Facts.Prepared {
 		db := database(p.Datname)
@@ -64,9 +65,11 @@ func (c *Collector) counts(snapshot session.Snapshot, emit emitter) {
 		}
 		emit.gauge(c.descs.prepared, float64(db.prepared.Count), snapshot.Server, name)
 		emit.gauge(c.descs.oldestPrepared, milliseconds(db.prepared.Oldest), snapshot.Server, name)
-		emit.gauge(c.descs.maxQuery, milliseconds(db.max.Query), snapshot.Server, name)
-		emit.gauge(c.descs.maxXact, milliseconds(db.max.Xact), snapshot.Server, name)
-		emit.gauge(c.descs.maxIdleIn, milliseconds(db.max.IdleIn), snapshot.Server, name)
+		for i, maximum := range c.descs.maxima {
+			if maximum != nil {
+				emit.gauge(maximum, milliseconds(db.max[i]), snapshot.Server, name)
+			}
+		}
 	}
 }
 

@@ -1,44 +1,38 @@
 package collector
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"github.com/prometheus/client_golang/prometheus"
 
-// identityLabels are on every series of one backend: who it is. What stays true
-// of it comes beside them; what changes stands on pgbailiff_query_info only,
-// because a label that changes starts an alert's "for" anew.
+	"github.com/pgbailiff/pgbailiff/internal/session"
+)
+
+// identityLabels returns the labels of a series about one backend: its identity,
+// and more labels after that. Labels that may change while the series lasts are
+// on pgbailiff_query_info only, because a changed label restarts an alert's
+// "for".
 func identityLabels(more ...string) []string {
-	return append([]string{"server", "pid", "backend_start"}, more...)
+	return append([]string{session.LabelServer, session.LabelPID, session.LabelBackendStart}, more...)
 }
 
-// descs are the metrics of a scrape.
+// descs describe the metrics of a scrape.
 type descs struct {
-	// Of single backends.
-	query, xact, idleIn, lockWait, blocked, info *prometheus.Desc
-	// Of databases and states.
-	backends, waiting, overLimit, maxQuery, maxXact, maxIdleIn *prometheus.Desc
+	// Of single backends, by family.
+	families [session.NumFamilies]*prometheus.Desc
+	info     *prometheus.Desc
+	// Of databases. A family whose value is not an age has no maximum.
+	maxima                       [session.NumFamilies]*prometheus.Desc
+	backends, waiting, overLimit *prometheus.Desc
+	prepared, oldestPrepared     *prometheus.Desc
 	// Of servers.
 	up, connections, maxConnections, hidden, canSee, canSignal *prometheus.Desc
 	inRecovery, postmasterStart, serverInfo, scrapeDuration    *prometheus.Desc
-	prepared, oldestPrepared                                   *prometheus.Desc
 }
 
 func newDescs() *descs {
-	session := func(name, help, period string) *prometheus.Desc {
-		return newDesc(name, help, identityLabels(period, "datname", "usename", "application_name", "client_addr")...)
-	}
-	return &descs{
-		query: session("query_duration_seconds",
-			"How long the active statement of a backend has been running.", "query_start"),
-		xact: session("transaction_duration_seconds",
-			"How long a backend's transaction has been open.", "xact_start"),
-		idleIn: session("idle_in_transaction_duration_seconds",
-			"How long a backend has been idle in an open or aborted transaction.", "state_change"),
-		lockWait: session("lock_wait_duration_seconds",
-			"How long a backend has been waiting for a lock.", "query_start"),
-		blocked: session("blocked_backends",
-			"How many backends wait behind this one, directly or not, while it does not wait itself; pid 0 is the prepared transactions.", "xact_start"),
+	d := &descs{
 		info: newDesc("query_info",
 			"What a backend that has a series of its own is doing now; the value is always 1.",
-			identityLabels("query_start", "state", "wait_event_type", "wait_event", "query_id", "session_id", "query")...),
+			identityLabels(session.LabelQueryStart, "state", "wait_event_type", "wait_event", "query_id", "session_id", "query")...),
 
 		backends: newDesc("backends",
 			"Client backends by state.", "server", "datname", "state"),
@@ -47,12 +41,6 @@ func newDescs() *descs {
 		overLimit: newDesc("sessions_over_limit",
 			"Sessions that belong into a family of series and have none, because max_sessions others have.",
 			"server", "family"),
-		maxQuery: newDesc("max_query_duration_seconds",
-			"How long the longest active statement has been running; 0 when there is none.", "server", "datname"),
-		maxXact: newDesc("max_transaction_duration_seconds",
-			"How long the longest transaction has been open; 0 when there is none.", "server", "datname"),
-		maxIdleIn: newDesc("max_idle_in_transaction_duration_seconds",
-			"How long the longest idling in a transaction has lasted; 0 when there is none.", "server", "datname"),
 		prepared: newDesc("prepared_transactions",
 			"Transactions that are prepared and neither committed nor rolled back.", "server", "datname"),
 		oldestPrepared: newDesc("oldest_prepared_transaction_age_seconds",
@@ -80,14 +68,28 @@ func newDescs() *descs {
 		scrapeDuration: newDesc("scrape_duration_seconds",
 			"How long reading the server took in this scrape.", "server"),
 	}
+	for i, f := range session.Families() {
+		d.families[i] = newDesc(f.Metric, f.Help,
+			identityLabels(f.Period, "datname", "usename", "application_name", "client_addr")...)
+		if f.MaxMetric != "" {
+			d.maxima[i] = newDesc(f.MaxMetric, f.MaxHelp, "server", "datname")
+		}
+	}
+	return d
 }
 
-// all is every desc, for Describe.
+// all returns every desc.
 func (d *descs) all() []*prometheus.Desc {
-	return []*prometheus.Desc{
-		d.query, d.xact, d.idleIn, d.lockWait, d.blocked, d.info,
-		d.backends, d.waiting, d.overLimit, d.maxQuery, d.maxXact, d.maxIdleIn, d.prepared, d.oldestPrepared,
+	all := []*prometheus.Desc{
+		d.info, d.backends, d.waiting, d.overLimit, d.prepared, d.oldestPrepared,
 		d.up, d.connections, d.maxConnections, d.hidden, d.canSee, d.canSignal,
 		d.inRecovery, d.postmasterStart, d.serverInfo, d.scrapeDuration,
 	}
+	all = append(all, d.families[:]...)
+	for _, maximum := range d.maxima {
+		if maximum != nil {
+			all = append(all, maximum)
+		}
+	}
+	return all
 }

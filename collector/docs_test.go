@@ -15,19 +15,19 @@ import (
 
 	"github.com/pgbailiff/pgbailiff/collector"
 	"github.com/pgbailiff/pgbailiff/internal/ledger"
+	"github.com/pgbailiff/pgbailiff/internal/session"
 	"github.com/pgbailiff/pgbailiff/webhook"
 )
 
-// ofMain are the metrics that main registers itself; its own tests look for
-// them.
+// ofMain are the metrics that main registers. They are tested there.
 var ofMain = []string{
 	"pgbailiff_build_info",
 	"pgbailiff_config_last_reload_successful",
 	"pgbailiff_config_last_reload_success_timestamp_seconds",
 }
 
-// TestEveryMetricIsDocumented: the tables of README.md have every metric with
-// its labels, and nothing else.
+// TestEveryMetricIsDocumented checks that the tables of README.md have every
+// metric with its labels, and no other.
 func TestEveryMetricIsDocumented(t *testing.T) {
 	readme, err := os.ReadFile(filepath.Join("..", "README.md"))
 	if err != nil {
@@ -47,15 +47,38 @@ func TestEveryMetricIsDocumented(t *testing.T) {
 	}
 }
 
-// identity are the labels that the README's text, above the table, gives to
-// every series of a single backend, and facts those that it gives to all but
-// one of them.
+// TestEveryFamilyIsDocumented checks that README.md has every value of the label
+// family, and no other.
+func TestEveryFamilyIsDocumented(t *testing.T) {
+	readme, err := os.ReadFile(filepath.Join("..", "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	row := regexp.MustCompile("(?m)^\\| `pgbailiff_sessions_over_limit` \\|.*?\\| (.*) \\|$").FindStringSubmatch(string(readme))
+	if row == nil {
+		t.Fatal("README.md has no row of pgbailiff_sessions_over_limit")
+	}
+	var want, got []string
+	for _, f := range session.Families() {
+		want = append(want, f.Name)
+	}
+	_, values, _ := strings.Cut(row[1], ":")
+	for _, name := range regexp.MustCompile("`([a-z_]+)`").FindAllStringSubmatch(values, -1) {
+		got = append(got, name[1])
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("the families of README.md (-code +README):\n%s", diff)
+	}
+}
+
+// The README's text above the table gives the labels of the identity to every
+// series of a single backend, and the facts to all of them but query_info.
 var (
-	identity = []string{"server", "pid", "backend_start"}
-	lasting  = []string{"datname", "usename", "application_name", "client_addr"}
+	identityLabels = []string{"server", "pid", "backend_start"}
+	factLabels     = []string{"datname", "usename", "application_name", "client_addr"}
 )
 
-// documented returns the labels of each metric of the tables.
+// documented returns the labels of each metric in the tables.
 func documented(readme string) map[string][]string {
 	metrics := map[string][]string{}
 	row := regexp.MustCompile("(?m)^\\| `(pgbailiff_[a-z_]+)` \\| (.*?) ?\\|")
@@ -68,9 +91,9 @@ func documented(readme string) map[string][]string {
 			labels = append(labels, l[1])
 		}
 		if m[0] > single && m[0] < always {
-			labels = append(labels, identity...)
+			labels = append(labels, identityLabels...)
 			if name != "pgbailiff_query_info" {
-				labels = append(labels, lasting...)
+				labels = append(labels, factLabels...)
 			}
 		}
 		slices.Sort(labels)
@@ -97,7 +120,7 @@ func described(c prometheus.Collector) map[string][]string {
 	return metrics
 }
 
-// ofTheWebhook returns the labels of each of its metrics, and of its ledger's.
+// ofTheWebhook returns the labels of each metric of the webhook and the ledger.
 func ofTheWebhook(t *testing.T) map[string][]string {
 	t.Helper()
 	reg := registerer{}
@@ -114,7 +137,7 @@ func ofTheWebhook(t *testing.T) map[string][]string {
 	return reg
 }
 
-// registerer notes what is registered.
+// registerer keeps the labels of each metric that is registered.
 type registerer map[string][]string
 
 func (r registerer) Register(c prometheus.Collector) error {

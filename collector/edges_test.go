@@ -9,7 +9,7 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
 
-// series returns the lines of a metric, without those about it.
+// series returns the lines of a metric, without its HELP and TYPE.
 func series(text, name string) []string {
 	var lines []string
 	for line := range strings.Lines(text) {
@@ -20,8 +20,8 @@ func series(text, name string) []string {
 	return lines
 }
 
-// Backends whose state the server does not tell are counted, too.
-func TestAStateThatIsUnknown(t *testing.T) {
+// Backends whose state is NULL are counted as unknown.
+func TestUnknownState(t *testing.T) {
 	s := quiet()
 	s.Counts = []session.Count{{Datname: "postgres", Backends: 3}}
 	if want, got := `pgbailiff_backends{datname="postgres",server="orders",state="unknown"} 3`,
@@ -30,9 +30,8 @@ func TestAStateThatIsUnknown(t *testing.T) {
 	}
 }
 
-// A statement that began at no known time has no duration, whatever the row
-// says.
-func TestAStatementWithoutAStart(t *testing.T) {
+// A statement without a query_start has no series of its duration.
+func TestStatementWithoutAStart(t *testing.T) {
 	s := quiet()
 	unknown := active(42, time.Minute)
 	unknown.QueryStart = time.Time{}
@@ -46,9 +45,9 @@ func TestAStatementWithoutAStart(t *testing.T) {
 	}
 }
 
-// Only those who have waited for long enough have a series, or are over the
-// limit.
-func TestLockWaitsThatAreShort(t *testing.T) {
+// A session that has waited for less than min_duration has no series, and is not
+// counted as over the limit.
+func TestShortLockWaits(t *testing.T) {
 	cfg := config()
 	cfg.MaxSessions = 2
 	s := quiet()
@@ -66,10 +65,10 @@ func TestLockWaitsThatAreShort(t *testing.T) {
 	}
 }
 
-// Who waits for whom is read a moment after the rest. If another session has
-// got the pid in between, each series has the identity of its own session, and
-// what the pid does now is said once.
-func TestAPidThatIsReusedBetweenTheReads(t *testing.T) {
+// The locks are read after the activity. If a pid is reused in between, each
+// series has the identity of its own session, and there is one
+// pgbailiff_query_info.
+func TestPidIsReusedBetweenTheReads(t *testing.T) {
 	s := quiet()
 	first, second := active(42, 90*time.Second), waiting(42, 30*time.Second)
 	second.BackendStart = first.BackendStart.Add(time.Second)

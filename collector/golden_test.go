@@ -22,27 +22,27 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files")
 
-// TestGolden holds what each kind of snapshot looks like to Prometheus. See
-// the differences after: go test ./collector -run Golden -update.
+// TestGolden compares the metrics of each kind of snapshot with a golden file.
+// To write the files: go test ./collector -run Golden -update.
 func TestGolden(t *testing.T) {
 	obfuscated, none, two, all := config(), config(), config(), config()
 	obfuscated.QueryText, none.QueryText = collector.TextObfuscated, collector.TextNone
 	two.MaxSessions, all.MinDuration = 2, 0
-	nobody := config()
-	nobody.MaxSessions = 0
+	noSessions := config()
+	noSessions.MaxSessions = 0
 	for name, tt := range map[string]struct {
 		cfg     collector.Config
 		servers []collector.Server
 	}{
-		"rich":             {config(), []collector.Server{server(rich())}},
-		"obfuscated":       {obfuscated, []collector.Server{server(rich())}},
-		"no-text":          {none, []collector.Server{server(rich())}},
-		"two-sessions":     {two, []collector.Server{server(rich())}},
-		"no-sessions":      {nobody, []collector.Server{server(rich())}},
-		"no-min-duration":  {all, []collector.Server{server(rich())}},
+		"everything":       {config(), []collector.Server{server(everything())}},
+		"obfuscated":       {obfuscated, []collector.Server{server(everything())}},
+		"no-text":          {none, []collector.Server{server(everything())}},
+		"two-sessions":     {two, []collector.Server{server(everything())}},
+		"no-sessions":      {noSessions, []collector.Server{server(everything())}},
+		"no-min-duration":  {all, []collector.Server{server(everything())}},
 		"quiet":            {config(), []collector.Server{server(quiet())}},
-		"no-time-to-block": {config(), []collector.Server{server(hurried())}},
-		"blind":            {config(), []collector.Server{server(blind())}},
+		"locks-unknown":    {config(), []collector.Server{server(locksUnknown())}},
+		"unprivileged":     {config(), []collector.Server{server(unprivileged())}},
 		"down-and-standby": {config(), []collector.Server{fake{name: "down", err: errDown}, server(standby())}},
 		"no-servers":       {config(), nil},
 	} {
@@ -66,8 +66,8 @@ func TestGolden(t *testing.T) {
 	}
 }
 
-// Every family that is described has a sample in a golden file.
-func TestEveryFamilyIsInAGoldenFile(t *testing.T) {
+// Every metric that is described has a sample in a golden file.
+func TestEveryMetricIsInAGoldenFile(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.prom")
 	if err != nil {
 		t.Fatal(err)
@@ -80,32 +80,33 @@ func TestEveryFamilyIsInAGoldenFile(t *testing.T) {
 		}
 		golden.Write(text)
 	}
-	families := described(collector.New(t.Context(), config(), nil, nil))
-	if len(families) == 0 {
-		t.Error("no families are described")
+	metrics := described(collector.New(t.Context(), config(), nil, nil))
+	if len(metrics) == 0 {
+		t.Error("no metrics are described")
 	}
-	for name := range families {
+	for name := range metrics {
 		if !strings.Contains(golden.String(), "\n"+name+"{") {
 			t.Errorf("no sample of %s in %v", name, files)
 		}
 	}
 }
 
-// Two rows of one backend are a mistake somewhere, not a reason to be blind.
+// Two rows of one backend are a bug, but the scrape still answers.
 func TestDuplicatesDoNotBreakAScrape(t *testing.T) {
-	want := scrape(t, config(), server(rich()))
-	twice := rich()
-	twice.Sessions = append(twice.Sessions, rich().Sessions...)
-	twice.LockWaits = append(twice.LockWaits, rich().LockWaits...)
-	twice.Blockers = append(twice.Blockers, rich().Blockers...)
-	twice.Databases = append(twice.Databases, rich().Databases...)
+	want := scrape(t, config(), server(everything()))
+	twice := everything()
+	twice.Sessions = append(twice.Sessions, everything().Sessions...)
+	twice.LockWaits = append(twice.LockWaits, everything().LockWaits...)
+	twice.Blockers = append(twice.Blockers, everything().Blockers...)
+	twice.Databases = append(twice.Databases, everything().Databases...)
 	if diff := cmp.Diff(want, scrape(t, config(), server(twice))); diff != "" {
 		t.Errorf("(-once +twice):\n%s", diff)
 	}
 }
 
-// A pid that was reused while the snapshot was taken is one session, the first.
-func TestReusedPid(t *testing.T) {
+// If a pid was reused while the snapshot was taken, the first session has the
+// series.
+func TestTwoSessionsWithOnePid(t *testing.T) {
 	s := quiet()
 	old, young := active(42, 90*time.Second), active(42, 80*time.Second)
 	young.BackendStart = old.BackendStart.Add(time.Second)
@@ -117,7 +118,8 @@ func TestReusedPid(t *testing.T) {
 	}
 }
 
-// What clients and DBAs call things reaches the labels as it is, made valid.
+// Names that clients and DBAs choose reach the labels unchanged, apart from bytes
+// that are no valid UTF-8.
 func TestHostileLabels(t *testing.T) {
 	for name, value := range map[string]string{
 		"invalid UTF-8":     "\xff\xfe\xc3(",
@@ -132,7 +134,7 @@ func TestHostileLabels(t *testing.T) {
 			hostile := active(99, time.Minute)
 			hostile.Datname, hostile.Usename, hostile.ApplicationName, hostile.ClientAddr = value, value, value, value
 			hostile.WaitEventType, hostile.WaitEvent, hostile.Query = value, value, value
-			s := rich()
+			s := everything()
 			s.Sessions = append(s.Sessions, hostile)
 			s.Counts = append(s.Counts, session.Count{Datname: value, State: session.State(value), WaitEventType: value, Backends: 1})
 			s.Databases = append(s.Databases, value)
@@ -154,7 +156,7 @@ func TestHostileLabels(t *testing.T) {
 				"pgbailiff_server_info":            {"version", "system_identifier"},
 			} {
 				for _, label := range labels {
-					if !slices.Contains(values(parsed[metric], label), want) {
+					if !slices.Contains(labelValues(parsed[metric], label), want) {
 						t.Errorf("no %s{%s=%.60q}", metric, label, want)
 					}
 				}
@@ -163,8 +165,9 @@ func TestHostileLabels(t *testing.T) {
 	}
 }
 
-// Names that differ in what is no valid text become one name, and one series.
-func TestNamesThatBecomeOne(t *testing.T) {
+// Names that differ only in invalid bytes become the same label value. Their
+// values are added up in one series.
+func TestNamesThatBecomeTheSame(t *testing.T) {
 	s := quiet()
 	for i, name := range []string{"a\xff", "a\xfe"} {
 		s.Databases = append(s.Databases, name)
@@ -184,8 +187,8 @@ func TestNamesThatBecomeOne(t *testing.T) {
 	}
 }
 
-// The server is asked for what the configuration wants of it, and no more.
-func TestWhatIsAskedFor(t *testing.T) {
+// The configuration decides what is read from the server.
+func TestSnapshotOptionsFollowTheConfiguration(t *testing.T) {
 	for choice, text := range map[collector.QueryText]bool{
 		collector.TextNone: false, collector.TextObfuscated: true, collector.TextFull: true,
 	} {
@@ -201,7 +204,7 @@ func TestWhatIsAskedFor(t *testing.T) {
 	}
 }
 
-// lint reports what is wrong with metrics by Prometheus's own rules.
+// lint checks metrics against Prometheus's own rules.
 func lint(t *testing.T, gather func() ([]*dto.MetricFamily, error)) {
 	t.Helper()
 	families, err := gather()
@@ -217,8 +220,8 @@ func lint(t *testing.T, gather func() ([]*dto.MetricFamily, error)) {
 	}
 }
 
-// values returns the values of a label in a family.
-func values(family *dto.MetricFamily, label string) []string {
+// labelValues returns the values of a label in a metric.
+func labelValues(family *dto.MetricFamily, label string) []string {
 	var all []string
 	for _, m := range family.GetMetric() {
 		for _, pair := range m.GetLabel() {

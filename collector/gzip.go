@@ -8,12 +8,13 @@ import (
 	"github.com/klauspost/compress/gzip" // a third faster here than compress/gzip
 )
 
-// compressor answers with gzip whoever asks for it. promhttp can do that too,
-// but its writers are in a pool that a garbage collection empties, and such a
-// writer is larger than all the rest of a scrape. This one is kept.
+// compressor compresses the answer for clients that accept gzip. promhttp can do
+// that too, but keeps its writers in a sync.Pool that each garbage collection
+// empties, and a writer is larger than the rest of a scrape. This one keeps its
+// writer.
 type compressor struct {
 	next http.Handler
-	kept chan *gzip.Writer // at most one, for the next scrape
+	kept chan *gzip.Writer // the writer for the next scrape; at most one
 }
 
 func compress(next http.Handler) *compressor {
@@ -27,36 +28,36 @@ func (c *compressor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		c.next.ServeHTTP(w, r)
 		return
 	}
-	out := c.take()
-	defer c.keep(out)
+	out := c.get()
+	defer c.put(out)
 	out.Reset(w)
 	w.Header().Set("Content-Encoding", "gzip")
 	c.next.ServeHTTP(&gzipWriter{w, out}, r)
-	_ = out.Close() // a client that has gone away
+	_ = out.Close() // an error means that the client has gone
 }
 
-func (c *compressor) take() *gzip.Writer {
+func (c *compressor) get() *gzip.Writer {
 	select {
 	case w := <-c.kept:
 		return w
 	default:
 		w, err := gzip.NewWriterLevel(nil, gzip.BestSpeed)
-		if err != nil { // there is such a level
+		if err != nil { // cannot be: the level exists
 			return gzip.NewWriter(nil)
 		}
 		return w
 	}
 }
 
-func (c *compressor) keep(w *gzip.Writer) {
-	w.Reset(nil) // lets go of the answer
+func (c *compressor) put(w *gzip.Writer) {
+	w.Reset(nil) // releases the ResponseWriter
 	select {
 	case c.kept <- w:
 	default:
 	}
 }
 
-// gzipWriter is a ResponseWriter whose body is compressed.
+// gzipWriter is a ResponseWriter that compresses the body.
 type gzipWriter struct {
 	http.ResponseWriter
 	body *gzip.Writer
@@ -77,7 +78,7 @@ func acceptsGzip(header http.Header) bool {
 	return false
 }
 
-// zeroWeight reports whether a coding's parameter says "not this one".
+// zeroWeight reports whether a coding's parameter is q=0, which excludes it.
 func zeroWeight(parameter string) bool {
 	value, ok := strings.CutPrefix(strings.ToLower(strings.TrimSpace(parameter)), "q=")
 	q, err := strconv.ParseFloat(value, 64)

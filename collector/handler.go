@@ -17,8 +17,8 @@ import (
 	dto "github.com/prometheus/client_model/go"
 )
 
-// How long a scrape may take: Prometheus's own time limit, less what the
-// answer needs on its way; without one, the default of Prometheus.
+// The time limit of a scrape: the timeout that Prometheus sends, or else its
+// default, minus the time that the answer needs on the network.
 const (
 	timeoutHeader  = "X-Prometheus-Scrape-Timeout-Seconds"
 	defaultTimeout = 10 * time.Second
@@ -32,8 +32,8 @@ type Settings struct {
 	Servers []Server
 }
 
-// Handler serves /metrics: everything that is registered, and the servers as
-// they are now. It answers 200 when a server is down.
+// Handler serves /metrics: the registered metrics and those of the servers. It
+// answers 200 even when a server is down.
 func Handler(registered prometheus.Gatherer, settings func() Settings, logger log.Logger) http.Handler {
 	descs := newDescs()
 	return compress(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -53,8 +53,8 @@ func Handler(registered prometheus.Gatherer, settings func() Settings, logger lo
 	}))
 }
 
-// both gathers from two that have no metric in common. Unlike
-// prometheus.Gatherers it does not look at every series once more.
+// both merges two gatherers that have no metric in common. Unlike
+// prometheus.Gatherers it does not check every series again.
 func both(registered, scrape prometheus.Gatherer) prometheus.Gatherer {
 	return prometheus.GathererFunc(func() ([]*dto.MetricFamily, error) {
 		families, err := registered.Gather()
@@ -65,7 +65,7 @@ func both(registered, scrape prometheus.Gatherer) prometheus.Gatherer {
 	})
 }
 
-// timeout reads Prometheus's own limit of the scrape.
+// timeout returns the time limit of a scrape with these headers.
 func timeout(header http.Header) time.Duration {
 	seconds, err := strconv.ParseFloat(header.Get(timeoutHeader), 64)
 	limit := time.Duration(seconds * float64(time.Second))
@@ -78,7 +78,7 @@ func timeout(header http.Header) time.Duration {
 	return max(limit-answerTime, limit/2)
 }
 
-// errorLog is promhttp's idea of a logger.
+// errorLog is a logger for promhttp.
 type errorLog struct{ logger log.Logger }
 
 // Println implements promhttp.Logger.

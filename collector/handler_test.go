@@ -21,7 +21,7 @@ import (
 
 const timeoutHeader = "X-Prometheus-Scrape-Timeout-Seconds"
 
-// handler serves the servers beside one metric that is registered.
+// handler serves the servers and one registered metric.
 func handler(logger log.Logger, servers ...collector.Server) http.Handler {
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(prometheus.NewCounter(prometheus.CounterOpts{Name: "registered_total", Help: "One that is registered."}))
@@ -30,7 +30,7 @@ func handler(logger log.Logger, servers ...collector.Server) http.Handler {
 	}, logger)
 }
 
-// get asks for /metrics with the headers, given as name and value in turn.
+// get requests /metrics. The headers are names and values in turn.
 func get(t testing.TB, h http.Handler, headers ...string) *httptest.ResponseRecorder {
 	t.Helper()
 	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/metrics", nil)
@@ -50,8 +50,8 @@ func hangs() collector.Server {
 	})
 }
 
-// A scrape answers before Prometheus gives up on it, whatever the servers do
-// and whatever the header says.
+// A scrape answers before Prometheus's timeout, even when a server hangs, and with
+// any value of the header.
 func TestAScrapeAnswersInTime(t *testing.T) {
 	for header, want := range map[string]time.Duration{
 		"":       9500 * time.Millisecond, // as if it were Prometheus's default, 10 s
@@ -95,8 +95,8 @@ func TestAScrapeAnswersInTime(t *testing.T) {
 	}
 }
 
-// A server that takes its time takes none of another server's.
-func TestServersAreReadSideBySide(t *testing.T) {
+// A slow server does not delay the others.
+func TestServersAreReadAtTheSameTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var servers []collector.Server
 		for _, name := range []string{"a", "b", "c"} {
@@ -135,9 +135,9 @@ func (s slow) Snapshot(ctx context.Context, _ session.SnapshotOptions) (session.
 	}
 }
 
-// Prometheus hangs up: what was begun for it ends. That nothing stays behind
-// is for goleak to say.
-func TestAClientThatHangsUpReleasesEverything(t *testing.T) {
+// When Prometheus closes the connection, reading the servers ends. goleak finds
+// goroutines that stay.
+func TestAClientThatHangsUpEndsItsScrape(t *testing.T) {
 	asked, released := make(chan struct{}), make(chan struct{})
 	web := httptest.NewServer(handler(log.NewNopLogger(), function(func(ctx context.Context, _ session.SnapshotOptions) (session.Snapshot, error) {
 		close(asked)
@@ -181,7 +181,7 @@ func TestAServerThatIsDownIsLoggedAndAnswered(t *testing.T) {
 	}
 }
 
-// A series that is twice there is left out once and said; the rest is served.
+// Of a duplicate series one is left out and logged. The rest is served.
 func TestAServerNamedTwiceDoesNotBreakTheScrape(t *testing.T) {
 	var lines bytes.Buffer
 	w := get(t, handler(log.NewLogfmtLogger(log.NewSyncWriter(&lines)), server(quiet()), server(quiet())))
@@ -206,7 +206,7 @@ func TestSettingsAreThoseOfNow(t *testing.T) {
 }
 
 func TestFormats(t *testing.T) {
-	h := handler(log.NewNopLogger(), server(rich()))
+	h := handler(log.NewNopLogger(), server(everything()))
 	t.Run("text", func(t *testing.T) {
 		w := get(t, h)
 		if kind := w.Header().Get("Content-Type"); !strings.HasPrefix(kind, "text/plain; version=0.0.4") {

@@ -10,9 +10,8 @@ func newDesc(name, help string, labels ...string) *prometheus.Desc {
 	return prometheus.NewDesc("pgbailiff_"+name, help, labels, nil)
 }
 
-// emitter sends the gauges of one server. It never panics: a metric that
-// cannot be is an error of the gathering, and a label is made valid UTF-8,
-// whatever the database says.
+// emitter sends the gauges of one server. It never panics: an invalid metric
+// becomes an error of Gather, and label values are made valid UTF-8.
 type emitter struct{ ch chan<- prometheus.Metric }
 
 func (e emitter) gauge(d *prometheus.Desc, value float64, labels ...string) {
@@ -26,5 +25,5 @@ func (e emitter) gauge(d *prometheus.Desc, value float64, labels ...string) {
 	e.ch <- m
 }
 
-// valid makes a text valid UTF-8.
+// valid replaces the bytes of a text that are no valid UTF-8.
 func valid(text string) string { return strings.ToValidUTF8(text, "\uFFFD") }

@@ -11,21 +11,21 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// userHZ is the unit of processor time in /proc: 100 for every program on
-// Linux, whatever the kernel's own clock (proc(5), sysconf(_SC_CLK_TCK)).
+// userHZ is the number of clock ticks per second in /proc. It is 100 for every
+// program on Linux, whatever the kernel's timer (proc(5), sysconf(_SC_CLK_TCK)).
 const userHZ = 100
 
-// process reads what the client library's process collector reads, but for the
-// network's counters, in two system calls instead of dozens: the library's took
-// a quarter of the processor time of a scrape.
+// process has the metrics of the client library's process collector, without the
+// network counters. It needs a few system calls instead of dozens: the library's
+// took a quarter of the CPU time of a scrape.
 type process struct {
 	started float64 // seconds since the epoch; 0: unknown
 
 	cpu, openFDs, maxFDs, virtual, maxVirtual, resident, start *prometheus.Desc
 }
 
-// NewProcess returns the collector of process_*, this program's own use of the
-// machine.
+// NewProcess returns the collector of process_*, the resources that this program
+// uses.
 func NewProcess() prometheus.Collector {
 	metric := func(name, help string) *prometheus.Desc {
 		return prometheus.NewDesc("process_"+name, help, nil, nil)
@@ -40,7 +40,7 @@ func NewProcess() prometheus.Collector {
 		start:      metric("start_time_seconds", "Start time of the process since unix epoch in seconds."),
 	}
 	stat, err := readStat()
-	text, _ := os.ReadFile("/proc/stat") // which some containers do not show
+	text, _ := os.ReadFile("/proc/stat") // some containers do not have it
 	if booted, ok := bootTime(string(text)); ok && err == nil {
 		p.started = booted + stat.startTicks/userHZ
 	}
@@ -54,8 +54,8 @@ func (p *process) Describe(ch chan<- *prometheus.Desc) {
 	}
 }
 
-// Collect implements prometheus.Collector. What cannot be read is left out, as
-// the library does.
+// Collect implements prometheus.Collector. Metrics that cannot be read are left
+// out, as in the library.
 func (p *process) Collect(ch chan<- prometheus.Metric) {
 	emit := func(d *prometheus.Desc, kind prometheus.ValueType, value float64) {
 		ch <- prometheus.MustNewConstMetric(d, kind, value)
@@ -79,7 +79,7 @@ func (p *process) Collect(ch chan<- prometheus.Metric) {
 	}
 }
 
-// processStat is what /proc/self/stat says (proc(5)).
+// processStat holds fields of /proc/self/stat (proc(5)).
 type processStat struct{ cpuTicks, startTicks, virtual, residentPages float64 }
 
 func readStat() (processStat, error) {
@@ -87,7 +87,7 @@ func readStat() (processStat, error) {
 	if err != nil {
 		return processStat{}, err
 	}
-	// The name in parentheses may hold anything; the third field follows it.
+	// The name in parentheses may contain anything. The third field follows it.
 	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
 	number := func(field int) float64 {
 		if i := field - 3; i < len(fields) {
@@ -102,8 +102,8 @@ func readStat() (processStat, error) {
 	return s, err
 }
 
-// openFDs counts this program's file descriptors. From Linux 6.2 on the size of
-// the directory says how many there are.
+// openFDs counts this program's file descriptors. Since Linux 6.2 the size of the
+// directory is their number.
 func openFDs() (int, error) {
 	const dir = "/proc/self/fd"
 	if info, err := os.Stat(dir); err == nil && info.Size() > 0 {
@@ -113,8 +113,8 @@ func openFDs() (int, error) {
 	return len(all), err
 }
 
-// bootTime is when the machine started, in seconds since the epoch, as /proc/stat
-// says.
+// bootTime reads out of /proc/stat when the machine started, in seconds since the
+// epoch.
 func bootTime(stat string) (seconds float64, ok bool) {
 	_, rest, _ := strings.Cut("\n"+stat, "\nbtime ")
 	number, _, _ := strings.Cut(rest, "\n")

@@ -11,8 +11,7 @@ import (
 	"github.com/pgbailiff/pgbailiff/collector"
 )
 
-// The program's own metrics are those of the client library, with its names,
-// help, types and values.
+// The metrics equal those of the client library in name, help, type and value.
 func TestProcessMetricsAreTheLibrarys(t *testing.T) {
 	gather := func(c prometheus.Collector) map[string]*dto.MetricFamily {
 		reg := prometheus.NewRegistry()
@@ -29,20 +28,20 @@ func TestProcessMetricsAreTheLibrarys(t *testing.T) {
 	}
 	theirs := gather(collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	ours := gather(collector.NewProcess())
-	// How far a value may move between the two looks.
-	slack := map[string]float64{
+	// How far a value may change between the two readings.
+	tolerance := map[string]float64{
 		"process_cpu_seconds_total": 60, "process_open_fds": 10, "process_max_fds": 0,
 		"process_virtual_memory_bytes": 1 << 30, "process_virtual_memory_max_bytes": 0,
 		"process_resident_memory_bytes": 1 << 28, "process_start_time_seconds": 1,
 	}
-	if len(ours) != len(slack) {
-		t.Errorf("%d metrics, want %d", len(ours), len(slack))
+	if len(ours) != len(tolerance) {
+		t.Errorf("%d metrics, want %d", len(ours), len(tolerance))
 	}
 	value := func(f *dto.MetricFamily) float64 {
 		m := f.GetMetric()[0]
 		return m.GetGauge().GetValue() + m.GetCounter().GetValue()
 	}
-	for name, off := range slack {
+	for name, off := range tolerance {
 		our, their := ours[name], theirs[name]
 		if our == nil || their == nil {
 			t.Errorf("%s: ours %v, the library's %v", name, our, their)

@@ -7,8 +7,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 )
 
-// NewProcess returns the collector of process_*, this program's own use of the
-// machine.
+// NewProcess returns the collector of process_*, the resources that this program
+// uses.
 func NewProcess() prometheus.Collector {
 	return collectors.NewProcessCollector(collectors.ProcessCollectorOpts{})
 }

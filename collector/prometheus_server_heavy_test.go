@@ -23,13 +23,13 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/pgtest"
 )
 
-// prometheusServer is a real one.
+// prometheusServer is a running Prometheus.
 type prometheusServer struct {
 	url    string
 	client *http.Client
 }
 
-// startPrometheus starts one that scrapes the target twice a second.
+// startPrometheus starts a Prometheus that scrapes the target twice a second.
 func startPrometheus(t *testing.T, target string) prometheusServer {
 	t.Helper()
 	binary, err := exec.LookPath("prometheus")
@@ -60,7 +60,7 @@ scrape_configs:
 	transport := &http.Transport{}
 	t.Cleanup(func() {
 		transport.CloseIdleConnections()
-		_ = cmd.Wait() // it is told to end by the end of the test's context
+		_ = cmd.Wait() // the end of the test's context stops it
 		if t.Failed() {
 			t.Logf("Prometheus said:\n%s", &said)
 		}
@@ -93,9 +93,8 @@ func (p prometheusServer) get(ctx context.Context, path string) ([]byte, error) 
 	return body, err
 }
 
-// watch asks every half second how the target is, until each expression has
-// come to its least value, and counts what Prometheus has to say against the
-// target.
+// watch polls the target every half second until each expression has reached its
+// least value. It counts the errors that Prometheus reports for the target.
 func (p prometheusServer) watch(t *testing.T, least map[string]float64) map[string]int {
 	t.Helper()
 	problems := map[string]int{}
@@ -144,8 +143,8 @@ func (p prometheusServer) ask(t *testing.T, path string, answer any) {
 	}
 }
 
-// own returns Prometheus's own counts of samples that it could not take.
-func (p prometheusServer) own(t *testing.T) map[string]float64 {
+// rejected returns Prometheus's counters of rejected samples.
+func (p prometheusServer) rejected(t *testing.T) map[string]float64 {
 	t.Helper()
 	body, err := p.get(t.Context(), "/metrics")
 	if err != nil {
@@ -165,7 +164,7 @@ func (p prometheusServer) own(t *testing.T) map[string]float64 {
 	return counts
 }
 
-// query returns the largest value of an expression, now; 0 when there is none.
+// query returns the largest current value of an expression, or 0.
 func (p prometheusServer) query(t *testing.T, expr string) float64 {
 	t.Helper()
 	var answer struct {

@@ -6,7 +6,16 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
 
-// taken is when every snapshot here was.
+// byFamily counts members.
+const (
+	query             = session.FamilyQuery
+	transaction       = session.FamilyTransaction
+	idleInTransaction = session.FamilyIdleInTransaction
+)
+
+type byFamily = [session.NumFamilies]int64
+
+// taken is the time of every snapshot in these tests.
 var taken = time.Date(2026, 11, 22, 11, 5, 54, 871475000, time.UTC)
 
 // client is a session of app on the database shop.
@@ -18,47 +27,49 @@ func client(pid int32, state session.State) session.Session {
 	}
 }
 
-// active has run a statement, in a transaction of its own, for so long.
+// active returns a session whose statement and transaction have this age.
 func active(pid int32, age time.Duration) session.Aged {
 	s := client(pid, session.StateActive)
 	s.QueryStart, s.XactStart, s.StateChange = taken.Add(-age), taken.Add(-age), taken.Add(-age)
 	s.QueryID, s.Query = 7_000_000_000+int64(pid), "select 'a', 1"
-	return session.Aged{Session: s, Ages: session.Ages{Query: age.Seconds(), Xact: age.Seconds()}}
+	return session.Aged{Session: s, Ages: session.Ages{query: age.Seconds(), transaction: age.Seconds()}}
 }
 
-// idling has been idle for so long, in a transaction that is older by a second.
+// idling returns a session that has been idle for this time, in a transaction
+// that is one second older.
 func idling(pid int32, age time.Duration) session.Aged {
 	s := client(pid, session.StateIdleInXact)
 	s.QueryStart, s.XactStart, s.StateChange = taken.Add(-age-time.Second), taken.Add(-age-time.Second), taken.Add(-age)
 	s.WaitEventType, s.WaitEvent = "Client", "ClientRead"
 	s.Query = "update t set n = 1"
-	return session.Aged{Session: s, Ages: session.Ages{Xact: age.Seconds() + 1, IdleIn: age.Seconds()}}
+	return session.Aged{Session: s, Ages: session.Ages{transaction: age.Seconds() + 1, idleInTransaction: age.Seconds()}}
 }
 
-// aborted transactions have no start.
+// aborted returns a session in an aborted transaction, which has no xact_start.
 func aborted(pid int32, age time.Duration) session.Aged {
 	s := idling(pid, age)
-	s.State, s.XactStart, s.Ages.Xact = session.StateIdleAborted, time.Time{}, 0
+	s.State, s.XactStart, s.Ages[transaction] = session.StateIdleAborted, time.Time{}, 0
 	s.Query = "select 1/0"
 	return s
 }
 
-// fastpath calls have no query start of their own, nor a text.
+// fastpath returns a session in a fastpath call, which has neither a query_start
+// nor a text.
 func fastpath(pid int32, age time.Duration) session.Aged {
 	s := client(pid, session.StateFastpath)
 	s.XactStart, s.StateChange = taken.Add(-age), taken.Add(-age)
-	return session.Aged{Session: s, Ages: session.Ages{Xact: age.Seconds()}}
+	return session.Aged{Session: s, Ages: session.Ages{transaction: age.Seconds()}}
 }
 
-// waiting for a lock since the statement began.
+// waiting returns a session that waits for a lock.
 func waiting(pid int32, age time.Duration) session.Aged {
 	s := active(pid, age)
 	s.WaitEventType, s.WaitEvent, s.Query = "Lock", "transactionid", "update t set n = 2"
 	return s
 }
 
-// rich has everything that there is.
-func rich() session.Snapshot {
+// everything has at least one series of every metric.
+func everything() session.Snapshot {
 	background := session.Session{
 		ID:      session.ID{Server: "orders", PID: 70, BackendStart: taken.Add(-10 * time.Second)},
 		Datname: "shop", BackendType: "autovacuum worker", Query: "autovacuum: VACUUM t",
@@ -76,12 +87,12 @@ func rich() session.Snapshot {
 			active(48, 9*time.Second), // too young
 		},
 		Counts: []session.Count{
-			{Datname: "shop", State: session.StateActive, Backends: 1, Max: session.Ages{Query: 9, Xact: 9}},
-			{Datname: "shop", State: session.StateActive, WaitEventType: "Timeout", Backends: 1, Max: session.Ages{Query: 90, Xact: 90}, Old: session.Old{Queries: 1, Xacts: 1}},
-			{Datname: "shop", State: session.StateActive, WaitEventType: "Lock", Backends: 2, Max: session.Ages{Query: 61.5, Xact: 61.5}, Old: session.Old{Queries: 2, Xacts: 2}},
-			{Datname: "shop", State: session.StateIdleInXact, WaitEventType: "Client", Backends: 1, Max: session.Ages{Xact: 601, IdleIn: 600}, Old: session.Old{Xacts: 1, IdleIn: 1}},
-			{Datname: "shop", State: session.StateIdleAborted, WaitEventType: "Client", Backends: 1, Max: session.Ages{IdleIn: 30}, Old: session.Old{IdleIn: 1}},
-			{Datname: "shop", State: session.StateFastpath, Backends: 1, Max: session.Ages{Xact: 15}, Old: session.Old{Xacts: 1}},
+			{Datname: "shop", State: session.StateActive, Backends: 1, Max: session.Ages{query: 9, transaction: 9}},
+			{Datname: "shop", State: session.StateActive, WaitEventType: "Timeout", Backends: 1, Max: session.Ages{query: 90, transaction: 90}, Members: byFamily{query: 1, transaction: 1}},
+			{Datname: "shop", State: session.StateActive, WaitEventType: "Lock", Backends: 2, Max: session.Ages{query: 61.5, transaction: 61.5}, Members: byFamily{query: 2, transaction: 2}},
+			{Datname: "shop", State: session.StateIdleInXact, WaitEventType: "Client", Backends: 1, Max: session.Ages{transaction: 601, idleInTransaction: 600}, Members: byFamily{transaction: 1, idleInTransaction: 1}},
+			{Datname: "shop", State: session.StateIdleAborted, WaitEventType: "Client", Backends: 1, Max: session.Ages{idleInTransaction: 30}, Members: byFamily{idleInTransaction: 1}},
+			{Datname: "shop", State: session.StateFastpath, Backends: 1, Max: session.Ages{transaction: 15}, Members: byFamily{transaction: 1}},
 			{Datname: "shop", State: session.StateIdle, WaitEventType: "Client", Backends: 12},
 			{Datname: "shop", State: session.StateDisabled, Backends: 1},
 			{Datname: "postgres", State: session.StateStarting, Backends: 1},
@@ -90,7 +101,7 @@ func rich() session.Snapshot {
 		Databases:   []string{"postgres", "shop"},
 		Connections: 24,
 		Facts:       facts(),
-		Blocking:    true,
+		LocksKnown:  true,
 		Waiters: []session.Waiter{
 			{PID: 43, Age: 61.25, Object: "t", Blockers: []int32{45}},
 			{PID: 71, Age: 30, Object: "t", Blockers: []int32{43}}, // a replication worker
@@ -117,39 +128,38 @@ func facts() session.Facts {
 	}
 }
 
-// quiet is a server where nothing happens.
+// quiet is a server without any activity.
 func quiet() session.Snapshot {
 	f := facts()
 	f.Prepared = nil
 	return session.Snapshot{
-		Server: "orders", Databases: []string{"postgres"}, Connections: 2, Facts: f, Blocking: true,
+		Server: "orders", Databases: []string{"postgres"}, Connections: 2, Facts: f, LocksKnown: true,
 	}
 }
 
-// hurried: there was no time to find out who waits for whom.
-func hurried() session.Snapshot {
-	s := rich()
-	s.Blocking, s.Waiters, s.LockWaits, s.Blockers = false, nil, nil, nil
+// locksUnknown has the activity only: the locks could not be read in time.
+func locksUnknown() session.Snapshot {
+	s := everything()
+	s.LocksKnown, s.Waiters, s.LockWaits, s.Blockers = false, nil, nil, nil
 	return s
 }
 
-// blind is what a role without privileges sees.
-func blind() session.Snapshot {
+// unprivileged is what a role without pg_monitor sees.
+func unprivileged() session.Snapshot {
 	s := quiet()
 	s.Connections, s.Hidden = 17, 15
 	s.Facts.CanSee, s.Facts.CanSignal = false, false
 	return s
 }
 
-// standby replays what its primary does.
+// standby is a server in recovery.
 func standby() session.Snapshot {
 	s := quiet()
 	s.Server, s.Facts.InRecovery = "standby", true
 	return s
 }
 
-// busy has n sessions that are long at it, all in the families of queries and
-// transactions.
+// busy has n sessions, all members of the families of queries and transactions.
 func busy(n int) session.Snapshot {
 	s := quiet()
 	s.Databases = append(s.Databases, "shop")
@@ -158,7 +168,7 @@ func busy(n int) session.Snapshot {
 	}
 	s.Counts = []session.Count{{
 		Datname: "shop", State: session.StateActive, Backends: int64(n),
-		Old: session.Old{Queries: int64(n), Xacts: int64(n)}, Max: session.Ages{Query: 1000, Xact: 1000},
+		Members: byFamily{query: int64(n), transaction: int64(n)}, Max: session.Ages{query: 1000, transaction: 1000},
 	}}
 	return s
 }

@@ -50,7 +50,7 @@ func (v *view) addBlocking(d Data) {
 		if s.Err != nil {
 			continue
 		}
-		if !s.Snapshot.Blocking {
+		if !s.Snapshot.LocksKnown {
 			v.NoBlocking = append(v.NoBlocking, name(s.Name))
 		}
 		for _, b := range s.Snapshot.Blockers {

@@ -56,14 +56,14 @@ func client(server string, pid int32, user, database, application, addr string) 
 // running is a session that has been running one statement.
 func running(s session.Session, age float64, text string) session.Aged {
 	s.State, s.Query, s.QueryStart, s.XactStart = session.StateActive, text, ago(age), ago(age)
-	return session.Aged{Session: s, Ages: session.Ages{Query: age, Xact: age}}
+	return session.Aged{Session: s, Ages: session.Ages{session.FamilyQuery: age, session.FamilyTransaction: age}}
 }
 
 // idling is a session that has been idle in its transaction.
 func idling(s session.Session, xact, idle float64, last string) session.Aged {
 	s.State, s.Query, s.XactStart, s.StateChange = session.StateIdleInXact, last, ago(xact), ago(idle)
 	s.WaitEventType, s.WaitEvent = "Client", "ClientRead"
-	return session.Aged{Session: s, Ages: session.Ages{Xact: xact, IdleIn: idle}}
+	return session.Aged{Session: s, Ages: session.Ages{session.FamilyTransaction: xact, session.FamilyIdleInTransaction: idle}}
 }
 
 func ago(seconds float64) time.Time { return now.Add(-time.Duration(seconds * float64(time.Second))) }
@@ -85,7 +85,7 @@ func rich(t *testing.T) page.Data {
 		"SELECT c.country, date_trunc('week', o.created_at) AS week, sum(l.amount)\nFROM orders o\n  JOIN order_lines l USING (order_id)\n  JOIN customers c USING (customer_id)\nGROUP BY 1, 2\nORDER BY 3 DESC")
 	report.WaitEventType, report.WaitEvent = "IO", "DataFileRead"
 	load := running(client("orders", 18200, "etl", "shop", "airflow nightly", "10.20.7.5"), 9120, "COPY staging.events FROM STDIN")
-	load.Ages.Xact, load.Ages.Query = 9120, 31
+	load.Ages[session.FamilyTransaction], load.Ages[session.FamilyQuery] = 9120, 31
 	index := running(client("orders", 20990, "deploy", "shop", "migrate", "10.20.7.9"), 601,
 		"CREATE INDEX CONCURRENTLY orders_created_at ON orders (created_at)")
 	root := running(client("billing", 902, "postgres", "invoices", "psql", ""), 75, "SELECT count(*) FROM ledger_lines")
@@ -99,7 +99,7 @@ func rich(t *testing.T) page.Data {
 			{
 				Name: "orders", Spent: 3,
 				Snapshot: session.Snapshot{
-					Server: "orders", Connections: 183, Blocking: true,
+					Server: "orders", Connections: 183, LocksKnown: true,
 					Sessions: []session.Aged{holder, first, second, report, load, index},
 					Facts:    session.Facts{MaxConnections: 200, Version: "17.4", Role: "pgbailiff", CanSee: true, CanSignal: true},
 					Waiters: []session.Waiter{
@@ -114,7 +114,7 @@ func rich(t *testing.T) page.Data {
 			{
 				Name: "billing", Suspended: true, Spent: 10,
 				Snapshot: session.Snapshot{
-					Server: "billing", Connections: 41, Blocking: true,
+					Server: "billing", Connections: 41, LocksKnown: true,
 					Sessions: []session.Aged{root, behindPrepared},
 					Facts: session.Facts{
 						MaxConnections: 100, Version: "16.8", Role: "pgbailiff", CanSee: true, CanSignal: true,
@@ -128,7 +128,7 @@ func rich(t *testing.T) page.Data {
 			{
 				Name: "reporting",
 				Snapshot: session.Snapshot{
-					Server: "reporting", Connections: 27, Hidden: 26, Blocking: true,
+					Server: "reporting", Connections: 27, Hidden: 26, LocksKnown: true,
 					Facts: session.Facts{MaxConnections: 100, InRecovery: true, Version: "17.4", Role: "pg bailiff"},
 				},
 			},

@@ -42,7 +42,7 @@ func TestGolden(t *testing.T) {
 
 	hurried := calm(t)
 	hurried.Mode, hurried.Text = "off", nil
-	hurried.Servers[0].Snapshot.Blocking, hurried.Servers[0].Snapshot.Hidden = false, 2
+	hurried.Servers[0].Snapshot.LocksKnown, hurried.Servers[0].Snapshot.Hidden = false, 2
 	hurried.Servers = append(hurried.Servers, page.Server{Name: "archive", Err: errors.New("refused")})
 
 	for file, d := range map[string]page.Data{

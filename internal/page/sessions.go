@@ -47,7 +47,7 @@ func (v *view) addSessions(d Data) {
 		}
 		seen := map[int32]bool{}
 		for _, a := range s.Snapshot.Sessions {
-			age := max(a.Ages.Query, a.Ages.Xact, a.Ages.IdleIn)
+			age := slices.Max(a.Ages[:])
 			if age >= d.MinDuration && age > 0 && !seen[a.PID] {
 				seen[a.PID] = true
 				all = append(all, lasting{a, i, age})
@@ -75,17 +75,17 @@ func newSession(d Data, a lasting) sessionView {
 	// A statement by itself is as old as its transaction, to a hair.
 	const same = 1
 	switch {
-	case a.Ages.Query >= a.age-same:
+	case a.Ages[session.FamilyQuery] >= a.age-same:
 		s.Kind = "query"
-	case a.Ages.IdleIn >= a.age-same:
+	case a.Ages[session.FamilyIdleInTransaction] >= a.age-same:
 		s.Kind = "idle in transaction"
 	default:
 		s.Kind = "transaction"
-		if a.Ages.Query > 0 {
-			s.Also = append(s.Also, "query "+duration(a.Ages.Query))
+		if a.Ages[session.FamilyQuery] > 0 {
+			s.Also = append(s.Also, "query "+duration(a.Ages[session.FamilyQuery]))
 		}
-		if a.Ages.IdleIn > 0 {
-			s.Also = append(s.Also, "idle "+duration(a.Ages.IdleIn))
+		if a.Ages[session.FamilyIdleInTransaction] > 0 {
+			s.Also = append(s.Also, "idle "+duration(a.Ages[session.FamilyIdleInTransaction]))
 		}
 	}
 	if d.Text != nil && a.Query != "" {

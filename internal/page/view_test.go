@@ -14,7 +14,7 @@ import (
 // TestLongestFirst: over all servers, at most 50, none younger than asked.
 func TestLongestFirst(t *testing.T) {
 	d := calm(t)
-	d.Servers = append(d.Servers, page.Server{Name: "billing", Snapshot: session.Snapshot{Blocking: true}})
+	d.Servers = append(d.Servers, page.Server{Name: "billing", Snapshot: session.Snapshot{LocksKnown: true}})
 	for i := range int32(80) {
 		s := &d.Servers[i%2].Snapshot
 		s.Sessions = append(s.Sessions, running(client("", 1000+i, "a", "b", "c", ""), float64(i), ""))
@@ -72,7 +72,7 @@ func TestDurations(t *testing.T) {
 		d := calm(t)
 		d.MinDuration = 0
 		d.Servers[0].Snapshot.Sessions = []session.Aged{running(client("", 1, "a", "b", "c", ""), 0, "")}
-		d.Servers[0].Snapshot.Sessions[0].Ages = session.Ages{Query: seconds}
+		d.Servers[0].Snapshot.Sessions[0].Ages = session.Ages{session.FamilyQuery: seconds}
 		if !strings.Contains(render(t, d), "<div>"+want+"<small>query</small>") {
 			t.Errorf("%v s is not shown as %s", seconds, want)
 		}

@@ -50,7 +50,7 @@ func (r *scraper) readBlocking(ctx context.Context, opts session.SnapshotOptions
 		return err
 	}
 	seen.into(to, opts.MaxSessions, known)
-	to.Blocking = true
+	to.LocksKnown = true
 	return nil
 }
 

@@ -8,9 +8,6 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
 
-// waitsForLock is the wait event type of whoever waits for a lock.
-const waitsForLock = "Lock"
-
 // locks is who waits for whom, as one statement has seen it. What the sessions
 // do is read by a later statement, and meanwhile they go on: a wait belongs to
 // a session's statement, and a transaction is to blame, only where both cannot
@@ -109,7 +106,7 @@ func (w waiter) still(s, process backend) bool {
 		began = s.StateChange
 	}
 	return (s.State == session.StateActive || s.State == session.StateFastpath) &&
-		process.WaitEventType == waitsForLock &&
+		process.WaitEventType == session.WaitEventTypeLock &&
 		(process.PID == s.PID || process.leaderPID == s.PID) &&
 		!began.IsZero() && !began.After(w.since)
 }

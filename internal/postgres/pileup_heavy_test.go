@@ -95,7 +95,7 @@ func TestPileup(t *testing.T) {
 			t.Errorf("after %s: %v", took, err)
 			return
 		}
-		t.Logf("%s; who blocks whom is known: %t", took, got.Blocking)
+		t.Logf("%s; who blocks whom is known: %t", took, got.LocksKnown)
 		holds(t, got, root, waiters)
 	}
 	scrape()
@@ -115,7 +115,7 @@ func TestPileup(t *testing.T) {
 	scrape()
 
 	disperse()
-	if got := snapshot(t, s); !got.Blocking || len(got.Waiters)+len(got.LockWaits)+len(got.Blockers) != 0 {
+	if got := snapshot(t, s); !got.LocksKnown || len(got.Waiters)+len(got.LockWaits)+len(got.Blockers) != 0 {
 		t.Errorf("after the pile-up: %+v", got)
 	}
 	if now := opened(); now != before {
@@ -137,11 +137,11 @@ func holds(t *testing.T, got session.Snapshot, root *pgtest.Client, waiters int)
 		t.Errorf("%d wait for a lock, want %d", waiting, waiters)
 	}
 	switch {
-	case !got.Blocking && len(got.Waiters)+len(got.LockWaits)+len(got.Blockers) > 0:
+	case !got.LocksKnown && len(got.Waiters)+len(got.LockWaits)+len(got.Blockers) > 0:
 		t.Errorf("who blocks whom is not known, and there is: %+v %+v", got.LockWaits, got.Blockers)
-	case got.Blocking && (len(got.Blockers) != 1 || got.Blockers[0].PID != int32(root.PID()) || got.Blockers[0].Behind != waiters):
+	case got.LocksKnown && (len(got.Blockers) != 1 || got.Blockers[0].PID != int32(root.PID()) || got.Blockers[0].Behind != waiters):
 		t.Errorf("blockers: %+v", got.Blockers)
-	case got.Blocking && (len(got.Waiters) != waiters || len(got.LockWaits) != 50):
+	case got.LocksKnown && (len(got.Waiters) != waiters || len(got.LockWaits) != 50):
 		t.Errorf("%d waiters, %d lock waits", len(got.Waiters), len(got.LockWaits))
 	}
 }

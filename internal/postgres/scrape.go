@@ -105,7 +105,7 @@ func (r *scraper) read(ctx context.Context, opts session.SnapshotOptions, stages
 		return
 	}
 	stages <- stage{snapshot: snapshot}
-	if snapshot.Blocking {
+	if snapshot.LocksKnown {
 		return
 	}
 	if err := r.readBlocking(ctx, opts, &snapshot); err != nil {

@@ -42,7 +42,7 @@ func (r *scraper) readSnapshot(ctx context.Context, opts session.SnapshotOptions
 		return err
 	}
 	row.finish()
-	to.Blocking = !row.waits && to.Hidden == 0
+	to.LocksKnown = !row.waits && to.Hidden == 0
 	r.delta = next
 	if to.Connections < r.worthwhile || !to.Facts.CanSee { // hidden times cannot tell who has changed
 		r.delta = delta{}
@@ -75,7 +75,7 @@ func (r *snapshotRow) targets() []any {
 
 // count adds the row to the snapshot.
 func (r *snapshotRow) count() {
-	r.waits = r.waits || r.s.WaitEventType == waitsForLock
+	r.waits = r.waits || r.s.WaitEventType == session.WaitEventTypeLock
 	switch {
 	case r.s.PID == 0:
 		s := r.s

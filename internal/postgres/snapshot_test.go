@@ -72,13 +72,13 @@ func TestSnapshotOfEveryState(t *testing.T) {
 	row, _ := sessionOf(got, active)
 	if known := active.Activity(t); !row.QueryStart.Equal(known.QueryStart) || !row.BackendStart.Equal(known.BackendStart) ||
 		row.Usename != "app" || row.Datname != "postgres" || row.ApplicationName != "reports" || row.ClientAddr != "127.0.0.1" ||
-		row.Query != "select pg_sleep(60)" || row.Ages.Query <= 0 || row.Ages.Xact < row.Ages.Query {
+		row.Query != "select pg_sleep(60)" || row.Ages[session.FamilyQuery] <= 0 || row.Ages[session.FamilyTransaction] < row.Ages[session.FamilyQuery] {
 		t.Errorf("active: %+v", row)
 	}
-	if row, _ := sessionOf(got, idling); row.Ages.IdleIn <= 0 || row.Ages.Query != 0 || row.Query != "select 2" {
+	if row, _ := sessionOf(got, idling); row.Ages[session.FamilyIdleInTransaction] <= 0 || row.Ages[session.FamilyQuery] != 0 || row.Query != "select 2" {
 		t.Errorf("idle in transaction: %+v", row)
 	}
-	if row, _ := sessionOf(got, aborted); row.Ages.IdleIn <= 0 || !row.XactStart.IsZero() {
+	if row, _ := sessionOf(got, aborted); row.Ages[session.FamilyIdleInTransaction] <= 0 || !row.XactStart.IsZero() {
 		t.Errorf("aborted: %+v", row)
 	}
 	if !slices.Contains(got.Databases, "postgres") || slices.Contains(got.Databases, "template0") {
@@ -110,12 +110,12 @@ func TestSnapshotIsBounded(t *testing.T) {
 			t.Errorf("one of the oldest has no row")
 		}
 	}
-	var old int64
+	var members int64
 	for _, c := range got.Counts {
-		old += c.Old.Queries
+		members += c.Members[session.FamilyQuery]
 	}
-	if old != 5 {
-		t.Errorf("%d old queries", old)
+	if members != 5 {
+		t.Errorf("%d members of the family of queries, want 5", members)
 	}
 	none, err := s.Snapshot(deadline(t), session.SnapshotOptions{MinAge: 3600, MaxSessions: 50})
 	if err != nil || len(none.Sessions) != 0 {

@@ -8,13 +8,14 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
 
-// tally turns the rows of a snapshot into its counts, and keeps the oldest
-// sessions of each family.
+// tally builds the counts of a snapshot from its rows, and keeps the oldest
+// sessions of each family of ages.
 type tally struct {
-	opts   session.SnapshotOptions
-	to     *session.Snapshot
-	counts map[group]int // index into to.Counts
-	old    []session.Aged
+	opts     session.SnapshotOptions
+	to       *session.Snapshot
+	families [session.NumFamilies]session.Family
+	counts   map[group]int // index into to.Counts
+	sessions []session.Aged
 }
 
 // group is what sessions are counted by.
@@ -24,11 +25,11 @@ type group struct {
 }
 
 func newTally(opts session.SnapshotOptions, to *session.Snapshot) *tally {
-	return &tally{opts: opts, to: to, counts: map[group]int{}}
+	return &tally{opts: opts, to: to, families: session.Families(), counts: map[group]int{}}
 }
 
-// idle counts sessions of a database that are plainly idle; every database
-// that accepts connections comes by at least once.
+// idle counts n idle sessions of a database. Every database that accepts
+// connections comes here at least once, possibly with n = 0.
 func (t *tally) idle(s session.Session, n int64) {
 	if !slices.Contains(t.to.Databases, s.Datname) {
 		t.to.Databases = append(t.to.Databases, s.Datname)
@@ -37,42 +38,28 @@ func (t *tally) idle(s session.Session, n int64) {
 	t.count(s).Backends += n
 }
 
-// session counts a session at an instant of the server's clock. It may have
-// gone on between the row and the clock, so no age is negative.
+// session counts one session. now is the server's clock after the row was read.
+// The session may have begun something in between, so ages are cut at 0.
 func (t *tally) session(s session.Session, now time.Time) {
-	age := func(is bool, since time.Time) float64 {
-		if !is || since.IsZero() {
-			return 0
-		}
-		return max(0, now.Sub(since).Seconds())
-	}
-	active, idling := s.State == session.StateActive && !s.QueryStart.IsZero(), s.State.InIdleTransaction()
-	ages := session.Ages{
-		Query:  age(active, s.QueryStart),
-		Xact:   age(true, s.XactStart),
-		IdleIn: age(idling, s.StateChange),
-	}
 	c := t.count(s)
 	c.Backends++
-	c.Max.Query, c.Max.Xact, c.Max.IdleIn = max(c.Max.Query, ages.Query), max(c.Max.Xact, ages.Xact), max(c.Max.IdleIn, ages.IdleIn)
-	old := false
-	for _, f := range []struct {
-		is  bool
-		age float64
-		n   *int64
-	}{
-		{active, ages.Query, &c.Old.Queries},
-		{!s.XactStart.IsZero(), ages.Xact, &c.Old.Xacts},
-		{idling, ages.IdleIn, &c.Old.IdleIn},
-	} {
-		if f.is && f.age >= t.opts.MinAge {
-			*f.n++
-			old = true
+	t.to.Connections++
+	var ages session.Ages
+	reached := false
+	for i := range t.families {
+		since := t.families[i].Since(&s.Activity)
+		if since.IsZero() {
+			continue
+		}
+		ages[i] = max(0, now.Sub(since).Seconds())
+		c.Max[i] = max(c.Max[i], ages[i])
+		if ages[i] >= t.opts.MinAge {
+			c.Members[i]++
+			reached = true
 		}
 	}
-	t.to.Connections++
-	if old {
-		t.old = append(t.old, session.Aged{Session: s, Ages: ages})
+	if reached {
+		t.sessions = append(t.sessions, session.Aged{Session: s, Ages: ages})
 	}
 }
 
@@ -87,20 +74,31 @@ func (t *tally) count(s session.Session) *session.Count {
 	return &t.to.Counts[i]
 }
 
-// finish keeps the oldest sessions of each family, as many as were asked for.
+// finish keeps the oldest MaxSessions sessions of each family of ages.
 func (t *tally) finish() {
-	keep := map[int32]bool{}
-	for _, age := range []func(session.Ages) float64{
-		func(a session.Ages) float64 { return a.Query },
-		func(a session.Ages) float64 { return a.Xact },
-		func(a session.Ages) float64 { return a.IdleIn },
-	} {
-		slices.SortFunc(t.old, func(a, b session.Aged) int {
-			return cmp.Or(cmp.Compare(age(b.Ages), age(a.Ages)), cmp.Compare(a.PID, b.PID))
+	order := make([]int, len(t.sessions))
+	for i := range order {
+		order[i] = i
+	}
+	keep := make([]bool, len(t.sessions))
+	for f := range t.families {
+		if t.families[f].Includes == nil {
+			continue
+		}
+		slices.SortFunc(order, func(i, j int) int {
+			a, b := &t.sessions[i], &t.sessions[j]
+			return cmp.Or(cmp.Compare(b.Ages[f], a.Ages[f]), cmp.Compare(a.PID, b.PID))
 		})
-		for _, s := range t.old[:min(len(t.old), t.opts.MaxSessions)] {
-			keep[s.PID] = true
+		for _, i := range order[:min(len(order), t.opts.MaxSessions)] {
+			keep[i] = true
 		}
 	}
-	t.to.Sessions = slices.DeleteFunc(t.old, func(s session.Aged) bool { return !keep[s.PID] })
+	kept := t.sessions[:0]
+	for i := range t.sessions {
+		if keep[i] {
+			kept = append(kept, t.sessions[i])
+		}
+	}
+	clear(t.sessions[len(kept):]) // releases their texts
+	t.to.Sessions = kept
 }

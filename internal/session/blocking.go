@@ -1,37 +1,42 @@
 package session
 
-// PreparedTransaction stands, as a blocker's pid, for a prepared transaction:
-// it holds its locks without a backend, and nothing can be signalled.
+// PreparedTransaction is the pid of a blocker that is a prepared transaction. It
+// holds its locks without a backend, so nothing can be signalled.
 const PreparedTransaction int32 = 0
+
+// WaitEventTypeLock is the wait event type of a backend that waits for a
+// heavyweight lock.
+const WaitEventTypeLock = "Lock"
 
 // Waiter is a backend that waits for a lock, itself or through its parallel
 // workers.
 type Waiter struct {
 	PID int32
-	// Age is for how long, in seconds.
+	// Age is how long it has waited, in seconds.
 	Age float64
-	// Object names what it waits for.
+	// Object identifies the object to lock.
 	Object string
-	// Blockers are the pids that it waits for: those that hold what it wants,
-	// and those that wait before it. Empty also where nobody asked.
+	// Blockers are the pids that it waits for: those that hold a conflicting lock
+	// and those that wait for one ahead of it in the queue. Empty also where
+	// PostgreSQL was not asked.
 	Blockers []int32
 }
 
-// Roots returns, for each backend that blocks others and does not wait itself,
-// how many wait behind it, directly or not. A backend may be among the waiters
-// more than once, for itself and for its workers. Waiters whose blockers are not
-// known count behind those of another waiter for the same object. A deadlock
-// has no root.
+// Roots returns the root blockers, the backends that block others and do not
+// wait themselves, with the number of backends that wait for each, directly or
+// not. A backend may be among the waiters more than once, for itself and for its
+// parallel workers. A waiter whose blockers are not known is taken to have those
+// of another waiter for the same object. A deadlock has no root.
 func Roots(waiters []Waiter) map[int32]int {
-	waits := make(map[int32]bool, len(waiters))
+	waiting := make(map[int32]bool, len(waiters))
 	byObject := map[string][]int32{}
 	for _, w := range waiters {
-		waits[w.PID] = true
+		waiting[w.PID] = true
 		if len(w.Blockers) > 0 && byObject[w.Object] == nil {
 			byObject[w.Object] = w.Blockers
 		}
 	}
-	behind := map[int32][]int32{} // who waits directly for whom
+	behind := map[int32][]int32{} // by blocker: the direct waiters
 	for _, w := range waiters {
 		blockers := w.Blockers
 		if len(blockers) == 0 {
@@ -43,14 +48,14 @@ func Roots(waiters []Waiter) map[int32]int {
 	}
 	roots := map[int32]int{}
 	for pid := range behind {
-		if !waits[pid] {
+		if !waiting[pid] {
 			roots[pid] = countBehind(pid, behind)
 		}
 	}
 	return roots
 }
 
-// countBehind is how many wait for a backend, directly or not.
+// countBehind returns how many backends wait for root, directly or not.
 func countBehind(root int32, behind map[int32][]int32) int {
 	seen := map[int32]bool{}
 	next := []int32{root}

@@ -12,18 +12,19 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
 
-// waits is a waiter that PostgreSQL was asked about.
-func waits(pid int32, blockers ...int32) session.Waiter {
+// asked is a waiter with the blockers that PostgreSQL gave, for an object of its
+// own.
+func asked(pid int32, blockers ...int32) session.Waiter {
 	return session.Waiter{PID: pid, Object: fmt.Sprint("object of ", pid), Blockers: blockers}
 }
 
-// waitsFor is a waiter that PostgreSQL was not asked about.
-func waitsFor(pid int32, object string) session.Waiter {
+// notAsked is a waiter whose blockers PostgreSQL was not asked for.
+func notAsked(pid int32, object string) session.Waiter {
 	return session.Waiter{PID: pid, Object: object}
 }
 
-// queue is a waiter that PostgreSQL was asked about, with what it waits for.
-func queue(pid int32, object string, blockers ...int32) session.Waiter {
+// askedAbout is a waiter with the blockers that PostgreSQL gave, for this object.
+func askedAbout(pid int32, object string, blockers ...int32) session.Waiter {
 	return session.Waiter{PID: pid, Object: object, Blockers: blockers}
 }
 
@@ -33,70 +34,70 @@ func TestRoots(t *testing.T) {
 		want    map[int32]int
 	}{
 		"nobody waits":           {nil, map[int32]int{}},
-		"one behind another":     {[]session.Waiter{waits(2, 1)}, map[int32]int{1: 1}},
-		"a chain":                {[]session.Waiter{waits(2, 1), waits(3, 2), waits(4, 3)}, map[int32]int{1: 3}},
-		"a chain, upside down":   {[]session.Waiter{waits(4, 3), waits(3, 2), waits(2, 1)}, map[int32]int{1: 3}},
-		"a cycle with a way out": {[]session.Waiter{waits(2, 3, 1), waits(3, 2)}, map[int32]int{1: 2}},
-		"a cycle with a way out, the other way round": {[]session.Waiter{waits(3, 2), waits(2, 3, 1)}, map[int32]int{1: 2}},
+		"one behind another":     {[]session.Waiter{asked(2, 1)}, map[int32]int{1: 1}},
+		"a chain":                {[]session.Waiter{asked(2, 1), asked(3, 2), asked(4, 3)}, map[int32]int{1: 3}},
+		"a chain, upside down":   {[]session.Waiter{asked(4, 3), asked(3, 2), asked(2, 1)}, map[int32]int{1: 3}},
+		"a cycle with a way out": {[]session.Waiter{asked(2, 3, 1), asked(3, 2)}, map[int32]int{1: 2}},
+		"a cycle with a way out, the other way round": {[]session.Waiter{asked(3, 2), asked(2, 3, 1)}, map[int32]int{1: 2}},
 		"a tree": {
-			[]session.Waiter{waits(2, 1), waits(3, 1), waits(4, 2), waits(5, 2), waits(6, 3)},
+			[]session.Waiter{asked(2, 1), asked(3, 1), asked(4, 2), asked(5, 2), asked(6, 3)},
 			map[int32]int{1: 5},
 		},
 		"two trees": {
-			[]session.Waiter{waits(2, 1), waits(3, 2), waits(12, 11)},
+			[]session.Waiter{asked(2, 1), asked(3, 2), asked(12, 11)},
 			map[int32]int{1: 2, 11: 1},
 		},
 		"a queue: everyone waits for all before": {
-			[]session.Waiter{waits(2, 1), waits(3, 1, 2), waits(4, 1, 2, 3)},
+			[]session.Waiter{asked(2, 1), asked(3, 1, 2), asked(4, 1, 2, 3)},
 			map[int32]int{1: 3},
 		},
 		"holders that share a lock": {
-			[]session.Waiter{waits(4, 1, 2, 3), waits(5, 4)},
+			[]session.Waiter{asked(4, 1, 2, 3), asked(5, 4)},
 			map[int32]int{1: 2, 2: 2, 3: 2},
 		},
-		"two ways to one root count once": {
-			[]session.Waiter{waits(2, 1), waits(3, 1), waits(4, 2, 3)},
+		"a waiter that reaches a root on two ways": {
+			[]session.Waiter{asked(2, 1), asked(3, 1), asked(4, 2, 3)},
 			map[int32]int{1: 3},
 		},
 		"between two roots": {
-			[]session.Waiter{waits(2, 1), waits(12, 11), waits(20, 2, 12)},
+			[]session.Waiter{asked(2, 1), asked(12, 11), asked(20, 2, 12)},
 			map[int32]int{1: 2, 11: 2},
 		},
 		"a parallel query with two workers": {
-			[]session.Waiter{queue(2, "table", 1), queue(2, "other table", 3), waits(4, 2)},
+			[]session.Waiter{askedAbout(2, "table", 1), askedAbout(2, "other table", 3), asked(4, 2)},
 			map[int32]int{1: 2, 3: 2},
 		},
-		"blockers named twice": {[]session.Waiter{waits(2, 1, 1, 1)}, map[int32]int{1: 1}},
+		"a blocker given three times": {[]session.Waiter{asked(2, 1, 1, 1)}, map[int32]int{1: 1}},
 		"a prepared transaction": {
-			[]session.Waiter{waits(2, session.PreparedTransaction), waits(3, 2)},
+			[]session.Waiter{asked(2, session.PreparedTransaction), asked(3, 2)},
 			map[int32]int{session.PreparedTransaction: 2},
 		},
 		"a prepared transaction beside a session": {
-			[]session.Waiter{waits(2, session.PreparedTransaction, 1)},
+			[]session.Waiter{asked(2, session.PreparedTransaction, 1)},
 			map[int32]int{session.PreparedTransaction: 1, 1: 1},
 		},
-		"a deadlock has no root":   {[]session.Waiter{waits(1, 2), waits(2, 1)}, map[int32]int{}},
-		"a deadlock of three":      {[]session.Waiter{waits(1, 2), waits(2, 3), waits(3, 1)}, map[int32]int{}},
-		"behind a deadlock":        {[]session.Waiter{waits(1, 2), waits(2, 1), waits(3, 1)}, map[int32]int{}},
-		"a deadlock beside a root": {[]session.Waiter{waits(1, 2), waits(2, 1), waits(4, 3)}, map[int32]int{3: 1}},
+		"a deadlock has no root":   {[]session.Waiter{asked(1, 2), asked(2, 1)}, map[int32]int{}},
+		"a deadlock of three":      {[]session.Waiter{asked(1, 2), asked(2, 3), asked(3, 1)}, map[int32]int{}},
+		"behind a deadlock":        {[]session.Waiter{asked(1, 2), asked(2, 1), asked(3, 1)}, map[int32]int{}},
+		"a deadlock beside a root": {[]session.Waiter{asked(1, 2), asked(2, 1), asked(4, 3)}, map[int32]int{3: 1}},
 		"one that waits for itself": {
-			[]session.Waiter{waits(1, 1), waits(3, 3, 2)},
+			[]session.Waiter{asked(1, 1), asked(3, 3, 2)},
 			map[int32]int{2: 1},
 		},
-		"not asked: behind those of another for the same object": {
-			[]session.Waiter{queue(2, "row", 1), queue(3, "row", 1, 2), waitsFor(4, "row"), waitsFor(5, "row")},
+		"not asked: the blockers of another waiter for its object": {
+			[]session.Waiter{askedAbout(2, "row", 1), askedAbout(3, "row", 1, 2), notAsked(4, "row"), notAsked(5, "row")},
 			map[int32]int{1: 4},
 		},
-		"not asked: another object has nobody to ask": {
-			[]session.Waiter{queue(2, "row", 1), waitsFor(4, "other row")},
+		"not asked, and no other waiter for its object": {
+			[]session.Waiter{askedAbout(2, "row", 1), notAsked(4, "other row")},
 			map[int32]int{1: 1},
 		},
 		"not asked, but others wait behind it": {
-			[]session.Waiter{queue(2, "row", 1), waitsFor(3, "row"), queue(4, "table", 3)},
+			[]session.Waiter{askedAbout(2, "row", 1), notAsked(3, "row"), askedAbout(4, "table", 3)},
 			map[int32]int{1: 3},
 		},
-		"asked, and its blockers had gone": {
-			[]session.Waiter{queue(2, "row"), queue(3, "row", 1)},
+		"asked, but its blockers had gone": {
+			[]session.Waiter{askedAbout(2, "row"), askedAbout(3, "row", 1)},
 			map[int32]int{1: 2},
 		},
 	} {
@@ -108,9 +109,9 @@ func TestRoots(t *testing.T) {
 	}
 }
 
-// Without cycles the answer is that of the plain definition: whom a waiter
-// reaches that does not wait.
-func TestRootsOfAnyQueues(t *testing.T) {
+// Without cycles, the roots of a waiter are the backends that it reaches and that
+// do not wait. The test follows each waiter by itself.
+func TestRootsOfRandomQueues(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
@@ -119,9 +120,9 @@ func TestRootsOfAnyQueues(t *testing.T) {
 		blockers := map[int32][]int32{}
 		for pid := int32(10); pid < 10+int32(random.IntN(40)); pid++ {
 			for range 1 + random.IntN(4) {
-				blockers[pid] = append(blockers[pid], random.Int32N(pid)) // those before it, and 0 to 9, which do not wait
+				blockers[pid] = append(blockers[pid], random.Int32N(pid)) // one before it; 0 to 9 do not wait
 			}
-			waiters = append(waiters, waits(pid, blockers[pid]...))
+			waiters = append(waiters, asked(pid, blockers[pid]...))
 		}
 		random.Shuffle(len(waiters), func(i, j int) { waiters[i], waiters[j] = waiters[j], waiters[i] })
 		want := map[int32]int{}
@@ -145,13 +146,13 @@ func TestRootsOfAnyQueues(t *testing.T) {
 	}
 }
 
-// pileup is what a thousand waiters for one row are like: of the first 200
-// PostgreSQL was asked, and each of those waits for all before it.
+// pileup is a thousand waiters for one row. PostgreSQL was asked for the blockers
+// of the first 200, each of which waits for all before it.
 func pileup() []session.Waiter {
 	var waiters []session.Waiter
 	blockers := []int32{1}
 	for pid := int32(2); pid <= 1001; pid++ {
-		w := waitsFor(pid, "row")
+		w := notAsked(pid, "row")
 		if pid <= 201 {
 			w.Blockers = blockers
 			blockers = append(slices.Clip(blockers), pid)

@@ -3,52 +3,54 @@ package session
 import "time"
 
 // Snapshot is what all backends of one server did at one instant, as far as
-// our role may see it. All ages are in seconds by the server's own clock.
+// our role may see it. All ages are in seconds, by the server's own clock.
 type Snapshot struct {
 	Server string
-	// Sessions are the client backends that are old enough for a series of
-	// their own, our own sessions left out. For each family of ages they hold
-	// at least the oldest ones, as many as were asked for.
+	// Sessions are the client backends that reach SnapshotOptions.MinAge in a
+	// family of ages, without our own sessions. They include the oldest
+	// SnapshotOptions.MaxSessions of each family.
 	Sessions []Aged
 	// Counts has one element for each combination of database, state and wait
-	// event type that occurs, our own sessions left out.
+	// event type that occurs, without our own sessions.
 	Counts []Count
-	// Databases accept connections.
+	// Databases are those that accept connections.
 	Databases []string
-	// Connections is how many client connections are open, ours and the ones
-	// that we may not see included.
+	// Connections is the number of open client connections, including our own
+	// and hidden ones.
 	Connections int64
-	// Hidden is how many of them our role may not see.
+	// Hidden is the number of connections whose activity our role may not see.
 	Hidden int64
 	Facts  Facts
 
-	// Blocking says that the rest is known: nobody waits for a lock, or there
-	// was time to find out who and behind whom.
-	Blocking bool
-	// Waiters wait for a lock, the longest first, each once.
+	// LocksKnown says that the fields below are complete: no backend waits for a
+	// lock, or the locks have been read.
+	LocksKnown bool
+	// Waiters are the sessions that wait for a lock, the longest wait first, each
+	// once.
 	Waiters []Waiter
-	// LockWaits are the client sessions among the first Waiters, as many as were
-	// asked for, that certainly still wait in the same statement.
+	// LockWaits are client sessions out of the first SnapshotOptions.MaxSessions
+	// Waiters: those that were seen again, still waiting in the same statement.
 	LockWaits []LockWait
-	// Blockers are the roots: who blocks others and does not wait. Each was in
-	// its transaction, or in none, before the look at the locks already.
+	// Blockers are the root blockers: backends that block others and do not wait.
+	// Each was in the same transaction, or in none, before the locks were read.
 	Blockers []Blocker
 }
 
-// LockWait is a session that waits for a lock, and for how long, in seconds.
+// LockWait is a session that waits for a lock. Age is how long it has waited, in
+// seconds.
 type LockWait struct {
 	Session
 	Age float64
 }
 
-// Blocker is a backend that others wait for, directly or not. Of a prepared
-// transaction there is nothing but the pid, PreparedTransaction.
+// Blocker is a backend that others wait for, directly or not. A prepared
+// transaction has no session: its PID is PreparedTransaction.
 type Blocker struct {
 	Session
-	Behind int // how many wait
+	Behind int // the number of backends that wait for it
 }
 
-// Facts are what a server is, and what our role may do there.
+// Facts describe a server and what our role may do there.
 type Facts struct {
 	MaxConnections   int64
 	InRecovery       bool
@@ -59,24 +61,19 @@ type Facts struct {
 	Role             string
 	CanSignal        bool
 	CanSee           bool
-	Prepared         []Prepared // databases that have any
+	Prepared         []Prepared // one for each database that has any
 }
 
-// Prepared counts the prepared transactions of a database; the age of the
-// oldest is in seconds.
+// Prepared counts the prepared transactions of a database.
 type Prepared struct {
 	Datname string
 	Count   int64
-	Oldest  float64
+	Oldest  float64 // the age of the oldest, in seconds
 }
 
-// Ages says how long a session has been at it, in seconds, never negative. 0
-// where the session is not at it.
-type Ages struct {
-	Query  float64 // active: since query_start
-	Xact   float64 // in a transaction: since xact_start
-	IdleIn float64 // idle in transaction, aborted too: since state_change
-}
+// Ages are the ages of a session in seconds, by family. An age is never
+// negative, and 0 where the session does not belong to the family.
+type Ages [NumFamilies]float64
 
 // Aged is a session with its ages at the instant of the snapshot.
 type Aged struct {
@@ -90,19 +87,15 @@ type Count struct {
 	State         State
 	WaitEventType string
 	Backends      int64
-	Max           Ages
-	// Old is how many of the group reach the minimum age, by family.
-	Old Old
+	// Max are the largest ages in the group.
+	Max Ages
+	// Members is how many of the group reach SnapshotOptions.MinAge, by family.
+	Members [NumFamilies]int64
 }
 
-// Old counts sessions by family.
-type Old struct {
-	Queries, Xacts, IdleIn int64
-}
-
-// SnapshotOptions say how much of the activity gets rows of its own.
+// SnapshotOptions select the sessions that a snapshot names.
 type SnapshotOptions struct {
-	MinAge      float64 // seconds
-	MaxSessions int     // per family of ages
-	Text        bool    // with statement texts
+	MinAge      float64 // in seconds
+	MaxSessions int     // per family
+	Text        bool    // read the statements' texts
 }
