@@ -56,7 +56,7 @@ func (a *app) handlers(g *generation, access access) handlers {
 	g.orderSettings = orders
 	return handlers{
 		page:      page.Handler(func(ctx context.Context) (page.Data, error) { return a.pageData(ctx, g, access), nil }, a.logger),
-		metrics:   collector.Handler(a.registry, func() collector.Settings { return scrape }, a.logger),
+		metrics:   collector.Handler(a.registry, scrape, a.logger),
 		reload:    a.reloadHandler(g.cfg, access),
 		webhook:   a.webhook,
 		resume:    a.webhook.Resume(),
