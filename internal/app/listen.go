@@ -44,7 +44,8 @@ func (a *app) serveWebhook(server *http.Server, l loggers) error {
 	if err != nil {
 		return err
 	}
-	if address, ok := bound.Addr().(*net.TCPAddr); !demands.tls && !(ok && address.IP.IsLoopback()) {
+	address, isTCP := bound.Addr().(*net.TCPAddr)
+	if loopback := isTCP && address.IP.IsLoopback(); !loopback && !demands.tls {
 		level.Warn(a.logger).Log("msg", "The webhook's listener is plain HTTP", "address", bound.Addr(),
 			"hint", "set tls_server_config in webhook.web_config_file")
 	}
