@@ -67,11 +67,11 @@ func (o *order) write(ctx context.Context, e ending) ending {
 }
 
 func (o *order) entry(e ending) ledger.Entry {
-	line := ledger.Entry{}.WithFence(o.fence)
-	line.Server = o.name
-	if !e.session.BackendStart.IsZero() {
-		line = line.WithSession(e.session, o.set.Text(e.session.Query))
+	line := ledger.Entry{Server: o.name, Target: ledger.FenceTarget(o.fence)}
+	if s := e.session; !s.BackendStart.IsZero() {
+		line.Target, line.Facts = ledger.SessionTarget(s), ledger.SessionFacts(s, o.set.Text(s.Query))
 	}
+	line.Source = ledger.SourceAlert
 	line.Time, line.Decision, line.ID = time.Now(), o.decision, e.id
 	line.Action, line.Outcome, line.Reason, line.Rule = e.action, e.outcome, e.reason, e.rule
 	line.Signalled, line.Detail = e.signalled, e.detail

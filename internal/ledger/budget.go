@@ -15,6 +15,25 @@ type Limits struct {
 	SuspendWindow time.Duration `yaml:"suspend_window"`
 }
 
+// Usage is what counts against the limits of one server at one instant. A
+// signal counts from its reservation on, until it is known that it was not
+// sent.
+type Usage struct {
+	Actions    int // within Window
+	Suspending int // within SuspendWindow and since the last resumption
+	Sent       int // those of Suspending that were sent, or may have been
+}
+
+// Allow reports whether one more signal may be sent.
+func (l Limits) Allow(u Usage) bool {
+	return u.Actions < l.Actions && u.Suspending < l.SuspendAfter
+}
+
+// Suspend reports whether the signals that were sent bring a suspension.
+func (l Limits) Suspend(u Usage) bool {
+	return u.Sent > 0 && u.Sent >= l.SuspendAfter
+}
+
 // Allowance is the answer to the question whether a signal may be sent. The
 // zero Allowance says no.
 type Allowance int
@@ -27,39 +46,40 @@ const (
 	Allowed
 )
 
-// budget is what was spent on one server lately. It has no lock and no clock:
-// the ledger has both.
+// budget holds the signals that count against one server's limits. The caller
+// locks it and passes the time.
 type budget struct {
 	signals   map[string]*signal // by the ID of the intent
-	since     time.Time          // what was spent before does not count towards a suspension
+	since     time.Time          // of the last resumption; earlier signals do not count towards a suspension
 	suspended bool
 }
 
-// signal is one intent and what is known of its outcome.
+// signal is one reservation and what is known of its outcome.
 type signal struct {
-	at     time.Time
-	limits Limits // those that allowed it
+	at     time.Time // of the intent
+	limits Limits    // that allowed it
 
-	spent bool // counts against the budget; false once it is known that nothing was sent
-	sent  bool // it was sent, as far as anybody knows: it counts towards a suspension too
-	// intent is the durable line whose outcome is not durable yet. An intent is
-	// written once its signal is reserved: until then there is none.
+	spent    bool // counts against the budget; false once it is known that nothing was sent
+	sent     bool // counts towards a suspension too: it was sent, or may have been
+	finished bool // the outcome is known, durable or not
+	// intent is the durable intent whose outcome is not durable yet. It is nil
+	// until the intent is written, and again once the outcome is.
 	intent *Entry
-	told   bool // the outcome is known, durable or not
 }
 
 func newBudget() *budget { return &budget{signals: map[string]*signal{}} }
 
-// reserve spends one signal, if the limits allow it. The last result is true
-// when this brings the suspension: the limits were tightened, or a crash left
-// signals that nobody could count.
+// reserve takes one signal out of the budget, if the limits allow it. The last
+// result is true when this call begins a suspension. That happens only when the
+// limits were tightened or signals were read back from the file, because finish
+// begins all others.
 func (b *budget) reserve(id string, now time.Time, l Limits) (*signal, Allowance, bool) {
-	n := b.tally(now, l)
-	suspends := b.suspend(n, l)
+	u := b.usage(now, l)
+	suspends := b.suspend(u, l)
 	switch {
 	case b.suspended:
 		return nil, Suspended, suspends
-	case n.actions >= l.Actions, n.suspending >= l.SuspendAfter:
+	case !l.Allow(u):
 		return nil, OverBudget, false
 	}
 	s := &signal{at: now, limits: l, spent: true}
@@ -67,74 +87,69 @@ func (b *budget) reserve(id string, now time.Time, l Limits) (*signal, Allowance
 	return s, Allowed, false
 }
 
-// finish takes in what became of a signal and reports whether that brings the
+// finish records whether the signal was sent, and reports whether that begins a
 // suspension.
 func (b *budget) finish(s *signal, sent bool) (suspends bool) {
-	s.told, s.spent, s.sent = true, sent, sent
-	return sent && b.suspend(b.tally(s.at, s.limits), s.limits)
+	s.finished, s.spent, s.sent = true, sent, sent
+	return sent && b.suspend(b.usage(s.at, s.limits), s.limits)
 }
 
-// tally counts signals.
-type tally struct {
-	actions    int // spent within the window
-	suspending int // spent within the suspend window, since the last resumption
-	sent       int // those of them that were sent
-}
-
-// tally counts what the limits are about, and drops what is too old to count
-// once both its lines are durable.
-func (b *budget) tally(now time.Time, l Limits) (n tally) {
-	actions, suspending := now.Add(-l.Window), b.later(now.Add(-l.SuspendWindow))
+// usage counts the signals, and removes those that are too old to count and
+// have both lines in the file.
+func (b *budget) usage(now time.Time, l Limits) (u Usage) {
+	actions, suspending := now.Add(-l.Window), b.sinceResumption(now.Add(-l.SuspendWindow))
 	old := now.Add(-max(l.Window, l.SuspendWindow))
 	for id, s := range b.signals {
 		switch {
-		case s.at.Before(old) && s.told && s.intent == nil:
+		case s.at.Before(old) && s.finished && s.intent == nil:
 			delete(b.signals, id)
 			continue
 		case s.spent && s.at.After(actions):
-			n.actions++
+			u.Actions++
 		}
 		if s.at.After(suspending) {
 			if s.spent {
-				n.suspending++
+				u.Suspending++
 			}
 			if s.sent {
-				n.sent++
+				u.Sent++
 			}
 		}
 	}
-	return n
+	return u
 }
 
-// suspend reports whether there are too many signals now, for the first time.
-func (b *budget) suspend(n tally, l Limits) bool {
-	if b.suspended || n.sent == 0 || n.sent < l.SuspendAfter {
+// suspend begins a suspension if the usage demands it, and reports whether it
+// did.
+func (b *budget) suspend(u Usage, l Limits) bool {
+	if b.suspended || !l.Suspend(u) {
 		return false
 	}
 	b.suspended = true
 	return true
 }
 
-// drop removes a signal that has no line in the file, or both of them.
-func (b *budget) drop(id string) { delete(b.signals, id) }
+// release removes a signal that was not sent and has either no line in the
+// file or both.
+func (b *budget) release(id string) { delete(b.signals, id) }
 
 func (b *budget) resume(now time.Time) {
 	b.suspended, b.since = false, now
 }
 
-// count is how many signals were spent after an instant.
-func (b *budget) count(after time.Time) int {
+// spentAfter is how many signals were spent after an instant.
+func (b *budget) spentAfter(t time.Time) int {
 	n := 0
 	for _, s := range b.signals {
-		if s.spent && s.at.After(after) {
+		if s.spent && s.at.After(t) {
 			n++
 		}
 	}
 	return n
 }
 
-// later is an instant, but not before the last resumption.
-func (b *budget) later(t time.Time) time.Time {
+// sinceResumption is the later one of an instant and the last resumption.
+func (b *budget) sinceResumption(t time.Time) time.Time {
 	if t.Before(b.since) {
 		return b.since
 	}

@@ -258,7 +258,7 @@ func TestFiveHundredAtOnceGetWhatTheLimitsAllow(t *testing.T) {
 	if got := len(ids(t, file, ledger.EventSuspended)); got != 1 {
 		t.Errorf("%d lines say suspended", got)
 	}
-	if got := strings.Count(out.String(), "suspended until an operator resumes"); got != 1 || !strings.Contains(out.String(), "level=error") {
+	if got := strings.Count(out.String(), "suspended after too many signals"); got != 1 || !strings.Contains(out.String(), "level=error") {
 		t.Errorf("the log says it %d times: %s", got, out)
 	}
 }

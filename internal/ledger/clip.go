@@ -5,8 +5,8 @@ import (
 	"unicode/utf8"
 )
 
-// An alert's labels are as long as their sender likes, and the last entries
-// stay in memory. In bytes.
+// The bounds of an entry's texts, in bytes. An alert's labels have any length,
+// and the last entries stay in memory.
 const (
 	maxName   = 256
 	maxDetail = 512
@@ -15,11 +15,12 @@ const (
 
 const ellipsis = "…"
 
-// clipped returns the entry with every text valid UTF-8 and bounded. What goes
-// into the file or stays in memory goes through here.
+// clipped returns the entry with every text bounded and valid UTF-8. Every entry
+// that is written or kept in memory has been clipped.
 func (e Entry) clipped() Entry {
 	for _, name := range []*string{
-		&e.ID, &e.Decision, &e.Server, &e.Rule, &e.Alertname, &e.Severity, &e.Fingerprint,
+		&e.ID, &e.Decision, &e.Server, &e.Rule,
+		&e.Source, &e.Actor, &e.Alertname, &e.Severity, &e.Fingerprint,
 		&e.Datname, &e.Usename, &e.ApplicationName, &e.ClientAddr, &e.WaitEventType, &e.WaitEvent, &e.SessionID,
 	} {
 		*name = clip(*name, maxName)
@@ -31,7 +32,7 @@ func (e Entry) clipped() Entry {
 }
 
 // clip returns at most n bytes of a text: whole runes, and an ellipsis where
-// something was cut. A text that was cut keeps no long one in memory.
+// something was cut. The result does not keep the long text in memory.
 func clip[T ~string](text T, n int) T {
 	s, cut := string(text), false
 	if len(s) > n {

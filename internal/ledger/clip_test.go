@@ -12,12 +12,12 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/ledger"
 )
 
-// texts calls f with every text of an entry, but for a checkpoint's.
+// texts calls f with every text of an entry.
 func texts(e *ledger.Entry, f func(name string, v reflect.Value)) {
 	v := reflect.ValueOf(e).Elem()
-	for i := range v.NumField() {
-		if v.Field(i).Kind() == reflect.String {
-			f(v.Type().Field(i).Name, v.Field(i))
+	for _, field := range reflect.VisibleFields(v.Type()) {
+		if field.Type.Kind() == reflect.String {
+			f(field.Name, v.FieldByIndex(field.Index))
 		}
 	}
 }

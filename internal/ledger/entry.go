@@ -1,16 +1,3 @@
-// Package ledger writes down every decision and its outcome, one JSON object a
-// line, and knows from what it has written how much was done lately.
-//
-// A line is durable when the call returns: an intent before its signal, an
-// outcome after it, a refusal too. Budget and suspension are read back from
-// the file at start, so that a restart forgives nothing.
-//
-// The grammar: each signal has one intent and one outcome with the same ID, so
-// that an escalation has two of each. A decision without a signal is one
-// outcome without an ID. Decision joins the lines of one request. Only a crash
-// leaves an intent without its outcome, and the next start writes that one down
-// as failed. An outcome or a suspension whose write failed is written again
-// with the next line.
 package ledger
 
 import (
@@ -23,17 +10,16 @@ import (
 // Event is what a line is about.
 type Event string
 
-// An intent is written before its signal and has no outcome. The last three
-// events keep the limits across restarts and rotations.
+// The events. An intent is written before its signal and has no outcome. The
+// last two say when a server's suspension began and ended.
 const (
-	EventIntent     Event = "intent"
-	EventOutcome    Event = "outcome"
-	EventSuspended  Event = "suspended"
-	EventResumed    Event = "resumed"
-	EventCheckpoint Event = "checkpoint" // first lines of a new file; without a server: what came before is void
+	EventIntent    Event = "intent"
+	EventOutcome   Event = "outcome"
+	EventSuspended Event = "suspended"
+	EventResumed   Event = "resumed"
 )
 
-// Outcome is how it ended for one alert.
+// Outcome is what became of a decision.
 type Outcome string
 
 // The outcomes.
@@ -41,7 +27,7 @@ const (
 	Cancelled  Outcome = "cancelled"
 	Terminated Outcome = "terminated"
 	Ignored    Outcome = "ignored"    // signal sent, still there
-	Superseded Outcome = "superseded" // the signal may have met a successor
+	Superseded Outcome = "superseded" // the signal may have hit the next query
 	Gone       Outcome = "gone"       // nothing left to do
 	Refused    Outcome = "refused"
 	DryRun     Outcome = "dry_run"
@@ -53,37 +39,76 @@ func Outcomes() []Outcome {
 	return []Outcome{Cancelled, Terminated, Ignored, Superseded, Gone, Refused, DryRun, Failed}
 }
 
-// Entry is one line. Times that are zero and texts that are empty are left
-// out, but for those that every line has.
+// Entry is one line of the ledger. The JSON object is flat. It leaves out empty
+// fields, except time, event, server and pid.
 type Entry struct {
 	Time  time.Time `json:"time"`
 	Event Event     `json:"event"`
-	// ID joins an intent with its outcome. Each signal has one of its own.
+	// ID joins an intent with its outcome. Each signal has its own.
 	ID string `json:"id,omitempty"`
 	// Decision joins all lines of one request.
 	Decision string `json:"decision,omitempty"`
-
-	Server       string `json:"server"`
-	PID          int32  `json:"pid"`
-	BackendStart Time   `json:"backend_start,omitzero"`
-	QueryStart   Time   `json:"query_start,omitzero"`
-	XactStart    Time   `json:"xact_start,omitzero"`
-	StateChange  Time   `json:"state_change,omitzero"`
+	// Server is the configured name, or what the request named instead.
+	Server string `json:"server"`
+	Target
 
 	Action  policy.Action `json:"action,omitempty"`
 	Outcome Outcome       `json:"outcome,omitempty"`
 	Reason  policy.Reason `json:"reason,omitempty"`
 	Rule    string        `json:"rule,omitempty"`
-	// Signalled says in an outcome whether a signal was sent, and so whether
-	// the intent with the same ID counts against the budget.
+	// Signalled says in an outcome whether the signal was sent, or may have
+	// been. If not, the intent with the same ID does not count against the
+	// budget.
 	Signalled bool   `json:"signalled,omitempty"`
 	Detail    string `json:"detail,omitempty"`
+
+	Origin
+	Facts
+}
+
+// Target identifies the backend and what it was doing.
+type Target struct {
+	PID          int32 `json:"pid"`
+	BackendStart Time  `json:"backend_start,omitzero"`
+	QueryStart   Time  `json:"query_start,omitzero"`
+	XactStart    Time  `json:"xact_start,omitzero"`
+	StateChange  Time  `json:"state_change,omitzero"`
+}
+
+// FenceTarget is the target as a request names it, for entries about a session
+// that was not found.
+func FenceTarget(f session.Fence) Target {
+	return Target{
+		PID: f.PID, BackendStart: Time{f.BackendStart},
+		QueryStart: Time{f.QueryStart}, XactStart: Time{f.XactStart}, StateChange: Time{f.StateChange},
+	}
+}
+
+// SessionTarget is the target as the server reported it.
+func SessionTarget(s session.Session) Target {
+	return Target{
+		PID: s.PID, BackendStart: Time{s.BackendStart},
+		QueryStart: Time{s.QueryStart}, XactStart: Time{s.XactStart}, StateChange: Time{s.StateChange},
+	}
+}
+
+// SourceAlert is the Source of a request that Alertmanager sent.
+const SourceAlert = "alert"
+
+// Origin says where a request came from.
+type Origin struct {
+	// Source is the kind of origin, such as SourceAlert.
+	Source string `json:"source,omitempty"`
+	// Actor is the person who asked. It is empty for an alert.
+	Actor string `json:"actor,omitempty"`
 
 	Alertname   string `json:"alertname,omitempty"`
 	Severity    string `json:"severity,omitempty"`
 	Fingerprint string `json:"fingerprint,omitempty"`
+}
 
-	// The session before the signal.
+// Facts describe the session as it was before the signal.
+type Facts struct {
 	Datname         string        `json:"datname,omitempty"`
 	Usename         string        `json:"usename,omitempty"`
 	ApplicationName string        `json:"application_name,omitempty"`
@@ -91,17 +116,19 @@ type Entry struct {
 	State           session.State `json:"state,omitempty"`
 	WaitEventType   string        `json:"wait_event_type,omitempty"`
 	WaitEvent       string        `json:"wait_event,omitempty"`
-	SessionID       string        `json:"session_id,omitempty"`
-	Query           string        `json:"query,omitempty"`
+	// SessionID is %c of the server's log.
+	SessionID string `json:"session_id,omitempty"`
+	Query     string `json:"query,omitempty"`
+}
 
-	// The rest is a checkpoint's: when signals were sent lately and by which
-	// intents, which of these have no outcome yet, since when signals count
-	// towards a suspension, and whether there is one.
-	Spent     []time.Time `json:"spent,omitempty"`
-	SpentIDs  []string    `json:"spent_ids,omitempty"`
-	Open      []Entry     `json:"open,omitempty"`
-	Since     time.Time   `json:"since,omitzero"`
-	Suspended bool        `json:"suspended,omitempty"`
+// SessionFacts are the facts of a session. The query is the text that may be
+// shown, which is the caller's choice.
+func SessionFacts(s session.Session, query string) Facts {
+	return Facts{
+		Datname: s.Datname, Usename: s.Usename, ApplicationName: s.ApplicationName, ClientAddr: s.ClientAddr,
+		State: s.State, WaitEventType: s.WaitEventType, WaitEvent: s.WaitEvent,
+		SessionID: s.LogID(), Query: query,
+	}
 }
 
 // Time is written in the form of the identity labels.
@@ -110,24 +137,4 @@ type Time struct{ time.Time }
 // MarshalJSON writes the label's form, in quotes.
 func (t Time) MarshalJSON() ([]byte, error) {
 	return []byte(`"` + session.FormatTime(t.Time) + `"`), nil
-}
-
-// WithSession fills in who the session is and what it was doing. The text is
-// the caller's to choose.
-func (e Entry) WithSession(s session.Session, text string) Entry {
-	e.Server, e.PID = s.Server, s.PID
-	e.BackendStart, e.QueryStart = Time{s.BackendStart}, Time{s.QueryStart}
-	e.XactStart, e.StateChange = Time{s.XactStart}, Time{s.StateChange}
-	e.Datname, e.Usename, e.ApplicationName, e.ClientAddr = s.Datname, s.Usename, s.ApplicationName, s.ClientAddr
-	e.State, e.WaitEventType, e.WaitEvent = s.State, s.WaitEventType, s.WaitEvent
-	e.SessionID, e.Query = s.LogID(), text
-	return e
-}
-
-// WithFence fills in what the alert said, where no session was found.
-func (e Entry) WithFence(f session.Fence) Entry {
-	e.Server, e.PID = f.Server, f.PID
-	e.BackendStart, e.QueryStart = Time{f.BackendStart}, Time{f.QueryStart}
-	e.XactStart, e.StateChange = Time{f.XactStart}, Time{f.StateChange}
-	return e
 }

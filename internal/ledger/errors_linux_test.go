@@ -49,7 +49,7 @@ func TestALedgerThatCannotBeWrittenIsNeverSilent(t *testing.T) {
 			t.Errorf("write %d: %v", i, err)
 		}
 		counted(i + 1)
-		if got := strings.Count(out.String(), "level=error msg=\"Writing the ledger failed\""); got != i+1 {
+		if got := strings.Count(out.String(), "level=error msg=\"Ledger write failed\""); got != i+1 {
 			t.Errorf("write %d: the log has %d errors: %s", i, got, out)
 		}
 	}

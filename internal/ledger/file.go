@@ -8,14 +8,14 @@ import (
 
 const permissions = 0o640
 
-// openForAppend opens or makes the file, so that the next line starts on a
-// line of its own, and the file's name survives a power cut.
+// openForAppend opens or creates the file. The next write begins a new line, and
+// the file's name survives a power cut.
 func openForAppend(path string) (*os.File, error) {
 	file, err := os.OpenFile(path, os.O_RDWR|os.O_APPEND|os.O_CREATE, permissions)
 	if err != nil {
 		return nil, err
 	}
-	empty, err := mendTail(file)
+	empty, err := endLastLine(file)
 	if err == nil && empty {
 		err = syncDir(filepath.Dir(path))
 	}
@@ -25,15 +25,17 @@ func openForAppend(path string) (*os.File, error) {
 	return file, nil
 }
 
-// openNext opens the file to go on with. It begins with the header; one that
-// has lines already goes on with it, unless it is the current one.
+// openNext opens the file to write to from now on. A new or empty file begins
+// with the header. A file that has lines gets it appended, unless it is the
+// current file.
 func openNext(path string, header []byte, current file) (*os.File, error) {
 	info, err := os.Stat(path)
 	missing := errors.Is(err, os.ErrNotExist)
 	if missing || err == nil && info.Mode().IsRegular() && info.Size() == 0 {
 		file, err := create(path, header, info)
-		// The name may be a mount point or a symbolic link to nowhere, or the
-		// directory or the owner beyond our rights.
+		// Replacing fails if the name is a mount point or a symbolic link to
+		// nothing, or if we may not write to the directory or change the owner.
+		// The file is then opened in place.
 		if err == nil || missing && !isLink(path) {
 			return file, err
 		}
@@ -42,7 +44,7 @@ func openNext(path string, header []byte, current file) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	if info, err := file.Stat(); err == nil && info.Size() > 0 && same(current, file) {
+	if info, err := file.Stat(); err == nil && info.Size() > 0 && sameFile(current, file) {
 		return file, nil
 	}
 	if err := (&appender{file: file}).write(header); err != nil {
@@ -51,8 +53,8 @@ func openNext(path string, header []byte, current file) (*os.File, error) {
 	return file, nil
 }
 
-// create makes a file that has its header from the moment on that it has its
-// name. Somebody else may have made an empty one there: its mode and owner stay.
+// create makes a file that has its header as soon as it has its name. It
+// replaces an existing empty file, and keeps that file's mode and owner.
 func create(path string, header []byte, existing os.FileInfo) (_ *os.File, err error) {
 	if isLink(path) {
 		path, err = filepath.EvalSymlinks(path)
@@ -69,13 +71,13 @@ func create(path string, header []byte, existing os.FileInfo) (_ *os.File, err e
 		return nil, err
 	}
 	if existing != nil {
-		err = takeAfter(file, existing)
+		err = copyModeAndOwner(file, existing)
 	}
 	if err == nil {
 		err = (&appender{file: file}).write(header)
 	}
 	if err == nil {
-		err = syncDir(filepath.Dir(path)) // fails before there is no way back
+		err = syncDir(filepath.Dir(path)) // before the rename, so an error leaves everything as it was
 	}
 	if err == nil {
 		err = os.Rename(temporary, path)
@@ -87,12 +89,12 @@ func create(path string, header []byte, existing os.FileInfo) (_ *os.File, err e
 	return file, nil
 }
 
-// takeAfter gives a file the mode and the owner of another.
-func takeAfter(file *os.File, other os.FileInfo) error {
+// copyModeAndOwner gives a file the mode and the owner of another.
+func copyModeAndOwner(file *os.File, other os.FileInfo) error {
 	if err := file.Chmod(other.Mode().Perm()); err != nil {
 		return err
 	}
-	return takeOwner(file, other)
+	return copyOwner(file, other)
 }
 
 func isLink(path string) bool {
@@ -100,7 +102,7 @@ func isLink(path string) bool {
 	return err == nil && info.Mode()&os.ModeSymlink != 0
 }
 
-func same(a, b file) bool {
+func sameFile(a, b file) bool {
 	one, err := a.Stat()
 	if err != nil {
 		return false
@@ -109,8 +111,9 @@ func same(a, b file) bool {
 	return err == nil && os.SameFile(one, other)
 }
 
-// mendTail ends a torn last line, so that it stays alone.
-func mendTail(file *os.File) (empty bool, _ error) {
+// endLastLine adds a line feed to a last line that has none, so that the next
+// line does not join it.
+func endLastLine(file *os.File) (empty bool, _ error) {
 	info, err := file.Stat()
 	if err != nil || info.Size() == 0 {
 		return err == nil, err

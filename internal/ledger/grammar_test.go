@@ -2,8 +2,6 @@ package ledger_test
 
 import (
 	"errors"
-	"fmt"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -127,7 +125,7 @@ func TestTheNextStartWritesDownWhatACrashCutOff(t *testing.T) {
 				if last := l.Recent(1); last[0].ID != "cut off" || last[0].Outcome != ledger.Failed {
 					t.Errorf("the last line is %v", last)
 				}
-				if strings.Count(out.String(), "between a signal's intent and its outcome") != 1 {
+				if strings.Count(out.String(), "Recorded an interrupted signal as failed") != 1 {
 					t.Errorf("the log says %q", out)
 				}
 				l = reopened(t, l, file)
@@ -151,39 +149,15 @@ func TestTheNextStartWritesDownWhatACrashCutOff(t *testing.T) {
 	}
 }
 
-// A ledger of the version before: an escalation's first intent has no outcome,
-// lines have no decision, a checkpoint has what was just taken. The budgets
-// hold, and nothing is made up about what is missing.
-func TestALedgerOfTheVersionBeforeIsReadBack(t *testing.T) {
-	line := func(event, id, more string) string {
-		return fmt.Sprintf(`{"time":"2026-11-22T12:00:00Z","event":%q,"id":%q,"server":"orders","pid":42%s}`+"\n", event, id, more)
-	}
-	text := line("intent", "VOID", "") + // before that file was gone on with
-		`{"time":"2026-11-22T11:59:00Z","event":"checkpoint","server":"orders","pid":0,"spent":["2026-11-22T11:58:00Z","2026-11-22T11:59:00Z"],"spent_ids":["OLD","TAKEN"]}` + "\n" +
-		line("intent", "TAKEN", "") + // written right after the rotation
-		line("intent", "CANCEL", `,"action":"cancel"`) +
-		line("intent", "TERMINATE", `,"action":"terminate"`) +
-		line("outcome", "TERMINATE", `,"outcome":"terminated","signalled":true`) +
-		line("intent", "LATE", "") + line("outcome", "LATE", `,"outcome":"cancelled"`) +
-		line("intent", "MOVED", "") + line("outcome", "MOVED", `,"outcome":"gone"`) +
-		`{"time":"2026-11-22T12:00:00Z","event":"outcome","server":"orders","pid":42,"outcome":"failed"}` + "\n"
+// An intent without a time would be older than every window.
+func TestAnIntentNeedsATime(t *testing.T) {
 	file := newFile(t)
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
+	l, _ := open(t, file)
+	if got, err := l.Begin(t.Context(), intent("orders", "a", time.Time{}), plenty); got == ledger.Allowed || err == nil {
+		t.Errorf("%d, %v", got, err)
 	}
-	l, out := open(t, file)
-	for i := range 3 {
-		if got := l.Spent("orders", time.Hour, noon.Add(time.Second)); got != 4 {
-			t.Errorf("start %d: %d are spent, want OLD, TAKEN, CANCEL and TERMINATE", i, got)
-		}
-		if got, err := os.ReadFile(file); err != nil || string(got) != text || out.String() != "" {
-			t.Errorf("start %d: the file is now %s (%v); the log says %q", i, got, err, out)
-		}
-		l = reopened(t, l, file)
-	}
-	rotate(t, l, file, file+".1")
-	if got := reopened(t, l, file).Spent("orders", time.Hour, noon.Add(time.Second)); got != 4 {
-		t.Errorf("%d are spent after a rotation", got)
+	if got := lines(t, file); len(got) != 0 {
+		t.Errorf("the file has %v", got)
 	}
 }
 

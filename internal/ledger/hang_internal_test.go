@@ -28,7 +28,7 @@ func TestADiskThatHangsStopsNeitherReopenNorClose(t *testing.T) {
 		if err := l.Close(); !errors.Is(err, errDiskHangs) {
 			t.Errorf("Close = %v", err)
 		}
-		if took := time.Since(start); took > 2*patience {
+		if took := time.Since(start); took > 2*diskTimeout {
 			t.Errorf("both took %s", took)
 		}
 		wake()

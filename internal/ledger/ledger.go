@@ -14,34 +14,33 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// patience is how long Open, Reopen and Close wait for a disk that hangs.
-const patience = 5 * time.Second
+// diskTimeout is how long Open, Reopen and Close wait for a disk that hangs.
+const diskTimeout = 5 * time.Second
 
-// errDiskHangs ends that waiting.
-var errDiskHangs = fmt.Errorf("the disk did not answer within %s", patience)
+// errDiskHangs is the cause when diskTimeout has passed.
+var errDiskHangs = fmt.Errorf("the disk did not answer within %s", diskTimeout)
 
 // Config is "remediation.ledger".
 type Config struct {
-	// File is where the lines go. Empty: they are kept in memory only, which
-	// enforcing does not allow.
+	// File is the path of the file. If it is empty, the lines are kept in memory
+	// only, which the mode enforce does not allow.
 	File string `yaml:"file"`
 }
 
-// Ledger writes lines and keeps the budgets. Any number of goroutines may use
-// it.
+// Ledger writes entries to a file and keeps the budgets of the servers. It is
+// safe for concurrent use.
 type Ledger struct {
 	logger log.Logger
-	writer *writer // nil: in memory only
+	writer *writer // nil without a file
 	errors prometheus.Counter
 
-	mu      sync.Mutex // guards the rest; no I/O under it
+	mu      sync.Mutex // guards the fields below; no I/O happens under it
 	recent  ring
-	budgets map[string]*budget // of servers that were signalled, or are suspended
+	budgets map[string]*budget // of the servers that had a signal or are suspended
 }
 
 // Open reads the file back, if there is one, opens it for writing, and writes
-// down as failed what a crash cut off between intent and outcome. The registerer
-// may be nil.
+// the outcomes that a crash prevented, as failed. The registerer may be nil.
 func Open(cfg Config, logger log.Logger, reg prometheus.Registerer) (*Ledger, error) {
 	l := &Ledger{
 		logger:  logger,
@@ -57,14 +56,14 @@ func Open(cfg Config, logger log.Logger, reg prometheus.Registerer) (*Ledger, er
 			return nil, fmt.Errorf("read the ledger: %w", err)
 		}
 		if skipped > 0 {
-			level.Warn(logger).Log("msg", "Skipped lines of the ledger that are not whole", "file", cfg.File, "lines", skipped)
+			level.Warn(logger).Log("msg", "Skipped ledger lines that are not whole", "file", cfg.File, "lines", skipped)
 		}
 		file, err := openForAppend(cfg.File)
 		if err != nil {
 			return nil, fmt.Errorf("open the ledger: %w", err)
 		}
 		l.writer = newWriter(&appender{file: file, path: cfg.File})
-		l.closeCutOff(time.Now())
+		l.finishInterrupted(time.Now())
 	}
 	if reg != nil {
 		if err := reg.Register(l.errors); err != nil {
@@ -74,31 +73,32 @@ func Open(cfg Config, logger log.Logger, reg prometheus.Registerer) (*Ledger, er
 	return l, nil
 }
 
-// closeCutOff writes the outcomes that a crash prevented.
-func (l *Ledger) closeCutOff(now time.Time) {
-	ctx, cancel := context.WithTimeoutCause(context.Background(), patience, errDiskHangs)
+// finishInterrupted writes the outcomes that a crash prevented. Write logs its
+// errors.
+func (l *Ledger) finishInterrupted(now time.Time) {
+	ctx, cancel := context.WithTimeoutCause(context.Background(), diskTimeout, errDiskHangs)
 	defer cancel()
 	var all []Entry
 	var requests []*request
 	for _, server := range slices.Sorted(maps.Keys(l.budgets)) {
 		b := l.budgets[server]
-		for _, e := range b.unfinished(now.UTC()) {
+		for _, e := range b.interrupted(now.UTC()) {
 			l.recent.add(e)
-			all, requests = append(all, e), append(requests, l.outcome(b.signals[e.ID], e))
+			all, requests = append(all, e), append(requests, l.outcomeRequest(b.signals[e.ID], e))
 		}
 	}
 	for i, e := range all {
-		level.Warn(l.logger).Log("msg", "pgbailiff stopped between a signal's intent and its outcome",
+		level.Warn(l.logger).Log("msg", "Recorded an interrupted signal as failed",
 			"server", e.Server, "pid", e.PID, "id", e.ID)
-		_ = l.write(ctx, requests[i], e) // says itself what went wrong
+		_ = l.write(ctx, requests[i], e)
 	}
 }
 
 // Durable reports whether lines go to a file.
 func (l *Ledger) Durable() bool { return l.writer != nil }
 
-// Recent returns the last lines, at most n, newest first. An outcome is among
-// them even if it could not be written.
+// Recent returns at most n of the last entries, newest first. Outcomes that
+// could not be written are among them.
 func (l *Ledger) Recent(n int) []Entry {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -121,33 +121,33 @@ func (l *Ledger) Spent(server string, window time.Duration, now time.Time) int {
 	if b == nil {
 		return 0
 	}
-	return b.count(now.Add(-window))
+	return b.spentAfter(now.Add(-window))
 }
 
-// Reopen closes the file and opens the one at the path anew, after a rotation
-// or a new configuration. Another file goes on with the budgets as they are. On
-// an error the old file stays. It waits no longer than five seconds.
+// Reopen closes the file and opens the one at the path, after a rotation or a
+// reload. A new file begins with checkpoints of the budgets. After an error the
+// ledger keeps the old file. Reopen waits at most five seconds.
 func (l *Ledger) Reopen(ctx context.Context, path string) error {
 	if l.writer == nil {
 		return nil
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, patience, errDiskHangs)
+	ctx, cancel := context.WithTimeoutCause(ctx, diskTimeout, errDiskHangs)
 	defer cancel()
 	now := time.Now().UTC()
-	err := l.writer.ask(ctx, &request{path: path, header: func() []byte { return l.checkpoints(now) }})
+	err := l.writer.do(ctx, &request{path: path, header: func() []byte { return l.checkpoints(now) }})
 	if err != nil {
 		return fmt.Errorf("reopen the ledger: %w", err)
 	}
 	return nil
 }
 
-// Close waits for the lines that are being written and closes the file. It
-// waits no longer than five seconds.
+// Close writes what is queued and closes the file. It waits at most five
+// seconds.
 func (l *Ledger) Close() error {
 	if l.writer == nil {
 		return nil
 	}
-	ctx, cancel := context.WithTimeoutCause(context.Background(), patience, errDiskHangs)
+	ctx, cancel := context.WithTimeoutCause(context.Background(), diskTimeout, errDiskHangs)
 	defer cancel()
 	if err := l.writer.close(ctx); err != nil {
 		return fmt.Errorf("close the ledger: %w", err)
@@ -155,14 +155,13 @@ func (l *Ledger) Close() error {
 	return nil
 }
 
-// checkpoints are the lines that another file goes on with. The first one makes
-// void what that file says already.
+// checkpoints are the first lines of a new file.
 func (l *Ledger) checkpoints(now time.Time) []byte {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	text := encode(Entry{Time: now, Event: EventCheckpoint})
+	text := encode(record{Entry: Entry{Time: now, Event: eventCheckpoint}})
 	for _, server := range slices.Sorted(maps.Keys(l.budgets)) {
-		text = append(text, encode(l.budgets[server].checkpoint(server, now))...)
+		text = append(text, encode(checkpoint(server, l.budgets[server], now))...)
 	}
 	return text
 }

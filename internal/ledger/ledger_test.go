@@ -20,7 +20,7 @@ import (
 func TestALineSaysWhoWhatAndWhy(t *testing.T) {
 	file := newFile(t)
 	l, _ := open(t, file)
-	e := ledger.Entry{}.WithSession(session.Session{
+	s := session.Session{
 		ID:      session.ID{Server: "orders", PID: 42, BackendStart: noon},
 		Datname: "shop", Usename: "app", ApplicationName: "checkout", ClientAddr: "10.0.0.7",
 		Activity: session.Activity{
@@ -28,10 +28,14 @@ func TestALineSaysWhoWhatAndWhy(t *testing.T) {
 			WaitEventType: "Lock",
 		},
 		WaitEvent: "tuple", Query: "never this one",
-	}, "SELECT ?\n-- two lines")
+	}
+	e := ledger.Entry{
+		Server: "orders", Target: ledger.SessionTarget(s), Facts: ledger.SessionFacts(s, "SELECT ?\n-- two lines"),
+		Origin: ledger.Origin{Source: ledger.SourceAlert, Actor: "jane", Alertname: "Slow", Severity: "warning", Fingerprint: "c0ffee"},
+	}
 	e.Time, e.Event, e.ID = noon.In(time.FixedZone("", 3600)), ledger.EventOutcome, "ID1"
 	e.Action, e.Outcome, e.Reason, e.Rule, e.Signalled = "cancel", ledger.Cancelled, "rule", "the rule", true
-	e.Alertname, e.Fingerprint, e.Decision = "Slow", "c0ffee", "D1"
+	e.Decision = "D1"
 	before := e
 	before.Event, before.Outcome, before.Signalled = ledger.EventIntent, "", false
 	if allowance, err := l.Begin(t.Context(), before, limits); allowance != ledger.Allowed || err != nil {
@@ -45,7 +49,7 @@ func TestALineSaysWhoWhatAndWhy(t *testing.T) {
 		"time": "2026-11-22T12:00:00Z", "event": "outcome", "id": "ID1", "decision": "D1", "server": "orders", "pid": 42.0,
 		"backend_start": "2026-11-22T12:00:00.000000Z", "query_start": "2026-11-22T12:00:00.001500Z", "xact_start": "2026-11-22T12:00:01.000000Z",
 		"action": "cancel", "outcome": "cancelled", "reason": "rule", "rule": "the rule", "signalled": true,
-		"alertname": "Slow", "fingerprint": "c0ffee", "datname": "shop", "usename": "app", "application_name": "checkout",
+		"source": "alert", "actor": "jane", "alertname": "Slow", "severity": "warning", "fingerprint": "c0ffee", "datname": "shop", "usename": "app", "application_name": "checkout",
 		"client_addr": "10.0.0.7", "state": "active", "wait_event_type": "Lock", "wait_event": "tuple",
 		"session_id": "6b02d940.2a", "query": "SELECT ?\n-- two lines",
 	}}
@@ -66,11 +70,15 @@ func TestALineSaysWhoWhatAndWhy(t *testing.T) {
 	}
 }
 
-func TestWhereNoSessionWasFoundALineSaysWhatTheAlertSaid(t *testing.T) {
-	f := session.Fence{Server: "orders", PID: 42, BackendStart: noon, StateChange: noon.Add(time.Second)}
-	want := ledger.Entry{Server: "orders", PID: 42, BackendStart: ledger.Time{Time: noon}, StateChange: ledger.Time{Time: noon.Add(time.Second)}}
-	if diff := cmp.Diff(want, ledger.Entry{}.WithFence(f)); diff != "" {
-		t.Errorf("entry (-want +got):\n%s", diff)
+func TestATargetHasWhatTheFenceNames(t *testing.T) {
+	at := func(seconds int) time.Time { return noon.Add(time.Duration(seconds) * time.Second) }
+	f := session.Fence{Server: "orders", PID: 42, BackendStart: at(0), QueryStart: at(1), XactStart: at(2), StateChange: at(3)}
+	want := ledger.Target{
+		PID: 42, BackendStart: ledger.Time{Time: at(0)},
+		QueryStart: ledger.Time{Time: at(1)}, XactStart: ledger.Time{Time: at(2)}, StateChange: ledger.Time{Time: at(3)},
+	}
+	if diff := cmp.Diff(want, ledger.FenceTarget(f)); diff != "" {
+		t.Errorf("target (-want +got):\n%s", diff)
 	}
 }
 

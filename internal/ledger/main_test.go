@@ -96,11 +96,11 @@ func refuse(t *testing.T, l *ledger.Ledger, decision string) {
 }
 
 func intent(server, id string, at time.Time) ledger.Entry {
-	return ledger.Entry{Time: at, Event: ledger.EventIntent, ID: id, Decision: "of " + id, Server: server, PID: 42, Action: "cancel", Reason: "severity"}
+	return ledger.Entry{Time: at, Event: ledger.EventIntent, ID: id, Decision: "of " + id, Server: server, Target: ledger.Target{PID: 42}, Action: "cancel", Reason: "severity"}
 }
 
 func outcome(server, id string, at time.Time, signalled bool) ledger.Entry {
-	e := ledger.Entry{Time: at, Event: ledger.EventOutcome, ID: id, Decision: "of " + id, Server: server, PID: 42, Action: "cancel", Outcome: ledger.Gone}
+	e := ledger.Entry{Time: at, Event: ledger.EventOutcome, ID: id, Decision: "of " + id, Server: server, Target: ledger.Target{PID: 42}, Action: "cancel", Outcome: ledger.Gone}
 	if signalled {
 		e.Outcome, e.Signalled = ledger.Cancelled, true
 	}
@@ -109,7 +109,7 @@ func outcome(server, id string, at time.Time, signalled bool) ledger.Entry {
 
 func refusal(server, decision string) ledger.Entry {
 	return ledger.Entry{
-		Time: noon, Event: ledger.EventOutcome, Decision: decision, Server: server, PID: 42,
+		Time: noon, Event: ledger.EventOutcome, Decision: decision, Server: server, Target: ledger.Target{PID: 42},
 		Action: "cancel", Outcome: ledger.Refused, Reason: "rule",
 	}
 }

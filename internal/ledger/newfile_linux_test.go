@@ -41,7 +41,7 @@ func TestReopenGoesOnWithWhatItFinds(t *testing.T) {
 		t.Helper()
 		all := lines(t, file)
 		for i, line := range all[:2] {
-			if line["event"] != string(ledger.EventCheckpoint) {
+			if line["event"] != "checkpoint" {
 				t.Errorf("line %d is %v", i, line)
 			}
 		}
@@ -92,7 +92,7 @@ func TestReopenGoesOnWithWhatItFinds(t *testing.T) {
 			},
 			func(t *testing.T, file string) {
 				all := lines(t, file)
-				if all[0]["id"] != "A" || all[1] != nil || all[2]["event"] != string(ledger.EventCheckpoint) {
+				if all[0]["id"] != "A" || all[1] != nil || all[2]["event"] != "checkpoint" {
 					t.Errorf("the file is %v", all)
 				}
 			},

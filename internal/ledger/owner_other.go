@@ -4,5 +4,5 @@ package ledger
 
 import "os"
 
-// takeOwner does nothing where files have no owner of this kind.
-func takeOwner(*os.File, os.FileInfo) error { return nil }
+// copyOwner does nothing on systems without Unix owners.
+func copyOwner(*os.File, os.FileInfo) error { return nil }

@@ -7,8 +7,8 @@ import (
 	"syscall"
 )
 
-// takeOwner gives a file the owner and the group of another.
-func takeOwner(file *os.File, other os.FileInfo) error {
+// copyOwner gives a file the owner and the group of another.
+func copyOwner(file *os.File, other os.FileInfo) error {
 	own, err := file.Stat()
 	if err != nil {
 		return err

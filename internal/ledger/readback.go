@@ -9,10 +9,11 @@ import (
 	"os"
 )
 
-// readBack hands every whole line to replay and returns how many were not
-// whole: a power cut may have torn one. A file that does not exist is empty,
-// and so is what is no file, like a terminal: nothing can be read back from it.
-func readBack(path string, replay func(Entry)) (skipped int, _ error) {
+// readBack passes every whole line to replay and returns how many lines it
+// skipped because they were not whole: a power cut may have torn one. A file
+// that does not exist has no lines, and neither has a device or a terminal,
+// from which nothing can be read back.
+func readBack(path string, replay func(record)) (skipped int, _ error) {
 	info, err := os.Stat(path)
 	if errors.Is(err, os.ErrNotExist) || err == nil && !info.Mode().IsRegular() {
 		return 0, nil
@@ -29,9 +30,9 @@ func readBack(path string, replay func(Entry)) (skipped int, _ error) {
 	for {
 		line, err := reader.ReadBytes('\n')
 		if line = bytes.TrimSpace(line); len(line) > 0 {
-			var e Entry
-			if json.Unmarshal(line, &e) == nil && e.Event != "" {
-				replay(e)
+			var r record
+			if json.Unmarshal(line, &r) == nil && r.Event != "" {
+				replay(r)
 			} else {
 				skipped++
 			}

@@ -1,22 +1,21 @@
 package ledger
 
-// remembered is how many lines are kept for the page and the API.
-const remembered = 500
+// maxRecent is how many entries are kept for the page and the API.
+const maxRecent = 500
 
-// ring has the last entries. Taking one in costs the same however many there
-// are.
+// ring holds the last entries.
 type ring struct {
 	entries []Entry
 	next    int // where the next one goes, once the ring is full
 }
 
 func (r *ring) add(e Entry) {
-	if len(r.entries) < remembered {
+	if len(r.entries) < maxRecent {
 		r.entries = append(r.entries, e)
 		return
 	}
 	r.entries[r.next] = e
-	r.next = (r.next + 1) % remembered
+	r.next = (r.next + 1) % maxRecent
 }
 
 // last returns at most n entries, newest first.

@@ -18,7 +18,7 @@ func replayed(t *testing.T, lines func(yield func(Entry) bool)) *Ledger {
 		t.Fatal(err)
 	}
 	for e := range lines {
-		l.replay(e)
+		l.replay(record{Entry: e})
 	}
 	return l
 }

@@ -128,7 +128,7 @@ func TestANewFileGoesOnWithTheBudgets(t *testing.T) {
 				t.Errorf("the last decision is %v", got)
 			}
 			for _, e := range l.Recent(1000) {
-				if e.Event == ledger.EventCheckpoint {
+				if e.Event == "checkpoint" {
 					t.Errorf("a checkpoint among the decisions: %v", e)
 				}
 			}
@@ -144,7 +144,7 @@ func TestANewFileBeginsWithItsHeader(t *testing.T) {
 	begin(t, l, "a", noon)
 	rotate(t, l, file, file+".1")
 	all := lines(t, file)
-	if len(all) != 2 || all[0]["event"] != string(ledger.EventCheckpoint) || all[1]["event"] != string(ledger.EventCheckpoint) {
+	if len(all) != 2 || all[0]["event"] != "checkpoint" || all[1]["event"] != "checkpoint" {
 		t.Errorf("the new file is %v", all)
 	}
 	text, err := os.ReadFile(file)

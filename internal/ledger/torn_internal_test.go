@@ -41,7 +41,7 @@ func TestALineThatCannotBeCutStaysAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	n := 0
-	if _, err := readBack(path, func(Entry) { n++ }); err != nil || n != 2 {
+	if _, err := readBack(path, func(record) { n++ }); err != nil || n != 2 {
 		t.Errorf("%d lines are whole, %v", n, err)
 	}
 }

@@ -12,15 +12,15 @@ import (
 )
 
 // ErrNoIntent is returned by Finish when no intent with the outcome's ID waits
-// for one. Nothing was written then.
+// for an outcome. Nothing was written then.
 var ErrNoIntent = errors.New("no intent waits for this outcome")
 
 // Begin reserves one signal of the server's budget and makes the intent
-// durable, by one clock reading, the intent's. Not Allowed: nothing was written
-// and nothing is reserved. An error: nothing is reserved, and nothing may be
-// signalled. The context bounds the waiting.
+// durable. The intent's Time is the time of both. If the answer is not Allowed,
+// nothing was written and nothing is reserved. After an error nothing is
+// reserved, and no signal may be sent. The context bounds the waiting.
 func (l *Ledger) Begin(ctx context.Context, intent Entry, limits Limits) (Allowance, error) {
-	intent = intent.ready(EventIntent)
+	intent = intent.normalized(EventIntent)
 	intent.Outcome, intent.Signalled = "", false
 	if intent.Decision == "" {
 		intent.Decision = intent.ID
@@ -30,9 +30,9 @@ func (l *Ledger) Begin(ctx context.Context, intent Entry, limits Limits) (Allowa
 	if !known {
 		b = newBudget()
 	}
-	if _, used := b.signals[intent.ID]; used || intent.ID == "" {
+	if _, used := b.signals[intent.ID]; used || intent.ID == "" || intent.Time.IsZero() {
 		l.mu.Unlock()
-		return OverBudget, fmt.Errorf("write the ledger: an intent needs an ID of its own, not %q", intent.ID)
+		return OverBudget, fmt.Errorf("write the ledger: an intent needs its own ID and a time, not %q at %s", intent.ID, intent.Time)
 	}
 	s, allowance, suspends := b.reserve(intent.ID, intent.Time, limits)
 	if allowance == Allowed {
@@ -45,51 +45,52 @@ func (l *Ledger) Begin(ctx context.Context, intent Entry, limits Limits) (Allowa
 	if allowance != Allowed {
 		return allowance, nil
 	}
-	err := l.write(ctx, &request{text: encode(intent), settled: func(err error, waited bool) *request {
+	err := l.write(ctx, &request{text: encode(intent), done: func(err error, waiting bool) *request {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		if err != nil {
-			b.drop(intent.ID)
+			b.release(intent.ID)
 			return nil
 		}
 		s.intent = &intent
 		l.recent.add(intent)
-		if waited {
+		if waiting {
 			return nil
 		}
-		return l.tooSlow(s, intent)
+		return l.finishAbandoned(s, intent)
 	}}, intent)
 	if err != nil {
 		l.mu.Lock()
-		s.told, s.spent = true, false
+		s.finished, s.spent = true, false
 		l.mu.Unlock()
 		return OverBudget, err
 	}
 	return Allowed, nil
 }
 
-// tooSlow is the outcome of an intent that became durable after its caller had
-// stopped waiting. It needs the lock.
-func (l *Ledger) tooSlow(s *signal, intent Entry) *request {
+// finishAbandoned is the outcome of an intent that became durable after its
+// caller had stopped waiting, and so sends no signal. The caller holds the lock.
+func (l *Ledger) finishAbandoned(s *signal, intent Entry) *request {
 	e := intent
 	e.Event, e.Outcome, e.Detail = EventOutcome, Failed, "the ledger was too slow; nothing was signalled"
-	s.told, s.spent = true, false
+	s.finished, s.spent = true, false
 	l.recent.add(e)
-	return l.outcome(s, e)
+	return l.outcomeRequest(s, e)
 }
 
-// Finish writes the one outcome of the intent with the same ID and server.
-// Signalled says whether it stays spent, and it may bring the suspension then;
-// otherwise it counts for nothing. After an error that is not ErrNoIntent the
-// line is written again with the next one.
+// Finish writes the one outcome of the intent with the same ID and server. If
+// Signalled is set, the signal stays spent and may bring a suspension;
+// otherwise it no longer counts. The budget goes by the time of the intent.
+// After an error other than ErrNoIntent the line is written again with the next
+// one.
 func (l *Ledger) Finish(ctx context.Context, outcome Entry) error {
-	outcome = outcome.ready(EventOutcome)
+	outcome = outcome.normalized(EventOutcome)
 	l.mu.Lock()
 	b, s := l.budgets[outcome.Server], (*signal)(nil)
 	if b != nil {
 		s = b.signals[outcome.ID]
 	}
-	if s == nil || s.told || s.intent == nil {
+	if s == nil || s.finished || s.intent == nil {
 		l.mu.Unlock()
 		return fmt.Errorf("write the ledger: %w: %q", ErrNoIntent, outcome.ID)
 	}
@@ -99,16 +100,16 @@ func (l *Ledger) Finish(ctx context.Context, outcome Entry) error {
 	suspends := b.finish(s, outcome.Signalled)
 	l.recent.add(outcome)
 	l.mu.Unlock()
-	r := l.outcome(s, outcome)
+	r := l.outcomeRequest(s, outcome)
 	if suspends {
 		r.text = append(r.text, encode(l.suspension(outcome.Server, outcome.Time))...)
 	}
 	return l.write(ctx, r, outcome)
 }
 
-// outcome is the request that ends an intent.
-func (l *Ledger) outcome(s *signal, e Entry) *request {
-	return &request{text: encode(e), keep: true, settled: func(err error, _ bool) *request {
+// outcomeRequest writes the outcome of a signal.
+func (l *Ledger) outcomeRequest(s *signal, e Entry) *request {
+	return &request{text: encode(e), mustWrite: true, done: func(err error, _ bool) *request {
 		if err != nil {
 			return nil
 		}
@@ -116,16 +117,16 @@ func (l *Ledger) outcome(s *signal, e Entry) *request {
 		defer l.mu.Unlock()
 		s.intent = nil
 		if b := l.budgets[e.Server]; !s.spent && b != nil {
-			b.drop(e.ID)
+			b.release(e.ID)
 		}
 		return nil
 	}}
 }
 
-// Append writes a line behind which there is no signal: a refusal, a dry run,
-// a session that is gone. After an error the line is lost, but for Recent.
+// Append writes a decision without a signal: a refusal, a dry run, a session
+// that is gone. After an error the line is not in the file, but Recent has it.
 func (l *Ledger) Append(ctx context.Context, e Entry) error {
-	e = e.ready(EventOutcome)
+	e = e.normalized(EventOutcome)
 	e.ID, e.Signalled = "", false
 	l.mu.Lock()
 	l.recent.add(e)
@@ -133,16 +134,17 @@ func (l *Ledger) Append(ctx context.Context, e Entry) error {
 	return l.write(ctx, &request{text: encode(e)}, e)
 }
 
-// suspend writes down a suspension that began without an outcome.
+// suspend writes a suspension that began without an outcome. Write logs its
+// errors.
 func (l *Ledger) suspend(ctx context.Context, server string, now time.Time) {
 	e := l.suspension(server, now)
-	_ = l.write(ctx, &request{text: encode(e), keep: true}, e) // says itself what went wrong
+	_ = l.write(ctx, &request{text: encode(e), mustWrite: true}, e)
 }
 
-// suspension tells of one and is its line.
+// suspension logs and remembers a suspension, and returns its entry.
 func (l *Ledger) suspension(server string, now time.Time) Entry {
-	level.Error(l.logger).Log("msg", "Too many signals: suspended until an operator resumes",
-		"server", server, "resume", "POST /-/resume?server="+server)
+	level.Error(l.logger).Log("msg", "Remediation suspended after too many signals",
+		"server", server, "hint", "POST /-/resume?server="+server)
 	e := Entry{Time: now, Event: EventSuspended, Server: server}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -150,23 +152,23 @@ func (l *Ledger) suspension(server string, now time.Time) Entry {
 	return e
 }
 
-// Resume ends a suspension, once that is written down.
+// Resume ends a suspension once the line about it is durable.
 func (l *Ledger) Resume(ctx context.Context, server string, now time.Time) error {
-	e := Entry{Time: now, Server: server}.ready(EventResumed)
-	return l.write(ctx, &request{text: encode(e), settled: func(err error, waited bool) *request {
+	e := Entry{Time: now, Server: server}.normalized(EventResumed)
+	return l.write(ctx, &request{text: encode(e), done: func(err error, waiting bool) *request {
 		if err != nil {
 			return nil
 		}
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		b := l.budgets[e.Server]
-		if !waited { // the operator was told that it failed
+		if !waiting { // the operator was told that it failed, so the suspension stays
 			if b == nil || !b.suspended {
 				return nil
 			}
 			again := e
 			again.Event = EventSuspended
-			return &request{text: encode(again), keep: true}
+			return &request{text: encode(again), mustWrite: true}
 		}
 		if b != nil {
 			b.resume(e.Time)
@@ -176,34 +178,34 @@ func (l *Ledger) Resume(ctx context.Context, server string, now time.Time) error
 	}}, e)
 }
 
-// write hands a request over and waits until it is durable. Without a file it
-// is at once. What fails is counted and logged, under the name of the entry.
-func (l *Ledger) write(ctx context.Context, r *request, about Entry) error {
+// write returns when the request is durable. Without a file there is nothing to
+// wait for. It counts and logs an error, with the fields of the entry.
+func (l *Ledger) write(ctx context.Context, r *request, e Entry) error {
 	if l.writer == nil {
-		if r.settled != nil {
-			r.settled(nil, true)
+		if r.done != nil {
+			r.done(nil, true)
 		}
 		return nil
 	}
-	err := l.writer.ask(ctx, r)
+	err := l.writer.do(ctx, r)
 	if err == nil {
 		return nil
 	}
 	l.errors.Add(float64(bytes.Count(r.text, []byte("\n"))))
-	level.Error(l.logger).Log("msg", "Writing the ledger failed", "event", about.Event, "server", about.Server,
-		"pid", about.PID, "outcome", about.Outcome, "reason", about.Reason, "kept", r.keep, "err", err)
+	level.Error(l.logger).Log("msg", "Ledger write failed", "event", e.Event, "server", e.Server,
+		"pid", e.PID, "outcome", e.Outcome, "reason", e.Reason, "will_retry", r.mustWrite, "err", err)
 	return fmt.Errorf("write the ledger: %w", err)
 }
 
-// ready is the entry as it is written and remembered.
-func (e Entry) ready(event Event) Entry {
+// normalized is the entry in the form in which it is written and remembered.
+func (e Entry) normalized(event Event) Entry {
 	e = e.clipped()
 	e.Time, e.Event = e.Time.UTC(), event
 	return e
 }
 
-// encode is the line of an entry. Its fields can all be encoded.
-func encode(e Entry) []byte {
+// encode is the line of an Entry or a record. All their fields can be encoded.
+func encode[T Entry | record](e T) []byte {
 	var line bytes.Buffer
 	encoder := json.NewEncoder(&line)
 	encoder.SetEscapeHTML(false) // people grep for SQL

@@ -11,39 +11,38 @@ import (
 // ErrClosed is returned after Close.
 var ErrClosed = errors.New("the ledger is closed")
 
-// maxBatch is how many requests share one fsync.
+// maxBatch is how many requests share one fsync at most.
 const maxBatch = 256
 
-// writer is the queue before the file. One goroutine has the file; lines that
-// arrive while others are being written share the next fsync.
+// writer is the queue in front of the file. One goroutine owns the file;
+// requests that arrive while it writes share the next fsync.
 //
-// The mutex guards queue and closed. No I/O under it.
+// The mutex guards queue and closed. No I/O happens under it.
 type writer struct {
-	wake chan struct{} // buffered: there is something in the queue, or it is closed
+	wake chan struct{} // buffered: the queue has requests, or the writer is closed
 	done chan struct{} // closed when the goroutine has returned
 
 	mu     sync.Mutex
 	queue  []*request
 	closed bool
 
-	err error // of closing; for who has seen done
+	err error // of closing; read it only after done is closed
 }
 
-// request is text to write, or, with a path, a file to go on with. Its caller
-// waits for result, unless its context ends first.
+// request is text to write, or, with a path, the file to write to from now on.
 type request struct {
 	text []byte
-	// keep says that the text must come into the file, even if its caller has
-	// stopped waiting or its first write failed.
-	keep bool
-	// settled is called once: with nil when the text is durable, with an error
-	// when it is certain not to be in the file, or nobody can know. Not waited:
-	// the caller was told before that it failed. What settled returns is written
-	// next. It may be nil.
-	settled func(err error, waited bool) *request
+	// mustWrite says that the text must get into the file, even if the caller
+	// has stopped waiting or the first write failed.
+	mustWrite bool
+	// done is called once: with nil when the text is durable, and with an error
+	// when it is not in the file or nobody can know. Waiting is false when the
+	// caller has been told before that the request failed. The request that done
+	// returns is written next; it may be nil, and so may done.
+	done func(err error, waiting bool) *request
 
 	path   string
-	header func() []byte // first lines of another file
+	header func() []byte // first lines of the new file
 
 	result chan error // buffered, so the writer never blocks on a caller that has stopped waiting
 	state  atomic.Int32
@@ -52,25 +51,25 @@ type request struct {
 // The states of a request.
 const (
 	queued    = iota
-	taken     // the writer is at it
-	answered  // the caller gets the writer's answer
+	writing   // the goroutine has it
+	answered  // the caller gets the goroutine's answer
 	abandoned // the caller has stopped waiting
 )
 
-// answer gives the caller its answer, if it still waits.
+// answer sends the result to the caller, if it still waits.
 func (r *request) answer(err error) {
-	if r.state.CompareAndSwap(taken, answered) {
+	if r.state.CompareAndSwap(writing, answered) {
 		r.result <- err
 	}
 }
 
-// settle ends a request, its caller's waiting too.
-func (r *request) settle(err error) (next *request) {
-	waited := r.state.CompareAndSwap(taken, answered)
-	if r.settled != nil {
-		next = r.settled(err, waited)
+// finish calls done and then answers the caller.
+func (r *request) finish(err error) (next *request) {
+	waiting := r.state.CompareAndSwap(writing, answered)
+	if r.done != nil {
+		next = r.done(err, waiting)
 	}
-	if waited {
+	if waiting {
 		r.result <- err
 	}
 	return next
@@ -85,57 +84,59 @@ func newWriter(a *appender) *writer {
 	return w
 }
 
-// ask hands a request over and waits. The context bounds the waiting: a request
-// that the writer has not begun with is withdrawn then, unless it must be kept.
-func (w *writer) ask(ctx context.Context, r *request) error {
+// do queues a request and waits for its result, until the context ends. A
+// request that is still queued then is removed, unless it must be written.
+func (w *writer) do(ctx context.Context, r *request) error {
 	r.result = make(chan error, 1)
 	w.mu.Lock()
 	if w.closed {
 		w.mu.Unlock()
-		r.settle(ErrClosed)
+		r.finish(ErrClosed)
 		return ErrClosed
 	}
 	w.queue = append(w.queue, r)
 	w.mu.Unlock()
-	w.rouse()
+	w.notify()
 	select {
 	case err := <-r.result:
 		return err
 	case <-ctx.Done():
-		return w.giveUp(r, context.Cause(ctx))
+		return w.abandon(r, context.Cause(ctx))
 	}
 }
 
-// giveUp ends the waiting for a request, unless it has been answered meanwhile.
-func (w *writer) giveUp(r *request, cause error) error {
+// abandon ends the wait for a request and returns the cause, or the result if
+// the request has been answered meanwhile.
+func (w *writer) abandon(r *request, cause error) error {
 	w.mu.Lock()
-	waiting := r.state.CompareAndSwap(queued, abandoned)
-	if waiting && !r.keep {
+	wasQueued := r.state.CompareAndSwap(queued, abandoned)
+	if wasQueued && !r.mustWrite {
 		w.queue = slices.DeleteFunc(w.queue, func(q *request) bool { return q == r })
 	}
 	w.mu.Unlock()
 	switch {
-	case waiting && !r.keep:
-		r.settle(cause)
-	case !waiting && !r.state.CompareAndSwap(taken, abandoned):
+	case wasQueued && !r.mustWrite:
+		r.finish(cause)
+	case !wasQueued && !r.state.CompareAndSwap(writing, abandoned):
 		return <-r.result
 	}
 	return cause
 }
 
-func (w *writer) rouse() {
+// notify wakes the goroutine.
+func (w *writer) notify() {
 	select {
 	case w.wake <- struct{}{}:
 	default:
 	}
 }
 
-// close lets the writer finish what is in the queue and waits for it.
+// close lets the goroutine empty the queue and waits until it has returned.
 func (w *writer) close(ctx context.Context) error {
 	w.mu.Lock()
 	w.closed = true
 	w.mu.Unlock()
-	w.rouse()
+	w.notify()
 	select {
 	case <-w.done:
 		return w.err
@@ -146,7 +147,7 @@ func (w *writer) close(ctx context.Context) error {
 
 func (w *writer) run(a *appender) {
 	for {
-		batch, ok := w.take()
+		batch, ok := w.nextBatch()
 		if !ok {
 			w.err = a.close()
 			return
@@ -156,16 +157,16 @@ func (w *writer) run(a *appender) {
 			lines = batch[:len(batch)-1]
 		}
 		if len(lines) > 0 {
-			w.push(a.append(lines))
+			w.enqueue(a.append(lines))
 		}
 		if last.path != "" {
-			last.settle(a.reopen(last.path, last.header(), func() bool { return last.state.Load() == taken }))
+			last.finish(a.reopen(last.path, last.header(), func() bool { return last.state.Load() == writing }))
 		}
 	}
 }
 
-// push is the writer's own requests, for which nobody waits.
-func (w *writer) push(own []*request) {
+// enqueue adds requests that no caller waits for.
+func (w *writer) enqueue(own []*request) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, r := range own {
@@ -174,14 +175,14 @@ func (w *writer) push(own []*request) {
 	w.queue = append(w.queue, own...)
 }
 
-// take waits for requests. Only the last one of a batch has a path. False: the
-// writer was closed, and nothing is left.
-func (w *writer) take() ([]*request, bool) {
+// nextBatch waits for requests. Only the last one of a batch may have a path.
+// False means that the writer is closed and the queue is empty.
+func (w *writer) nextBatch() ([]*request, bool) {
 	for {
 		w.mu.Lock()
 		n := 0
 		for n < min(len(w.queue), maxBatch) {
-			w.queue[n].state.CompareAndSwap(queued, taken)
+			w.queue[n].state.CompareAndSwap(queued, writing)
 			n++
 			if w.queue[n-1].path != "" {
 				break

@@ -159,7 +159,7 @@ func rich(t *testing.T) page.Data {
 				"nothing was signalled"),
 			entry(26*time.Hour, ledger.EventOutcome, ledger.DryRun, "orders", 9001, "cancel", "severity", "PgbailiffLongQuery"),
 			{Time: now.Add(-27 * time.Hour), Event: ledger.EventResumed, Server: "orders"},
-			{Time: now.Add(-28 * time.Hour), Event: ledger.EventCheckpoint, Server: "orders"},
+			{Time: now.Add(-28 * time.Hour), Event: "unknown", Server: "orders"},
 		},
 	}
 }
@@ -170,8 +170,9 @@ func entry(before time.Duration, event ledger.Event, outcome ledger.Outcome, ser
 		severity = "critical"
 	}
 	return ledger.Entry{
-		Time: now.Add(-before), Event: event, Outcome: outcome, Server: server, PID: pid, Action: action, Reason: reason,
-		BackendStart: ledger.Time{Time: now.Add(-3 * time.Hour)}, Alertname: alert, Severity: severity, Usename: "shop", Datname: "shop",
+		Time: now.Add(-before), Event: event, Outcome: outcome, Server: server, Action: action, Reason: reason,
+		Target: ledger.Target{PID: pid, BackendStart: ledger.Time{Time: now.Add(-3 * time.Hour)}},
+		Origin: ledger.Origin{Alertname: alert, Severity: severity}, Facts: ledger.Facts{Usename: "shop", Datname: "shop"},
 	}
 }
 
