@@ -15,6 +15,7 @@ import (
 
 	"github.com/pgbailiff/pgbailiff/collector"
 	"github.com/pgbailiff/pgbailiff/internal/ledger"
+	"github.com/pgbailiff/pgbailiff/internal/remediation"
 	"github.com/pgbailiff/pgbailiff/internal/session"
 	"github.com/pgbailiff/pgbailiff/webhook"
 )
@@ -133,7 +134,8 @@ func ofTheWebhook(t *testing.T) map[string][]string {
 			t.Error(err)
 		}
 	})
-	webhook.New(log.NewNopLogger(), reg, l)
+	remediation.NewShared(log.NewNopLogger(), l, reg)
+	webhook.NewMetrics(reg)
 	return reg
 }
 

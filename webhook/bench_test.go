@@ -11,14 +11,14 @@ import (
 
 	"github.com/pgbailiff/pgbailiff/internal/ledger"
 	"github.com/pgbailiff/pgbailiff/internal/pgtest"
+	"github.com/pgbailiff/pgbailiff/internal/remediation"
 	"github.com/pgbailiff/pgbailiff/internal/session"
-	"github.com/pgbailiff/pgbailiff/webhook"
 )
 
 // observed is a server that notes when it was asked and when it has sent the
 // last signal, by the clock of the server, which is also ours.
 type observed struct {
-	webhook.Server
+	remediation.Server
 	asked, found, ordered, signalled time.Time
 }
 
@@ -34,10 +34,6 @@ func (o *observed) Signal(ctx context.Context, verb session.Verb, f session.Fenc
 	answer, err := o.Server.Signal(ctx, verb, f)
 	o.signalled = answer.At
 	return answer, err
-}
-
-func unlimited(s *webhook.Settings) {
-	s.Remediation.Limits = ledger.Limits{Actions: 1 << 30, Window: time.Minute, SuspendAfter: 1 << 30, SuspendWindow: time.Minute}
 }
 
 // samples are durations of the same thing.
@@ -62,11 +58,10 @@ func (s samples) report(b *testing.B, name string) {
 func BenchmarkAlertToSignal(b *testing.B) {
 	srv := pgtest.Start(b)
 	server := &observed{}
-	bl := newBailiff(b, srv, "monsig", unlimited, func(s *webhook.Settings) {
-		server.Server = s.Servers["orders"]
-		s.Servers["orders"] = server
+	bl := newBailiff(b, srv, quiet, func(bl *bailiff) {
+		server.Server = bl.settings.Servers["orders"]
+		bl.settings.Servers["orders"] = server
 	})
-	bl.quiet()
 	line, err := os.Create(filepath.Join(b.TempDir(), "line"))
 	if err != nil {
 		b.Fatal(err)
@@ -79,7 +74,7 @@ func BenchmarkAlertToSignal(b *testing.B) {
 	for b.Loop() {
 		b.StopTimer()
 		c.Start(b, "select pg_sleep(600)")
-		alert := identity(b, c, "warning", "query_start")
+		alert := identity(b, c, "warning")
 		fence, err := session.ParseFence(alert)
 		if err != nil {
 			b.Fatal(err)
@@ -122,12 +117,21 @@ func BenchmarkAlertToSignal(b *testing.B) {
 	b.ReportMetric(float64(signal.at(50))/float64(3*trip.at(50)+sync.at(50)), "p50-ratio")
 }
 
+// alertsOf are alerts for the queries of all the clients.
+func alertsOf(b *testing.B, clients []*pgtest.Client) []labels {
+	b.Helper()
+	all := make([]labels, len(clients))
+	for i, c := range clients {
+		all[i] = identity(b, c, "warning")
+	}
+	return all
+}
+
 // BenchmarkBurst is a message with 500 alerts for the queries of 500 sessions:
 // decided, signalled and verified. It should take less than 2 s.
 func BenchmarkBurst(b *testing.B) {
 	srv := pgtest.Start(b, "max_connections=600")
-	bl := newBailiff(b, srv, "monsig", unlimited)
-	bl.quiet()
+	bl := newBailiff(b, srv, quiet)
 	sleepers := make([]*pgtest.Client, 500)
 	for i := range sleepers {
 		sleepers[i] = srv.Open(b, "app", pgtest.AppName("crowd"))
@@ -139,13 +143,19 @@ func BenchmarkBurst(b *testing.B) {
 		for _, c := range sleepers {
 			c.Start(b, "select pg_sleep(600)")
 		}
-		body := message(time.Now(), crowdAlerts(b, srv, "warning")...)
+		body := message(time.Now(), alertsOf(b, sleepers)...)
 		b.StartTimer()
 		begun := time.Now()
 		code, results := bl.post(b, body)
 		took = append(took, time.Since(begun))
-		if n := outcomes(results); code != http.StatusOK || n["cancelled"] != len(sleepers) {
-			b.Fatal(code, n)
+		cancelled := 0
+		for _, r := range results {
+			if r.Outcome == string(ledger.Cancelled) {
+				cancelled++
+			}
+		}
+		if code != http.StatusOK || cancelled != len(sleepers) {
+			b.Fatal(code, cancelled)
 		}
 	}
 	b.ReportMetric(took.at(0).Seconds(), "fastest-s")

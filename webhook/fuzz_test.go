@@ -6,14 +6,12 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/go-kit/log"
-	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/pgbailiff/pgbailiff/internal/auth"
 	"github.com/pgbailiff/pgbailiff/internal/ledger"
-	"github.com/pgbailiff/pgbailiff/internal/remediation"
 	"github.com/pgbailiff/pgbailiff/webhook"
 )
 
@@ -39,21 +37,10 @@ func FuzzMessage(f *testing.F) {
 	} {
 		f.Add(body)
 	}
-	l, err := ledger.Open(ledger.Config{}, log.NewNopLogger(), nil)
-	if err != nil {
-		f.Fatal(err)
-	}
-	h := webhook.New(log.NewNopLogger(), prometheus.NewRegistry(), l)
-	h.Apply(&webhook.Settings{
-		Remediation: remediation.Config{Mode: remediation.ModeDryRun},
-		Policy:      compile(f),
-		Text:        func(q string) string { return q },
-	})
+	h, _, _ := withoutServers(f, auth.Authenticator{}, log.NewNopLogger())
 	f.Fuzz(func(t *testing.T, body string) {
-		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/webhook", strings.NewReader(body))
-		r.Header.Set("Content-Type", "application/json")
 		w := httptest.NewRecorder()
-		h.ServeHTTP(w, r)
+		h.ServeHTTP(w, newRequest(t, body))
 		switch w.Code {
 		case http.StatusBadRequest, http.StatusRequestEntityTooLarge:
 		case http.StatusOK:

@@ -7,8 +7,13 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"time"
 
 	"github.com/prometheus/alertmanager/template"
+
+	"github.com/pgbailiff/pgbailiff/internal/auth"
+	"github.com/pgbailiff/pgbailiff/internal/remediation"
+	"github.com/pgbailiff/pgbailiff/internal/session"
 )
 
 // maxBody is more than 2,000 alerts with all our labels.
@@ -31,27 +36,45 @@ func isJSON(r *http.Request) bool {
 	return err == nil && contentType == "application/json"
 }
 
-// decode reads a message. An error is a sentence for Alertmanager's log, with
-// the HTTP status that it goes with.
-func decode(body io.Reader) (*message, int, error) {
-	text, err := io.ReadAll(body)
-	if err != nil {
-		if tooLarge := new(http.MaxBytesError); errors.As(err, &tooLarge) {
-			return nil, http.StatusRequestEntityTooLarge, fmt.Errorf("the message is larger than %d bytes", tooLarge.Limit)
+// decode reads the message. The answer of a denial is a sentence for
+// Alertmanager's log.
+func decode(w http.ResponseWriter, r *http.Request) (*message, *auth.Denial) {
+	bad := func(answer string) *auth.Denial { return &auth.Denial{Status: http.StatusBadRequest, Answer: answer} }
+	if !isJSON(r) {
+		return nil, &auth.Denial{
+			Status: http.StatusUnsupportedMediaType, Answer: "the webhook takes Content-Type: application/json",
 		}
-		return nil, http.StatusBadRequest, errors.New("the message ended early")
+	}
+	text, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if tooLarge := new(http.MaxBytesError); errors.As(err, &tooLarge) {
+		return nil, &auth.Denial{
+			Status: http.StatusRequestEntityTooLarge, Answer: fmt.Sprintf("the message is larger than %d bytes", tooLarge.Limit),
+		}
+	}
+	if err != nil {
+		return nil, bad("the message ended early")
 	}
 	m := &message{}
-	if err := json.Unmarshal(text, m); err != nil {
-		return nil, http.StatusBadRequest, errors.New("the body is not an Alertmanager webhook message in JSON")
+	switch err := json.Unmarshal(text, m); {
+	case err != nil:
+		return nil, bad("the body is not an Alertmanager webhook message in JSON")
+	case m.Version != "4":
+		return nil, bad(fmt.Sprintf("the message has version %.20q; pgbailiff knows version \"4\" of Alertmanager's webhook", m.Version))
+	case m.Data == nil || m.Alerts == nil:
+		return nil, bad("the message has no alerts")
 	}
-	if m.Version != "4" {
-		return nil, http.StatusBadRequest, fmt.Errorf("the message has version %.20q; pgbailiff knows version \"4\" of Alertmanager's webhook", m.Version)
+	return m, nil
+}
+
+// newRequest is what a firing alert asks for.
+func newRequest(alert template.Alert, received time.Time) remediation.Request {
+	fence, err := session.ParseFence(alert.Labels)
+	fence.Server = alert.Labels[session.LabelServer] // of a bad label too
+	return remediation.Request{
+		Source: remediation.SourceAlert,
+		Labels: alert.Labels, Alertname: alert.Labels["alertname"], Fingerprint: alert.Fingerprint,
+		Fence: fence, Invalid: err, Since: alert.StartsAt, Received: received,
 	}
-	if m.Data == nil || m.Alerts == nil {
-		return nil, http.StatusBadRequest, errors.New("the message has no alerts")
-	}
-	return m, http.StatusOK, nil
 }
 
 // Result is the answer for one firing alert. All keys are always there.
@@ -67,4 +90,25 @@ type Result struct {
 
 type answer struct {
 	Results []Result `json:"results"`
+}
+
+// answerOf makes the answer. Its status is 503 if a repeat of any alert can help.
+func answerOf(requests []remediation.Request, results []remediation.Result) (status int, _ answer) {
+	status = http.StatusOK
+	a := answer{Results: make([]Result, len(results))}
+	for i, r := range results {
+		a.Results[i] = Result{
+			Fingerprint: requests[i].Fingerprint,
+			Server:      r.Server,
+			PID:         requests[i].Labels[session.LabelPID],
+			Action:      string(r.Action),
+			Outcome:     string(r.Outcome),
+			Reason:      string(r.Reason),
+			Rule:        r.Rule,
+		}
+		if r.Retry {
+			status = http.StatusServiceUnavailable
+		}
+	}
+	return status, a
 }

@@ -1,10 +1,16 @@
 package webhook_test
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"github.com/go-kit/log"
+
+	"github.com/pgbailiff/pgbailiff/internal/auth"
 )
 
 func TestWhatIsNoMessage(t *testing.T) {
@@ -28,7 +34,7 @@ func TestWhatIsNoMessage(t *testing.T) {
 		"too much":              {http.MethodPost, `{"version":"4","alerts":[]}` + strings.Repeat(" ", 4<<20), http.StatusRequestEntityTooLarge},
 	} {
 		t.Run(name, func(t *testing.T) {
-			h, _ := lone(t)
+			h, _, _ := withoutServers(t, auth.Authenticator{}, log.NewNopLogger())
 			r := httptest.NewRequestWithContext(t.Context(), tc.method, "/webhook", strings.NewReader(tc.body))
 			r.Header.Set("Content-Type", "application/json")
 			w := httptest.NewRecorder()
@@ -45,7 +51,7 @@ func TestWhatIsNoMessage(t *testing.T) {
 
 // The status of each alert counts, never the group's.
 func TestResolvedAlertsAreOnlyCounted(t *testing.T) {
-	h, registry := lone(t)
+	h, _, registry := withoutServers(t, auth.Authenticator{}, log.NewNopLogger())
 	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/webhook", strings.NewReader(`{"version":"4",
 		"status":"firing","truncatedAlerts":7,"alerts":[{"status":"resolved"},{"status":"firing","fingerprint":"f"},{"status":"resolved"},{}]}`))
 	r.Header.Set("Content-Type", "application/json")
@@ -65,5 +71,53 @@ func TestResolvedAlertsAreOnlyCounted(t *testing.T) {
 		if got := metric(t, registry, series); got != want {
 			t.Errorf("%s is %v, want %v", series, got, want)
 		}
+	}
+}
+
+// What a form on any site can make a browser send, with the certificate that
+// the browser has.
+func TestAFormIsNoMessage(t *testing.T) {
+	for contentType, want := range map[string]int{
+		"application/json":                  http.StatusOK,
+		"application/json; charset=utf-8":   http.StatusOK,
+		"Application/JSON;charset=UTF-8":    http.StatusOK,
+		"":                                  http.StatusUnsupportedMediaType,
+		"text/plain":                        http.StatusUnsupportedMediaType,
+		"text/plain; application/json":      http.StatusUnsupportedMediaType,
+		"application/x-www-form-urlencoded": http.StatusUnsupportedMediaType,
+		"multipart/form-data; boundary=x":   http.StatusUnsupportedMediaType,
+		"application/jsonp":                 http.StatusUnsupportedMediaType,
+		"application/json;":                 http.StatusOK,
+		"application/json; =":               http.StatusUnsupportedMediaType,
+	} {
+		t.Run(contentType, func(t *testing.T) {
+			h, _, registry := withoutServers(t, auth.Authenticator{ClientCertificates: true}, log.NewNopLogger())
+			r := newRequest(t, `{"version":"4","alerts":[]}`)
+			r.TLS = &tls.ConnectionState{VerifiedChains: [][]*x509.Certificate{{{}}}}
+			r.Header.Set("Content-Type", contentType)
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, r)
+			if w.Code != want {
+				t.Errorf("status %d %s, want %d", w.Code, w.Body, want)
+			}
+			if got := metric(t, registry, "pgbailiff_webhook_requests_total{code=415}"); (got == 1) != (want == http.StatusUnsupportedMediaType) {
+				t.Errorf("%v requests are counted as 415", got)
+			}
+		})
+	}
+}
+
+// The pattern answers those, and they count too.
+func TestAnotherMethodIsCounted(t *testing.T) {
+	h, _, registry := withoutServers(t, auth.Authenticator{}, log.NewNopLogger())
+	r := newRequest(t, "")
+	r.Method = http.MethodGet
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	if allow := w.Header().Get("Allow"); w.Code != http.StatusMethodNotAllowed || allow != http.MethodPost {
+		t.Errorf("status %d, Allow: %s", w.Code, allow)
+	}
+	if got := metric(t, registry, "pgbailiff_webhook_requests_total{code=405}"); got != 1 {
+		t.Errorf("%v requests are counted as 405", got)
 	}
 }

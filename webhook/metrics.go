@@ -1,35 +1,24 @@
 package webhook
 
 import (
+	"net/http"
 	"strconv"
-	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
-
-	"github.com/pgbailiff/pgbailiff/internal/ledger"
-	"github.com/pgbailiff/pgbailiff/internal/policy"
-	"github.com/pgbailiff/pgbailiff/internal/remediation"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// metrics are what the webhook says about itself. Every combination of labels
-// is there from the start, so that an alert never meets a missing series.
-type metrics struct {
-	requests     *prometheus.CounterVec
-	alerts       *prometheus.CounterVec
-	truncated    prometheus.Counter
-	remediations *prometheus.CounterVec
-	refusals     *prometheus.CounterVec
-	signalDelay  prometheus.Histogram
-	verify       prometheus.Histogram
-	mode         *prometheus.GaugeVec
-	suspended    *prometheus.GaugeVec
-
-	mu      sync.Mutex      // guards servers, and that only they have series
-	servers map[string]bool // that are configured
+// Metrics count what Alertmanager sends. The handlers of all generations share
+// them. Every combination of labels is there from the start.
+type Metrics struct {
+	requests  *prometheus.CounterVec
+	alerts    *prometheus.CounterVec
+	truncated prometheus.Counter
 }
 
-func newMetrics(reg prometheus.Registerer) *metrics {
-	m := &metrics{
+// NewMetrics registers them.
+func NewMetrics(reg prometheus.Registerer) *Metrics {
+	m := &Metrics{
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "pgbailiff_webhook_requests_total",
 			Help: "Requests to the webhook by the HTTP status code of the answer.",
@@ -42,113 +31,19 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Name: "pgbailiff_webhook_truncated_alerts_total",
 			Help: "Alerts that Alertmanager left out of its messages; they are lost. Set max_alerts to 0.",
 		}),
-		remediations: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "pgbailiff_remediations_total",
-			Help: "Firing alerts that were dealt with, by the action that policy ordered and how it ended.",
-		}, []string{"server", "action", "outcome"}),
-		refusals: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "pgbailiff_refusals_total",
-			Help: "Firing alerts for which nothing was signalled, by the reason.",
-		}, []string{"server", "reason"}),
-		signalDelay: prometheus.NewHistogram(histogram(
-			"pgbailiff_signal_delay_seconds",
-			"Time from the alert's startsAt to the signal.",
-			[]float64{0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800},
-		)),
-		verify: prometheus.NewHistogram(histogram(
-			"pgbailiff_verify_duration_seconds",
-			"Time from the signal until its target was seen to be gone.",
-			[]float64{0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10},
-		)),
-		mode: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "pgbailiff_remediation_mode",
-			Help: "1 for the mode that remediation is in.",
-		}, []string{"mode"}),
-		suspended: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "pgbailiff_remediation_suspended",
-			Help: "1 while remediation is suspended on the server, until an operator resumes it.",
-		}, []string{"server"}),
 	}
-	reg.MustRegister(m.requests, m.alerts, m.truncated, m.remediations, m.refusals,
-		m.signalDelay, m.verify, m.mode, m.suspended)
+	reg.MustRegister(m.requests, m.alerts, m.truncated)
 	for _, code := range []int{200, 400, 401, 403, 405, 413, 415, 503} {
 		m.requests.WithLabelValues(strconv.Itoa(code))
 	}
 	for _, status := range []string{"firing", "resolved"} {
 		m.alerts.WithLabelValues(status)
 	}
-	m.addServer("")
 	return m
 }
 
-func histogram(name, help string, buckets []float64) prometheus.HistogramOpts {
-	return prometheus.HistogramOpts{
-		Name: name, Help: help, Buckets: buckets,
-		NativeHistogramBucketFactor: 1.1, NativeHistogramMaxBucketNumber: 100,
-	}
-}
-
-// addServer makes every series of a server.
-func (m *metrics) addServer(server string) {
-	for _, action := range policy.Actions() {
-		for _, outcome := range ledger.Outcomes() {
-			m.remediations.WithLabelValues(server, string(action), string(outcome))
-		}
-	}
-	for _, reason := range policy.RefusalReasons() {
-		m.refusals.WithLabelValues(server, string(reason))
-	}
-}
-
-// apply brings the series in line with the settings; servers that left lose
-// theirs.
-func (m *metrics) apply(now *Settings) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for _, mode := range remediation.Modes() {
-		m.mode.WithLabelValues(string(mode)).Set(oneIf(mode == now.Remediation.Mode))
-	}
-	for server := range m.servers {
-		if _, stays := now.Servers[server]; !stays {
-			gone := prometheus.Labels{"server": server}
-			m.remediations.DeletePartialMatch(gone)
-			m.refusals.DeletePartialMatch(gone)
-			m.suspended.DeletePartialMatch(gone)
-		}
-	}
-	m.servers = map[string]bool{}
-	for server := range now.Servers {
-		m.servers[server] = true
-		m.addServer(server)
-	}
-}
-
-// count counts how it ended for one alert. A server that has left meanwhile is
-// none that we know.
-func (m *metrics) count(server string, e ending) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if !m.servers[server] {
-		server = ""
-	}
-	m.remediations.WithLabelValues(server, string(e.action), string(e.outcome)).Inc()
-	if e.outcome == ledger.Refused {
-		m.refusals.WithLabelValues(server, string(e.reason)).Inc()
-	}
-}
-
-// setSuspended shows whether a server is suspended.
-func (m *metrics) setSuspended(server string, is func(string) bool) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.servers[server] {
-		m.suspended.WithLabelValues(server).Set(oneIf(is(server)))
-	}
-}
-
-func oneIf(is bool) float64 {
-	if is {
-		return 1
-	}
-	return 0
+// CountRequests counts the answers of next. It goes around the pattern that
+// decides about the method, so that a 405 counts too.
+func (m *Metrics) CountRequests(next http.Handler) http.Handler {
+	return promhttp.InstrumentHandlerCounter(m.requests, next)
 }

@@ -1,7 +1,5 @@
 package webhook_test
 
-// In this file: a server that does not answer, or answers no more.
-
 import (
 	"fmt"
 	"net/http"
@@ -9,28 +7,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/go-kit/log"
-
-	"github.com/pgbailiff/pgbailiff/internal/ledger"
 	"github.com/pgbailiff/pgbailiff/internal/pgtest"
-	"github.com/pgbailiff/pgbailiff/internal/policy"
-	"github.com/pgbailiff/pgbailiff/internal/postgres"
-	"github.com/pgbailiff/pgbailiff/internal/remediation"
-	"github.com/pgbailiff/pgbailiff/internal/session"
 	"github.com/pgbailiff/pgbailiff/webhook"
 )
-
-// second adds another server to the bailiff's.
-func second(t testing.TB, name string, srv *pgtest.Server) option {
-	t.Helper()
-	s, err := postgres.New(postgres.Config{Name: name, DSN: srv.DSN("monsig")}, postgres.NewDials(16), log.NewNopLogger())
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Start()
-	t.Cleanup(s.Close)
-	return func(set *webhook.Settings) { set.Servers[name] = s }
-}
 
 // hanging returns what stops a server's postmaster and our connection for
 // acting, and what lets them go on.
@@ -49,8 +28,8 @@ func hanging(t testing.TB, srv *pgtest.Server) (hang, resume func()) {
 	return all(syscall.SIGSTOP), all(syscall.SIGCONT)
 }
 
-// strangers are alerts for pids that are not there.
-func strangers(server string, n int) []labels {
+// missing are alerts for pids that are not there.
+func missing(server string, n int) []labels {
 	all := make([]labels, n)
 	for i := range all {
 		all[i] = labels{
@@ -61,14 +40,15 @@ func strangers(server string, n int) []labels {
 	return all
 }
 
-// More alerts than are dealt with at a time wait for a server that hangs; that
-// of a healthy server comes last in the same message, another one after it.
+// The alerts of one server wait while it hangs. The alert of a healthy server
+// comes last in the same message, and another one in the next.
 func TestAHungServerDelaysNoOther(t *testing.T) {
 	healthy, hung := pgtest.Start(t), pgtest.Start(t)
-	b := newBailiff(t, healthy, "monsig", second(t, "billing", hung))
-	b.quiet()
+	b := newBailiff(t, healthy, quiet, func(b *bailiff) {
+		b.settings.Servers["billing"] = newServer(t, hung, "billing")
+	})
 	last, next := healthy.Run(t, "app", "select pg_sleep(60)"), healthy.Run(t, "app", "select pg_sleep(60)")
-	alerts := append(strangers("billing", 1200), identity(t, last, "warning", "query_start"))
+	alerts := append(missing("billing", 1200), identity(t, last, "warning"))
 	hang, resume := hanging(t, hung)
 	hang()
 	type reply struct {
@@ -81,187 +61,34 @@ func TestAHungServerDelaysNoOther(t *testing.T) {
 		replies <- reply{code, results}
 	}()
 	soon(t, "the query on the healthy server to end", func() bool { return !last.Running() })
-	check(t, b.alert(t, identity(t, next, "warning", "query_start")), policy.Cancel, ledger.Cancelled, policy.ReasonSeverity)
+	code, results := b.post(t, message(time.Now(), identity(t, next, "warning")))
+	if code != http.StatusOK || results[0].Outcome != "cancelled" {
+		t.Errorf("the next message: %d %+v", code, results)
+	}
 	resume()
 	r := <-replies
 	if len(r.results) != len(alerts) {
 		t.Fatalf("%d, %d results", r.code, len(r.results))
 	}
-	check(t, r.results[len(alerts)-1], policy.Cancel, ledger.Cancelled, policy.ReasonSeverity)
-}
-
-// together calls then, once, when it has been called n times; until then, all
-// wait.
-func together(n int, then func()) func() {
-	arrived, released := make(chan struct{}, n), make(chan struct{})
-	go func() {
-		for range n {
-			<-arrived
-		}
-		then()
-		close(released)
-	}()
-	return func() {
-		arrived <- struct{}{}
-		<-released
+	if got := r.results[len(alerts)-1]; got.Outcome != "cancelled" || got.Server != "orders" {
+		t.Errorf("the last alert: %+v", got)
 	}
 }
 
-// The server dies between ten looks and ten signals. At most one signal was on
-// its way; the budget of the others is there for the repeat.
-func TestWhatWasNotSentIsNotSpent(t *testing.T) {
-	const n = 10
+// A server that is down is told with 503, beside what was decided about the
+// others.
+func TestUnreachableServer(t *testing.T) {
 	srv := pgtest.Start(t)
-	all := together(n, func() { srv.Kill(t) })
-	b := newBailiff(t, srv, "monsig", stage(&staged{
-		ordered: func(call int, _ session.Verb) error {
-			if call <= n {
-				all()
-			}
-			return nil
-		},
-	}), func(s *webhook.Settings) { s.Remediation.Limits.Actions = n })
-	crowd(t, srv, n)
-	code, results := b.post(t, message(time.Now(), crowdAlerts(t, srv, "warning")...))
-	if code != http.StatusServiceUnavailable || outcomes(results)["failed"] != n {
-		t.Errorf("%d %v", code, outcomes(results))
+	b := newBailiff(t, srv)
+	c := srv.Run(t, "app", "select pg_sleep(60)")
+	alert := identity(t, c, "warning")
+	srv.Kill(t)
+	begun := time.Now()
+	code, results := b.post(t, message(time.Now(), alert, alert.with("pid", "x")))
+	if code != http.StatusServiceUnavailable || len(results) != 2 || time.Since(begun) > 10*time.Second {
+		t.Fatalf("%d %+v after %s", code, results, time.Since(begun))
 	}
-	b.spentAsSignalled(t, 1)
-	srv.Restart(t)
-	crowd(t, srv, n)
-	_, results = b.post(t, message(time.Now(), crowdAlerts(t, srv, "warning")...))
-	if got := outcomes(results)["cancelled"]; got < n-1 {
-		t.Errorf("the repeat ended %v", outcomes(results))
+	if results[0].Outcome != "failed" || results[1].Reason != "bad_label" || results[1].PID != "x" {
+		t.Errorf("%+v", results)
 	}
-}
-
-// spentAsSignalled checks that the budget and the lines agree on how many
-// signals may have been sent, and that it were few.
-func (b *bailiff) spentAsSignalled(t *testing.T, most int) {
-	t.Helper()
-	signalled := 0
-	for _, line := range b.ledger.Recent(1000) {
-		if line.Signalled {
-			signalled++
-		}
-	}
-	if spent := b.ledger.Spent("orders", time.Minute, time.Now()); spent != signalled || spent > most {
-		t.Errorf("%d signals are spent, the lines say %d; at most %d were sent", spent, signalled, most)
-	}
-}
-
-// Certainly not sent, whatever the reason.
-func TestASignalThatWasNotSentIsARepeatsToSend(t *testing.T) {
-	srv := pgtest.Start(t)
-	for name, tc := range map[string]struct {
-		err       error
-		lines     string
-		signalled bool
-	}{
-		"not sent":     {fmt.Errorf("%w: %w", session.ErrUnreachable, session.ErrNotSent), "failed", false},
-		"nobody knows": {session.ErrUnreachable, "failed+", true},
-	} {
-		t.Run(name, func(t *testing.T) {
-			c := srv.Run(t, "app", "select pg_sleep(60)")
-			b := newBailiff(t, srv, "monsig", stage(&staged{
-				ordered: func(call int, _ session.Verb) error {
-					if call == 1 {
-						return tc.err
-					}
-					return nil
-				},
-			}))
-			alert := identity(t, c, "warning", "query_start")
-			code, results := b.post(t, message(time.Now(), alert))
-			if code != http.StatusServiceUnavailable {
-				t.Errorf("status %d", code)
-			}
-			check(t, results[0], policy.Cancel, ledger.Failed, policy.ReasonSeverity)
-			lines := b.ledger.Recent(10)
-			if len(lines) != 2 || lines[0].Signalled != tc.signalled || lines[0].Detail == "" {
-				t.Errorf("the ledger says %+v", lines)
-			}
-			spent := 0
-			if tc.signalled {
-				spent = 1
-			}
-			b.spentAsSignalled(t, spent)
-			check(t, b.alert(t, alert), policy.Cancel, ledger.Cancelled, policy.ReasonSeverity)
-		})
-	}
-}
-
-// A server leaves the configuration while an alert about it is under way.
-func TestAServerThatLeftHasNoSeries(t *testing.T) {
-	srv := pgtest.Start(t)
-	leave := func(b **bailiff) {
-		next := (*b).settings
-		next.Servers = map[string]webhook.Server{}
-		(*b).Apply(&next)
-	}
-	var b *bailiff
-	for name, s := range map[string]*staged{
-		"after the look":   {found: func(int, *session.Found) { leave(&b) }},
-		"after the signal": {signalled: func(int, *session.Signalled) { leave(&b) }},
-	} {
-		t.Run(name, func(t *testing.T) {
-			c := srv.Run(t, "app", "select pg_sleep(60)")
-			b = newBailiff(t, srv, "monsig", stage(s))
-			check(t, b.alert(t, identity(t, c, "critical", "query_start")), policy.Terminate, ledger.Terminated, policy.ReasonSeverity)
-			families, err := b.registry.Gather()
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, family := range families {
-				for _, m := range family.GetMetric() {
-					for _, l := range m.GetLabel() {
-						if l.GetName() == "server" && l.GetValue() != "" {
-							t.Errorf("there is still %s of server %s", family.GetName(), l.GetValue())
-						}
-					}
-				}
-			}
-			if got := metric(t, b.registry, "pgbailiff_remediations_total{action=terminate,outcome=terminated,server=}"); got != 1 {
-				t.Errorf("counted %v times", got)
-			}
-		})
-	}
-}
-
-// The alert has no whole identity, and what the session does must have begun
-// before it was raised, by one clock.
-func TestADatabaseClockThatLags(t *testing.T) {
-	srv := pgtest.Start(t)
-	for name, tc := range map[string]struct {
-		shift   time.Duration // of the database's clock, as it were
-		outcome ledger.Outcome
-	}{
-		"it lags by an hour":         {-time.Hour, ledger.Gone},
-		"it is ahead":                {time.Hour, ledger.DryRun},
-		"it is ours":                 {0, ledger.DryRun},
-		"it lags, and still it held": {-time.Millisecond, ledger.DryRun},
-	} {
-		t.Run(name, func(t *testing.T) {
-			c := srv.Run(t, "app", "select pg_sleep(60)")
-			begun := pgtest.Value[time.Time](t, srv, "select query_start - interval '1 minute' from pg_stat_activity where pid = $1", c.PID())
-			b := newBailiff(t, srv, "monsig", stage(&staged{
-				found: func(_ int, s *session.Found) {
-					s.SeenAt = pgtest.Value[time.Time](t, srv, "select clock_timestamp()").Add(tc.shift)
-					s.QueryStart = begun
-				},
-			}), func(s *webhook.Settings) { s.Remediation.Mode = remediation.ModeDryRun })
-			if got := b.alert(t, pidOnly(c.PID()).with("severity", "warning")); got.Outcome != string(tc.outcome) {
-				t.Errorf("got %+v, want %s", got, tc.outcome)
-			}
-		})
-	}
-	t.Run("ahead, it excuses nothing", func(t *testing.T) {
-		c := srv.Run(t, "app", "select pg_sleep(60)")
-		b := newBailiff(t, srv, "monsig", stage(&staged{
-			found: func(_ int, s *session.Found) { s.SeenAt = s.QueryStart.Add(time.Hour) },
-		}))
-		results, lines := b.tell(t, c.Activity(t).QueryStart, pidOnly(c.PID()).with("severity", "warning"))
-		check(t, results[0], policy.None, ledger.Gone, "")
-		tells(t, lines, "gone")
-	})
 }

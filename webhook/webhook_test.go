@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -16,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
 
+	"github.com/pgbailiff/pgbailiff/internal/auth"
 	"github.com/pgbailiff/pgbailiff/internal/ledger"
 	"github.com/pgbailiff/pgbailiff/internal/pgtest"
 	"github.com/pgbailiff/pgbailiff/internal/policy"
@@ -27,50 +29,37 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// bailiff is a handler on a real server, enforcing, with a ledger in a file.
+// bailiff is a handler on real servers, enforcing, with a token and with a ledger
+// in a file.
 type bailiff struct {
-	*webhook.Handler
-	srv      *pgtest.Server
+	http.Handler
 	ledger   *ledger.Ledger
-	registry *prometheus.Registry
-	settings webhook.Settings
+	settings remediation.Settings
+	auth     auth.Authenticator
+	logger   log.Logger
 }
 
-// option changes the settings before they are applied.
-type option func(*webhook.Settings)
+// option changes what the handler is made of.
+type option func(*bailiff)
 
-func rules(t testing.TB, rc ...policy.RuleConfig) option {
-	return func(s *webhook.Settings) { s.Policy = compile(t, rc...) }
-}
-
-// hurried gives up soon on a signal: for sessions that are known to ignore it.
-// All others may take as long as a busy machine lets them.
-func hurried(s *webhook.Settings) {
-	s.Remediation.Grace, s.Remediation.VerifyTimeout = 300*time.Millisecond, 300*time.Millisecond
-}
-
-func compile(t testing.TB, rc ...policy.RuleConfig) *policy.Policy {
+func newBailiff(t testing.TB, srv *pgtest.Server, opts ...option) *bailiff {
 	t.Helper()
-	p, err := policy.New(policy.Config{
-		SeverityLabel: "severity",
-		Severities:    map[string]policy.Action{"warning": policy.Cancel, "critical": policy.Terminate},
-		Rules:         rc,
-	})
-	if err != nil {
+	token := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(token, []byte("secret\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return p
-}
-
-func newBailiff(t testing.TB, srv *pgtest.Server, role string, opts ...option) *bailiff {
-	t.Helper()
-	s, err := postgres.New(postgres.Config{Name: "orders", DSN: srv.DSN(role)}, postgres.NewDials(16), log.NewNopLogger())
-	if err != nil {
-		t.Fatal(err)
+	b := &bailiff{auth: auth.Authenticator{CredentialsFile: token}, logger: log.NewLogfmtLogger(testLog{t})}
+	b.settings = remediation.Settings{
+		Config: remediation.Config{
+			Mode: remediation.ModeEnforce, Grace: time.Minute, VerifyTimeout: time.Minute,
+			Limits: ledger.Limits{Actions: 1 << 30, Window: time.Minute, SuspendAfter: 1 << 30, SuspendWindow: time.Minute},
+		},
+		Policy:  compile(t),
+		Servers: map[string]remediation.Server{"orders": newServer(t, srv, "orders")},
+		Text:    func(q string) string { return q },
+		ModeNow: func() remediation.Mode { return remediation.ModeEnforce },
 	}
-	s.Start()
-	t.Cleanup(s.Close)
-	b := &bailiff{srv: srv, registry: prometheus.NewRegistry()}
+	var err error
 	b.ledger, err = ledger.Open(ledger.Config{File: filepath.Join(t.TempDir(), "ledger.jsonl")}, log.NewNopLogger(), nil)
 	if err != nil {
 		t.Fatal(err)
@@ -80,23 +69,49 @@ func newBailiff(t testing.TB, srv *pgtest.Server, role string, opts ...option) *
 			t.Error(err)
 		}
 	})
-	b.settings = webhook.Settings{
-		Remediation: remediation.Config{
-			Mode: remediation.ModeEnforce, Grace: time.Minute, VerifyTimeout: time.Minute,
-			Limits: ledger.Limits{Actions: 1000, Window: time.Minute, SuspendAfter: 10000, SuspendWindow: time.Minute},
-		},
-		Config:  webhook.Config{CredentialsFile: writeFile(t, "secret\n")},
-		Policy:  compile(t),
-		Servers: map[string]webhook.Server{"orders": s},
-		Text:    func(q string) string { return q },
-	}
 	for _, o := range opts {
-		o(&b.settings)
+		o(b)
 	}
-	b.Handler = webhook.New(log.NewLogfmtLogger(testLog{t}), b.registry, b.ledger)
-	b.Apply(&b.settings)
+	b.Handler = newHandler(b.settings, b.auth, b.ledger, prometheus.NewRegistry(), b.logger)
 	return b
 }
+
+// newHandler is the handler with everything behind it, and the pattern before it.
+func newHandler(s remediation.Settings, a auth.Authenticator, l *ledger.Ledger, reg *prometheus.Registry, logger log.Logger) http.Handler {
+	shared := remediation.NewShared(logger, l, reg)
+	shared.Serve(s)
+	metrics, mux := webhook.NewMetrics(reg), http.NewServeMux()
+	mux.Handle("POST /webhook", webhook.New(remediation.New(s, shared), a, metrics, logger))
+	return metrics.CountRequests(mux)
+}
+
+// newServer connects to the server under a name of ours.
+func newServer(t testing.TB, srv *pgtest.Server, name string) *postgres.Server {
+	t.Helper()
+	s, err := postgres.New(postgres.Config{Name: name, DSN: srv.DSN("monsig")}, postgres.NewDials(16), log.NewNopLogger())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Start()
+	t.Cleanup(s.Close)
+	return s
+}
+
+func compile(t testing.TB, rules ...policy.RuleConfig) *policy.Policy {
+	t.Helper()
+	p, err := policy.New(policy.Config{
+		SeverityLabel: "severity",
+		Severities:    map[string]policy.Action{"warning": policy.Cancel, "critical": policy.Terminate},
+		Rules:         rules,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// quiet leaves out the log, which would be long.
+func quiet(b *bailiff) { b.logger = log.NewNopLogger() }
 
 // testLog shows the log of a test that fails.
 type testLog struct{ t testing.TB }
@@ -109,35 +124,20 @@ func (l testLog) Write(p []byte) (int, error) {
 // labels are an alert's labels.
 type labels map[string]string
 
-func (l labels) with(more ...string) labels {
+func (l labels) with(label, value string) labels {
 	out := maps.Clone(l)
-	for i := 0; i < len(more); i += 2 {
-		if more[i+1] == "" {
-			delete(out, more[i])
-			continue
-		}
-		out[more[i]] = more[i+1]
-	}
+	out[label] = value
 	return out
 }
 
-// identity are the labels that the series of the session's query has.
-func identity(t testing.TB, c *pgtest.Client, severity, period string) labels {
+// identity are the labels of the series of the session's query.
+func identity(t testing.TB, c *pgtest.Client, severity string) labels {
 	t.Helper()
 	a := c.Activity(t)
-	l := labels{
-		"alertname": "Test", "severity": severity, "server": "orders",
-		"pid": strconv.Itoa(c.PID()), "backend_start": session.FormatTime(a.BackendStart),
+	return labels{
+		"alertname": "Test", "severity": severity, "server": "orders", "pid": strconv.Itoa(c.PID()),
+		"backend_start": session.FormatTime(a.BackendStart), "query_start": session.FormatTime(a.QueryStart),
 	}
-	switch period {
-	case "query_start":
-		l[period] = session.FormatTime(a.QueryStart)
-	case "xact_start":
-		l[period] = session.FormatTime(a.XactStart)
-	case "state_change":
-		l[period] = session.FormatTime(a.StateChange)
-	}
-	return l
 }
 
 // message is a webhook message with one firing alert for each set of labels.
@@ -156,14 +156,20 @@ func message(startsAt time.Time, alerts ...labels) string {
 	return string(text)
 }
 
-// post sends a message with the token and returns the status and the results.
-func (b *bailiff) post(t testing.TB, body string) (int, []webhook.Result) {
+// newRequest is a POST of the body with the token.
+func newRequest(t testing.TB, body string) *http.Request {
 	t.Helper()
 	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/webhook", strings.NewReader(body))
 	r.Header.Set("Authorization", "Bearer secret")
 	r.Header.Set("Content-Type", "application/json")
+	return r
+}
+
+// post sends a message and returns the status and the results.
+func (b *bailiff) post(t testing.TB, body string) (int, []webhook.Result) {
+	t.Helper()
 	w := httptest.NewRecorder()
-	b.ServeHTTP(w, r)
+	b.ServeHTTP(w, newRequest(t, body))
 	var got struct {
 		Results []webhook.Result `json:"results"`
 	}
@@ -173,21 +179,4 @@ func (b *bailiff) post(t testing.TB, body string) (int, []webhook.Result) {
 		}
 	}
 	return w.Code, got.Results
-}
-
-// alert sends one alert and returns its result; the answer must be 200.
-func (b *bailiff) alert(t testing.TB, l labels) webhook.Result {
-	t.Helper()
-	code, results := b.post(t, message(time.Now(), l))
-	if code != http.StatusOK || len(results) != 1 {
-		t.Fatalf("status %d, results %+v", code, results)
-	}
-	return results[0]
-}
-
-func writeFile(t testing.TB, text string) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "file")
-	write(t, path, text)
-	return path
 }

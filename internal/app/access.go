@@ -8,9 +8,9 @@ import (
 	"github.com/prometheus/exporter-toolkit/web"
 	"go.yaml.in/yaml/v3"
 
+	"github.com/pgbailiff/pgbailiff/internal/auth"
 	"github.com/pgbailiff/pgbailiff/internal/config"
 	"github.com/pgbailiff/pgbailiff/internal/remediation"
-	"github.com/pgbailiff/pgbailiff/webhook"
 )
 
 // access is what the listeners demand. Without webhook.listen_address they are
@@ -58,7 +58,7 @@ func checkAccess(cfg *config.Config, o Options) (access, error) {
 		return access{}, config.At(o.ConfigFile, "webhook.credentials_file", fmt.Errorf(
 			"basic_auth_users of %s ask for the header that this token needs; %s", source, remedy))
 	default:
-		if _, err := webhook.ReadToken(token); err != nil {
+		if _, err := auth.ReadToken(token); err != nil {
 			return access{}, config.At(o.ConfigFile, "webhook.credentials_file", err)
 		}
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/config"
 	"github.com/pgbailiff/pgbailiff/internal/ledger"
 	"github.com/pgbailiff/pgbailiff/internal/postgres"
+	"github.com/pgbailiff/pgbailiff/internal/remediation"
 	"github.com/pgbailiff/pgbailiff/webhook"
 )
 
@@ -33,7 +34,8 @@ type app struct {
 	registry *prometheus.Registry
 	dials    *postgres.Dials
 	ledger   *ledger.Ledger
-	webhook  *webhook.Handler
+	shared   *remediation.Shared
+	messages *webhook.Metrics
 	web      webServers
 
 	generations generations
@@ -79,7 +81,8 @@ func newApp(o Options, logger log.Logger) (*app, error) {
 	if err != nil {
 		return nil, err
 	}
-	a.webhook = webhook.New(logger, a.registry, a.ledger)
+	a.shared = remediation.NewShared(logger, a.ledger, a.registry)
+	a.messages = webhook.NewMetrics(a.registry)
 	if err := a.apply(cfg); err != nil {
 		return nil, errors.Join(err, a.ledger.Close())
 	}

@@ -5,10 +5,13 @@ import (
 	"fmt"
 
 	"github.com/pgbailiff/pgbailiff/collector"
+	"github.com/pgbailiff/pgbailiff/internal/api"
+	"github.com/pgbailiff/pgbailiff/internal/auth"
 	"github.com/pgbailiff/pgbailiff/internal/config"
 	"github.com/pgbailiff/pgbailiff/internal/page"
 	"github.com/pgbailiff/pgbailiff/internal/policy"
 	"github.com/pgbailiff/pgbailiff/internal/postgres"
+	"github.com/pgbailiff/pgbailiff/internal/remediation"
 	"github.com/pgbailiff/pgbailiff/webhook"
 )
 
@@ -38,28 +41,44 @@ func (a *app) build(cfg *config.Config, before *generation) (_ *generation, fres
 		g.servers[sc.Name] = server
 		fresh = append(fresh, server)
 	}
+	g.remediation = a.remediationOf(g)
 	g.handlers = a.handlers(g, access)
 	return g, fresh, nil
 }
 
+// remediationOf is what a generation's requests are carried out under.
+func (a *app) remediationOf(g *generation) remediation.Settings {
+	servers := map[string]remediation.Server{}
+	for name, server := range g.servers {
+		servers[name] = server
+	}
+	return remediation.Settings{
+		Config: g.cfg.Remediation.Config, Policy: g.policy, Servers: servers, Text: g.cfg.Collector.Text, ModeNow: a.modeNow,
+	}
+}
+
+// modeNow is the mode of the current generation. An order of an older one sends
+// nothing more when the current one does not enforce.
+func (a *app) modeNow() remediation.Mode { return a.generations.current.Load().cfg.Remediation.Mode }
+
 // handlers are made anew for each generation, with its settings.
 func (a *app) handlers(g *generation, access access) handlers {
 	scrape := collector.Settings{Config: g.cfg.Collector}
-	orders := &webhook.Settings{
-		Config: g.cfg.Webhook, Remediation: g.cfg.Remediation.Config, Policy: g.policy,
-		Servers: map[string]webhook.Server{}, Text: g.cfg.Collector.Text, ClientCertificates: access.webhook.clientCertificates,
-	}
 	for _, sc := range g.cfg.Servers {
 		scrape.Servers = append(scrape.Servers, g.servers[sc.Name])
-		orders.Servers[sc.Name] = g.servers[sc.Name]
 	}
-	g.orderSettings = orders
+	remediator := remediation.New(g.remediation, a.shared)
+	authenticator := auth.Authenticator{
+		CredentialsFile: g.cfg.Webhook.CredentialsFile, ClientCertificates: access.webhook.clientCertificates,
+	}
+	alertmanager := authenticator
+	alertmanager.Open = g.cfg.Remediation.Mode != remediation.ModeEnforce
 	return handlers{
 		page:      page.Handler(func(ctx context.Context) (page.Data, error) { return a.pageData(ctx, g, access), nil }, a.logger),
 		metrics:   collector.Handler(a.registry, scrape, a.logger),
 		reload:    a.reloadHandler(g.cfg, access),
-		webhook:   a.webhook,
-		resume:    a.webhook.Resume(),
-		decisions: a.webhook.Decisions(),
+		webhook:   webhook.New(remediator, alertmanager, a.messages, a.logger),
+		resume:    authenticator.Require(api.Resume(remediator.Resume, a.logger), a.logger),
+		decisions: authenticator.Require(api.Decisions(a.ledger.Recent, a.logger), a.logger),
 	}
 }

@@ -7,19 +7,19 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/config"
 	"github.com/pgbailiff/pgbailiff/internal/policy"
 	"github.com/pgbailiff/pgbailiff/internal/postgres"
-	"github.com/pgbailiff/pgbailiff/webhook"
+	"github.com/pgbailiff/pgbailiff/internal/remediation"
 )
 
 // generation is one configuration and everything that was built from it. It
 // does not change: a reload builds the next one and swaps one pointer. Servers
 // whose configuration stayed the same are passed on to the next one.
 type generation struct {
-	cfg      *config.Config
-	policy   *policy.Policy
-	servers  map[string]*postgres.Server
-	handlers handlers
+	cfg     *config.Config
+	policy  *policy.Policy
+	servers map[string]*postgres.Server
 
-	orderSettings *webhook.Settings // until the webhook's handler holds them itself
+	remediation remediation.Settings
+	handlers    handlers
 
 	orders  *gate           // the orders under way, which use the servers
 	earlier <-chan struct{} // closed when the orders of all earlier generations have ended

@@ -91,7 +91,7 @@ func (a *app) apply(cfg *config.Config) error {
 	for _, server := range fresh {
 		server.Start()
 	}
-	a.webhook.Apply(next.orderSettings)
+	a.shared.Serve(next.remediation)
 	if err := a.generations.swap(next); err != nil {
 		for _, server := range fresh {
 			server.Close()

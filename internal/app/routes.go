@@ -1,12 +1,12 @@
 package app
 
 import (
-	"errors"
 	"fmt"
 	"net/http"
 
 	"github.com/go-kit/log/level"
 
+	"github.com/pgbailiff/pgbailiff/internal/auth"
 	"github.com/pgbailiff/pgbailiff/internal/config"
 )
 
@@ -26,7 +26,9 @@ func (a *app) routes() (main, own *http.ServeMux) {
 	if a.generations.current.Load().cfg.Webhook.ListenAddress != "" {
 		own = http.NewServeMux()
 	}
-	own.Handle("/webhook", a.counted(func(h handlers) http.Handler { return h.webhook }))
+	messages := http.NewServeMux() // inside of the counter, which counts its 405 too
+	messages.Handle("POST /webhook", a.counted(func(h handlers) http.Handler { return h.webhook }))
+	own.Handle("/webhook", a.messages.CountRequests(messages))
 	own.Handle("POST /-/resume", a.current(func(h handlers) http.Handler { return h.resume }))
 	own.Handle("GET /api/v1/decisions", a.current(func(h handlers) http.Handler { return h.decisions }))
 	return main, own
@@ -64,17 +66,18 @@ func (a *app) reloadHandler(cfg *config.Config, access access) http.Handler {
 		}
 		_, _ = fmt.Fprintln(w, "loaded the configuration")
 	})
-	switch {
+	switch certificates := access.main.clientCertificates; {
 	case a.options.Lifecycle:
 		return load
-	case cfg.Webhook.CredentialsFile == "" && !access.main.clientCertificates:
-		return forbidden(errors.New("to reload like this, set webhook.credentials_file and send its token, or start with --web.enable-lifecycle; SIGHUP always does it"))
+	case cfg.Webhook.CredentialsFile == "" && !certificates:
+		return forbidden("to reload like this, set webhook.credentials_file and send its token, or start with --web.enable-lifecycle; SIGHUP always does it")
+	default:
+		return auth.Authenticator{CredentialsFile: cfg.Webhook.CredentialsFile, ClientCertificates: certificates}.Require(load, a.logger)
 	}
-	return a.webhook.Authorized(load)
 }
 
-func forbidden(why error) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, why.Error(), http.StatusForbidden) })
+func forbidden(why string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, why, http.StatusForbidden) })
 }
 
 // notCrossSite refuses what a page of another site makes a browser send: where

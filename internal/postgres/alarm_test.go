@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/pgbailiff/pgbailiff/internal/pgtest"
+	"github.com/pgbailiff/pgbailiff/internal/remediation"
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
 
@@ -55,7 +56,7 @@ func falseAlarms(t *testing.T, trials int) {
 					if err != nil || got.Verdict != session.VerdictSignalled {
 						t.Fatalf("%+v, %v", got, err)
 					}
-					if met := settled(t, s, target.verb, f, got, seen.ID); met != session.MetTarget {
+					if met := settled(t, s, target.verb, f, got, seen.ID); met != remediation.MetTarget {
 						t.Errorf("met %d: %+v", met, got)
 					}
 				}

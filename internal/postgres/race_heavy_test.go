@@ -15,6 +15,7 @@ import (
 
 	"github.com/pgbailiff/pgbailiff/internal/pgtest"
 	"github.com/pgbailiff/pgbailiff/internal/postgres"
+	"github.com/pgbailiff/pgbailiff/internal/remediation"
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
 
@@ -128,7 +129,7 @@ func adversary(t testing.TB, srv *pgtest.Server, s *postgres.Server, kind string
 		}
 		way := time.Since(begun) // what a statement needs to get there and back
 		<-time.After(time.Until(begun.Add(targetTime - way - 2*time.Millisecond + rand.N(4*time.Millisecond))))
-		signalled, met := true, session.MetTarget
+		signalled, met := true, remediation.MetTarget
 		switch {
 		case naive:
 			if _, err := control.Exec(context.Background(), "select pg_cancel_backend($1)", v.pid); err != nil {
@@ -149,7 +150,7 @@ func adversary(t testing.TB, srv *pgtest.Server, s *postgres.Server, kind string
 	return count
 }
 
-func (c *tally) add(signalled bool, met session.Encounter, hits []int) {
+func (c *tally) add(signalled bool, met remediation.Effect, hits []int) {
 	if !signalled {
 		return
 	}
@@ -158,13 +159,13 @@ func (c *tally) add(signalled bool, met session.Encounter, hits []int) {
 		switch {
 		case n == 0:
 			c.right++
-			if met == session.MetSuccessor {
+			if met == remediation.MetSuccessor {
 				c.alarms++
 			}
-		case met == session.MetSuccessor:
+		case met == remediation.MetSuccessor:
 			c.wrong++
 			c.reported++
-		case met == session.PerhapsSuccessor:
+		case met == remediation.PerhapsSuccessor:
 			c.wrong++
 			c.doubted++
 		default:

@@ -9,6 +9,7 @@ import (
 
 	"github.com/pgbailiff/pgbailiff/internal/pgtest"
 	"github.com/pgbailiff/pgbailiff/internal/postgres"
+	"github.com/pgbailiff/pgbailiff/internal/remediation"
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
 
@@ -21,17 +22,17 @@ func sqlstate(err error) string {
 
 // settled is what a signal met, looked at again where the first look leaves it
 // open.
-func settled(t testing.TB, s *postgres.Server, verb session.Verb, f session.Fence, got session.Signalled, id session.ID) session.Encounter {
+func settled(t testing.TB, s *postgres.Server, verb session.Verb, f session.Fence, got session.Signalled, id session.ID) remediation.Effect {
 	t.Helper()
-	met := f.Met(verb, got)
-	if met != session.Unsettled {
+	met := remediation.Met(f, verb, got)
+	if met != remediation.Unsettled {
 		return met
 	}
-	last, err := s.Watch(deadline(t), id, got.Settling())
+	last, err := s.Watch(deadline(t), id, remediation.Settling(got))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return got.Settle(last)
+	return remediation.Settle(got, last)
 }
 
 func TestCancelEndsExactlyTheStatement(t *testing.T) {
@@ -184,7 +185,7 @@ func TestSignalLooksAgain(t *testing.T) {
 	if !got.After.Present || !got.After.BackendStart.Equal(seen.BackendStart) {
 		t.Fatalf("after: %+v", got.After)
 	}
-	if met := settled(t, s, session.Cancel, fence(seen), got, seen.ID); met != session.MetTarget {
+	if met := settled(t, s, session.Cancel, fence(seen), got, seen.ID); met != remediation.MetTarget {
 		t.Errorf("met %d: %+v", met, got)
 	}
 }

@@ -1,0 +1,55 @@
+// Package api serves the JSON API for people and their tools. Its handlers do
+// not look at the method, which is the pattern's, nor at who asks: wrap them
+// with auth.Authenticator.Require.
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/go-kit/log"
+	"github.com/go-kit/log/level"
+
+	"github.com/pgbailiff/pgbailiff/internal/auth"
+	"github.com/pgbailiff/pgbailiff/internal/ledger"
+	"github.com/pgbailiff/pgbailiff/internal/remediation"
+)
+
+// maxDecisions is how many lines of the ledger Decisions returns.
+const maxDecisions = 200
+
+// Decisions serves GET /api/v1/decisions: the last lines of the ledger, newest
+// first. Recent returns at most n of them.
+func Decisions(recent func(n int) []ledger.Entry, logger log.Logger) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		if err := json.NewEncoder(w).Encode(struct {
+			Decisions []ledger.Entry `json:"decisions"`
+		}{recent(maxDecisions)}); err != nil {
+			level.Debug(logger).Log("msg", "Sending the answer failed", "err", err)
+		}
+	})
+}
+
+// Resume serves POST /-/resume?server=NAME: an operator ends a suspension.
+func Resume(resume func(ctx context.Context, server string) error, logger log.Logger) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		server := r.URL.Query().Get("server")
+		switch err := resume(r.Context(), server); {
+		case errors.Is(err, remediation.ErrUnknownServer):
+			denial := auth.Denial{Status: http.StatusNotFound, Answer: err.Error()}
+			denial.Write(w, r, logger)
+		case err != nil:
+			denial := auth.Denial{
+				Status: http.StatusServiceUnavailable, Answer: "still suspended: the ledger could not be written", Cause: err,
+			}
+			denial.Write(w, r, logger)
+		default:
+			level.Info(logger).Log("msg", "An operator resumed remediation", "server", server, "remote", r.RemoteAddr)
+			_, _ = fmt.Fprintln(w, "resumed")
+		}
+	})
+}

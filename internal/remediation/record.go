@@ -1,0 +1,164 @@
+package remediation
+
+import (
+	"context"
+	"crypto/rand"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/go-kit/log"
+	"github.com/go-kit/log/level"
+
+	"github.com/pgbailiff/pgbailiff/internal/ledger"
+	"github.com/pgbailiff/pgbailiff/internal/policy"
+	"github.com/pgbailiff/pgbailiff/internal/session"
+)
+
+// record writes the lines of one request, in the ledger and in the log, and
+// makes its result. It remembers what the answer depends on.
+type record struct {
+	remediator *Remediator
+	request    Request
+	decision   string // joins the lines in the ledger
+
+	signalled bool // a signal was sent, or may have been
+	unwritten bool // a line could not be written
+}
+
+func (r *Remediator) newRecord(req Request) *record {
+	return &record{remediator: r, request: req, decision: rand.Text()}
+}
+
+// begin reserves one signal of the target and makes its intent durable. An
+// ending says why that was not possible; there is no ID then.
+func (r *record) begin(ctx context.Context, t target, deadline time.Time) (id string, _ *ending) {
+	ctx, cancel := context.WithDeadline(ctx, deadline)
+	defer cancel()
+	e, id := t.ending("", ""), rand.Text()
+	e.action = policy.Action(t.verb) // an intent tells the signal
+	shared := r.remediator.shared
+	allowance, err := shared.ledger.Begin(ctx, r.entry(id, e), r.remediator.settings.Config.Limits)
+	shared.showSuspension(t.fence.Server)
+	if end := t.notAllowed(allowance, err, t.fence.Server); end != nil {
+		return "", end
+	}
+	return id, nil
+}
+
+// outcome writes how it ended: as the outcome of the intent with the ID, or
+// without one as a line of its own.
+func (r *record) outcome(ctx context.Context, id string, e ending) {
+	ctx, cancel := context.WithTimeout(ctx, firstTimeout)
+	defer cancel()
+	shared := r.remediator.shared
+	put := shared.ledger.Append
+	if id != "" {
+		put = shared.ledger.Finish
+	}
+	r.signalled = r.signalled || e.signalled
+	if err := put(ctx, r.entry(id, e)); err != nil {
+		r.unwritten = true
+		_ = level.Error(r.logger(e)).Log("msg", "Writing down the outcome failed", "err", err)
+	}
+	shared.showSuspension(e.fence.Server) // the signal may have brought one
+}
+
+// entry is the line of the ledger.
+func (r *record) entry(id string, e ending) ledger.Entry {
+	settings := r.remediator.settings
+	line := ledger.Entry{
+		Time: time.Now(), ID: id, Decision: r.decision, Server: e.fence.Server, Target: ledger.FenceTarget(e.fence),
+		Action: e.action, Outcome: e.outcome, Reason: e.reason, Rule: e.rule, Signalled: e.signalled, Detail: e.detail,
+		Origin: ledger.Origin{
+			Source: r.request.Source, Actor: r.request.Actor,
+			Alertname: short(r.request.Alertname), Fingerprint: short(r.request.Fingerprint),
+			Severity: short(settings.Policy.Severity(r.request.Labels)),
+		},
+	}
+	if s := e.session; !s.BackendStart.IsZero() {
+		line.Target, line.Facts = ledger.SessionTarget(s), ledger.SessionFacts(s, settings.Text(s.Query))
+	}
+	return line
+}
+
+// finish records and counts a request that ends without a signal.
+func (r *record) finish(ctx context.Context, e ending) Result {
+	r.outcome(ctx, "", e)
+	return r.result(e)
+}
+
+// result counts and logs how the request ended. A line that could not be written
+// is worth a repeat if nothing was signalled.
+func (r *record) result(e ending) Result {
+	server := e.fence.Server
+	if _, configured := r.remediator.settings.Servers[server]; !configured {
+		server = ""
+	}
+	r.remediator.shared.metrics.count(server, e)
+	r.log(e, "msg", "Remediation finished")
+	return Result{
+		Server: e.fence.Server, PID: e.fence.PID,
+		Action: e.action, Outcome: e.outcome, Reason: e.reason, Rule: e.rule, Detail: e.detail,
+		Decision: r.decision, Signalled: r.signalled,
+		Retry: e.retry || r.unwritten && !r.signalled,
+	}
+}
+
+// log writes about the request, at the level that the ending deserves.
+func (r *record) log(e ending, keyvals ...any) {
+	logger := r.logger(e)
+	switch {
+	case e.outcome == ledger.Superseded || e.outcome == ledger.Failed:
+		logger = level.Error(logger) // a person must look
+	case e.outcome == ledger.Ignored || e.outcome == ledger.Cancelled && e.detail != "": // a doubt
+		logger = level.Warn(logger)
+	default:
+		logger = level.Info(logger)
+	}
+	_ = logger.Log(keyvals...)
+}
+
+func (r *record) logger(e ending) log.Logger {
+	logger := log.With(r.remediator.shared.logger,
+		"source", r.request.Source, "server", e.fence.Server, "pid", r.pid(),
+		"alertname", short(r.request.Alertname), "fingerprint", short(r.request.Fingerprint),
+		"action", e.action, "outcome", e.outcome)
+	if actor := r.request.Actor; actor != "" {
+		logger = log.With(logger, "actor", actor)
+	}
+	if e.reason != "" {
+		logger = log.With(logger, "reason", e.reason)
+	}
+	if e.rule != "" {
+		logger = log.With(logger, "rule", e.rule)
+	}
+	if s := e.session; !s.BackendStart.IsZero() {
+		logger = log.With(logger, "session_id", s.LogID(), "datname", s.Datname, "usename", s.Usename,
+			"application_name", s.ApplicationName, "state", s.State)
+	}
+	if e.detail != "" {
+		logger = log.With(logger, "detail", e.detail)
+	}
+	if e.cause != nil {
+		logger = log.With(logger, "cause", e.cause)
+	}
+	return logger
+}
+
+// pid is the label, which may be no number, or without one what the fence says.
+func (r *record) pid() string {
+	if label, ok := r.request.Labels[session.LabelPID]; ok {
+		return short(label)
+	}
+	return strconv.Itoa(int(r.request.Fence.PID))
+}
+
+// short is what is kept of a text that a request brings along. It does not keep
+// the rest of the text alive.
+func short(text string) string {
+	if len(text) <= maxText {
+		return text
+	}
+	return strings.ToValidUTF8(text[:maxText], "") + "…"
+}

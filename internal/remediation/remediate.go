@@ -1,0 +1,248 @@
+package remediation
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/pgbailiff/pgbailiff/internal/ledger"
+	"github.com/pgbailiff/pgbailiff/internal/policy"
+	"github.com/pgbailiff/pgbailiff/internal/session"
+)
+
+// attempts is how often a request is decided anew when its transaction goes on
+// to another statement between the decision and the signal.
+const attempts = 20
+
+// Remediate carries one request through to its recorded result. It returns when
+// the outcome is recorded. The context need not be bounded.
+func (r *Remediator) Remediate(ctx context.Context, req Request) Result {
+	record := r.newRecord(req)
+	a, server, end := r.identify(req)
+	if r.mode() == ModeOff {
+		end = a.refused(policy.ReasonModeOff, modeOff)
+	}
+	if end != nil {
+		return record.finish(ctx, *end)
+	}
+	turn, until, ok := r.shared.turns.take(req.receivedAt().Add(firstTimeout), backend{a.fence.Server, a.fence.PID})
+	if !ok { // the request that has the turn has not signalled yet
+		return record.finish(ctx, *a.failed(fmt.Errorf("%w: another request about the session waits for it", session.ErrUnreachable)))
+	}
+	defer turn.release()
+	o := &order{Remediator: r, request: req, server: server, turn: turn, until: until, record: record}
+	return record.result(o.carryOut(ctx, a))
+}
+
+// order is a request that has the turn of its backend.
+type order struct {
+	*Remediator
+	request Request
+	server  Server
+	turn    *turn
+	until   time.Time // for the steps before the first signal
+	record  *record
+}
+
+// carryOut is the way: look and decide, act, and perhaps escalate. The ending
+// that it returns is recorded.
+func (o *order) carryOut(ctx context.Context, a aim) ending {
+	t, end := o.look(ctx, a, o.until)
+	if end != nil {
+		o.record.outcome(ctx, "", *end)
+		return *end
+	}
+	t, id, e := o.act(ctx, t)
+	if e.outcome == ledger.Ignored && t.decision.Then != "" {
+		return o.escalate(ctx, t, id, e)
+	}
+	o.record.outcome(ctx, id, e)
+	return e
+}
+
+// look finds the session, decides, and asks whether the mode permits more.
+func (o *order) look(ctx context.Context, a aim, until time.Time) (target, *ending) {
+	ctx, cancel := context.WithDeadline(ctx, until)
+	defer cancel()
+	t, end := o.find(ctx, o.server, o.request.Labels, a)
+	if end == nil {
+		end = o.permitted(t)
+	}
+	return t, end
+}
+
+// permitted is nil where the mode permits a signal now.
+func (o *order) permitted(t target) *ending {
+	switch o.mode() {
+	case ModeEnforce:
+		return nil
+	case ModeDryRun:
+		e := t.ending(ledger.DryRun, "")
+		return &e
+	default:
+		return t.refused(policy.ReasonModeOff, modeOff)
+	}
+}
+
+const modeOff = "remediation.mode is off"
+
+// act records the intent, sends one signal and follows its effect. It returns
+// the ID of the intent that the ending is the outcome of; empty: there is none.
+//
+// When the transaction has gone on to another statement since the look, act looks
+// and decides again, under the same intent. Another signal is another intent.
+func (o *order) act(ctx context.Context, t target) (_ target, id string, _ ending) {
+	id, end := o.record.begin(ctx, t, o.later())
+	for range attempts {
+		if end != nil {
+			return t, id, *end
+		}
+		answer, notSent := o.signal(ctx, t)
+		switch {
+		case notSent != nil:
+			return t, id, *notSent
+		case answer.Verdict == session.VerdictSignalled:
+			return t, id, o.effect(ctx, t, answer)
+		}
+		verb := t.verb
+		if t, end = o.look(ctx, t.moved(), o.later()); end == nil && t.verb != verb {
+			o.record.outcome(ctx, id, t.ending(ledger.Gone, "it is not running any more: nothing to "+string(verb)))
+			id, end = o.record.begin(ctx, t, o.later())
+		}
+	}
+	if end == nil {
+		e := t.ending(ledger.Failed, "the transaction goes from statement to statement too fast to judge the one that would be hit")
+		end = &e
+	}
+	return t, id, *end
+}
+
+// signal sends the signal, in the statement that checks the fence. Without an
+// ending it was sent, or the transaction has gone on to another statement.
+func (o *order) signal(ctx context.Context, t target) (session.Signalled, *ending) {
+	if end := o.permitted(t); end != nil { // writing the intent may have taken long
+		return session.Signalled{}, end
+	}
+	ctx, cancel := context.WithDeadline(ctx, o.later())
+	defer cancel()
+	answer, err := o.server.Signal(ctx, t.verb, t.pinned)
+	if err == nil && answer.Verdict == session.VerdictSignalled {
+		o.turn.signalSent()
+		if since := o.request.Since; !since.IsZero() {
+			o.shared.metrics.signalDelay.Observe(max(0, time.Since(since).Seconds()))
+		}
+	}
+	return answer, t.notSignalled(answer.Verdict, err)
+}
+
+// effect tells what became of a signal that was sent: first what it met, then
+// whether that ends.
+func (o *order) effect(ctx context.Context, t target, answer session.Signalled) ending {
+	doubt := ""
+	switch met, err := o.met(ctx, t, answer); {
+	case err != nil:
+		return t.unseen(err)
+	case met == MetSuccessor:
+		return t.signalled(ledger.Superseded, "the named activity ended by itself just before the signal, which may have met its successor")
+	case met == PerhapsSuccessor:
+		doubt = "another statement had begun when we looked again; should its client complain, the signal may have met it"
+	}
+	began := time.Now()
+	e := o.verify(ctx, t, answer, doubt)
+	if e.outcome != ledger.Ignored && e.outcome != ledger.Failed {
+		o.shared.metrics.verify.Observe(time.Since(began).Seconds())
+	}
+	return e
+}
+
+// met tells what the signal met, and watches where the look right after it leaves
+// that open.
+func (o *order) met(ctx context.Context, t target, answer session.Signalled) (Effect, error) {
+	met := Met(t.pinned, t.verb, answer)
+	if met != Unsettled {
+		return met, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, o.settings.Config.VerifyTimeout)
+	defer cancel()
+	last, err := o.server.Watch(ctx, t.session.ID, Settling(answer))
+	if err != nil {
+		return met, err
+	}
+	return Settle(answer, last), nil
+}
+
+// verify watches until what the request names is gone: for a cancel the
+// activity, for a terminate the session. That PostgreSQL sent the signal proves
+// nothing, nor does the end of one statement where a transaction is named.
+func (o *order) verify(ctx context.Context, t target, answer session.Signalled, doubt string) ending {
+	config := o.settings.Config
+	done, wait := ledger.Cancelled, config.VerifyTimeout
+	ended := func(now session.Observation) bool { return !t.fence.Stands(now) }
+	switch {
+	case t.verb == session.Terminate:
+		done = ledger.Terminated
+		ended = func(now session.Observation) bool { return !now.Present }
+	case t.decision.Then != "":
+		wait = config.Grace
+	}
+	if ended(answer.After) {
+		if t.verb == session.Cancel && EndedBefore(answer) {
+			return t.signalled(ledger.Gone, "it ended by itself just before the cancel, which met nothing")
+		}
+		return t.signalled(done, doubt)
+	}
+	ctx, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	switch last, err := o.server.Watch(ctx, t.session.ID, ended); {
+	case err != nil:
+		return t.unseen(err)
+	case !ended(last):
+		return t.signalled(ledger.Ignored, "the signal was sent, and the target is still there")
+	}
+	return t.signalled(done, doubt)
+}
+
+// escalate terminates what has outlived its cancel, through the same steps. The
+// cancel's ending is not recorded yet: the look before the terminate may still
+// find that the cancel has worked.
+func (o *order) escalate(ctx context.Context, t target, id string, cancel ending) ending {
+	if mode := o.mode(); mode != ModeEnforce {
+		cancel = cancel.notTerminated(mode)
+		o.record.outcome(ctx, id, cancel)
+		return cancel
+	}
+	t, end := o.look(ctx, t.afterCancel(), o.later())
+	if end != nil && (end.outcome == ledger.Gone || end.outcome == ledger.Failed) {
+		late := cancel.cancelledLate()
+		if end.outcome == ledger.Failed {
+			late = cancel.notSeenAgain(*end)
+		}
+		o.record.outcome(ctx, id, late)
+		return late
+	}
+	o.record.outcome(ctx, id, cancel)
+	var then ending
+	if id = ""; end != nil {
+		then = *end
+	} else {
+		o.record.log(cancel, "msg", "The cancel did nothing within the grace; going on to terminate")
+		_, id, then = o.act(ctx, t)
+	}
+	o.record.outcome(ctx, id, then)
+	switch then.outcome {
+	case ledger.Gone: // before the terminate was sent
+		return cancel.cancelledLate()
+	case ledger.Refused, ledger.DryRun: // the cancel was sent all the same
+		return then.ignored()
+	default:
+		return then
+	}
+}
+
+// later is the deadline of a step after the session was found.
+func (o *order) later() time.Time {
+	if soonest := time.Now().Add(laterTimeout); o.until.Before(soonest) {
+		return soonest
+	}
+	return o.until
+}

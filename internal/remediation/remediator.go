@@ -1,0 +1,146 @@
+package remediation
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/go-kit/log"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/pgbailiff/pgbailiff/internal/ledger"
+	"github.com/pgbailiff/pgbailiff/internal/policy"
+	"github.com/pgbailiff/pgbailiff/internal/session"
+)
+
+const (
+	// firstTimeout bounds everything up to the first signal: that a server cannot
+	// be reached must be told to Alertmanager within 10 seconds, however many
+	// alerts name one of its sessions.
+	firstTimeout = 8 * time.Second
+	// laterTimeout is what every later step has at least, once the session was
+	// found.
+	laterTimeout = firstTimeout / 2
+)
+
+// Server is one PostgreSQL server. Errors that are session.ErrUnreachable may go
+// away by themselves.
+type Server interface {
+	// Find reads one session; false: there is no such backend.
+	Find(ctx context.Context, pid int32) (session.Found, bool, error)
+	// Signal sends a signal to what the fence names, in the statement that
+	// checks the fence.
+	Signal(ctx context.Context, verb session.Verb, f session.Fence) (session.Signalled, error)
+	// Watch looks until ended is true or the context ends, and returns what it
+	// saw last.
+	Watch(ctx context.Context, id session.ID, ended func(session.Observation) bool) (session.Observation, error)
+}
+
+// Ledger records decisions and keeps the budgets.
+type Ledger interface {
+	// Begin reserves one signal of the budget and makes the intent durable. The
+	// intent is not written unless the answer is ledger.Allowed without an error.
+	Begin(ctx context.Context, intent ledger.Entry, limits ledger.Limits) (ledger.Allowance, error)
+	// Finish writes the outcome of the intent with the same ID.
+	Finish(ctx context.Context, outcome ledger.Entry) error
+	// Append writes the outcome of a decision without a signal.
+	Append(ctx context.Context, e ledger.Entry) error
+	// Suspended reports whether a server is suspended.
+	Suspended(server string) bool
+	// Resume ends a suspension.
+	Resume(ctx context.Context, server string, now time.Time) error
+}
+
+// Settings are what a Remediator is made from: one generation of the
+// configuration.
+type Settings struct {
+	Config  Config
+	Policy  *policy.Policy
+	Servers map[string]Server
+	// Text returns how much of a statement's text may be recorded.
+	Text func(string) string
+	// ModeNow is the mode of the generation in force. A Remediator of an older
+	// generation sends nothing more when this one does not enforce.
+	ModeNow func() Mode
+}
+
+// Remediator carries out requests under one generation of the configuration.
+// It does not change; any number of goroutines may use it.
+type Remediator struct {
+	settings Settings
+	shared   *Shared
+}
+
+// New makes the Remediator of one generation.
+func New(settings Settings, shared *Shared) *Remediator {
+	return &Remediator{settings: settings, shared: shared}
+}
+
+// Shared is what the Remediators of all generations have in common: the ledger,
+// the metrics, and the turns of the requests about one backend.
+type Shared struct {
+	logger  log.Logger
+	ledger  Ledger
+	metrics *metrics
+	turns   turns
+}
+
+// NewShared makes it and registers the metrics.
+func NewShared(logger log.Logger, l Ledger, reg prometheus.Registerer) *Shared {
+	return &Shared{logger: logger, ledger: l, metrics: newMetrics(reg)}
+}
+
+// Serve brings the metrics in line with the generation that comes into force.
+// Servers that are no longer configured lose their series.
+func (s *Shared) Serve(settings Settings) {
+	s.metrics.serve(settings)
+	for server := range settings.Servers {
+		s.showSuspension(server)
+	}
+}
+
+func (s *Shared) showSuspension(server string) {
+	s.metrics.setSuspended(server, s.ledger.Suspended)
+}
+
+// ErrUnknownServer means that no server of this name is configured.
+var ErrUnknownServer = errors.New("no server of this name is configured")
+
+// Resume ends the suspension of a server.
+func (r *Remediator) Resume(ctx context.Context, server string) error {
+	if _, known := r.settings.Servers[server]; !known {
+		return ErrUnknownServer
+	}
+	if err := r.shared.ledger.Resume(ctx, server, time.Now()); err != nil {
+		return err
+	}
+	r.shared.showSuspension(server)
+	return nil
+}
+
+// Resolve returns the configured name of the server that a request names; the
+// empty name means the only server that is configured. The second result is
+// false when there is no such server.
+func (r *Remediator) Resolve(name string) (string, bool) {
+	name, _, known := r.server(name)
+	return name, known
+}
+
+func (r *Remediator) server(name string) (string, Server, bool) {
+	if name == "" && len(r.settings.Servers) == 1 {
+		for only, server := range r.settings.Servers {
+			return only, server, true
+		}
+	}
+	server, known := r.settings.Servers[name]
+	return name, server, known
+}
+
+// mode is the mode of this generation, unless that is enforce and the generation
+// in force has another one.
+func (r *Remediator) mode() Mode {
+	if r.settings.Config.Mode != ModeEnforce {
+		return r.settings.Config.Mode
+	}
+	return r.settings.ModeNow()
+}
