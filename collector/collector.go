@@ -54,7 +54,7 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 func (c *Collector) collectServer(server Server, emit emitter) {
 	start := time.Now()
 	opts := session.SnapshotOptions{
-		MinAge:      c.cfg.MinDuration.Seconds(),
+		MinAge:      time.Duration(c.cfg.MinDuration).Seconds(),
 		MaxSessions: c.cfg.MaxSessions,
 		Text:        c.cfg.QueryText != TextNone,
 	}

@@ -6,11 +6,11 @@ import (
 	"errors"
 	"testing"
 	"testing/synctest"
-	"time"
 
 	"github.com/go-kit/log"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
 	"go.uber.org/goleak"
 
 	"github.com/pgbailiff/pgbailiff/collector"
@@ -47,7 +47,7 @@ func (f function) Snapshot(ctx context.Context, opts session.SnapshotOptions) (s
 var errDown = errors.New("connection refused")
 
 func config() collector.Config {
-	return collector.Config{MinDuration: 10 * time.Second, MaxSessions: 50, QueryText: collector.TextFull, QueryTextLength: 256}
+	return collector.Config{MinDuration: 10 * model.Second, MaxSessions: 50, QueryText: collector.TextFull, QueryTextLength: 256}
 }
 
 // registry returns a registry with the collector of one scrape. It checks that

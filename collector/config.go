@@ -4,19 +4,21 @@ package collector
 
 import (
 	"context"
-	"fmt"
 	"time"
 
+	"github.com/prometheus/common/model"
+
+	"github.com/pgbailiff/pgbailiff/internal/config/field"
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
 
 // Config is "collector" of the configuration.
 type Config struct {
-	// MinDuration: a session that has been at it for less has no series of its
-	// own.
-	MinDuration time.Duration `yaml:"min_duration"`
-	// MaxSessions bounds the series of each family on each server; the longest
-	// win, the rest is counted.
+	// MinDuration: a query, transaction or wait that has lasted for less has no
+	// series of its own.
+	MinDuration model.Duration `yaml:"min_duration"`
+	// MaxSessions bounds the series of each family on each server. The longest
+	// have series, the rest is counted.
 	MaxSessions int `yaml:"max_sessions"`
 	// QueryText says how much of a statement's text may be shown.
 	QueryText QueryText `yaml:"query_text"`
@@ -24,24 +26,17 @@ type Config struct {
 	QueryTextLength int `yaml:"query_text_length"`
 }
 
-// Validate returns the key and what is wrong with it, for the first value that
-// cannot be.
-func (c Config) Validate() (key string, err error) {
+// Validate returns a *field.Error for the first value that is not allowed.
+func (c Config) Validate() error {
 	switch {
 	case c.MinDuration < 0:
-		return "min_duration", fmt.Errorf("%s is negative", c.MinDuration)
-	case c.MinDuration > 0 && c.MinDuration < time.Millisecond:
-		return "min_duration", fmt.Errorf("%s is less than a millisecond; write a unit, like 10s", c.MinDuration)
+		return field.Errorf("min_duration", "%s is negative", time.Duration(c.MinDuration))
 	case c.MaxSessions < 0 || c.MaxSessions > 10000:
-		return "max_sessions", fmt.Errorf("%d is not between 0 and 10000", c.MaxSessions)
+		return field.Errorf("max_sessions", "%d is not between 0 and 10000", c.MaxSessions)
 	case c.QueryTextLength < 1 || c.QueryTextLength > 100000:
-		return "query_text_length", fmt.Errorf("%d is not between 1 and 100000", c.QueryTextLength)
+		return field.Errorf("query_text_length", "%d is not between 1 and 100000", c.QueryTextLength)
 	}
-	switch c.QueryText {
-	case TextNone, TextObfuscated, TextFull:
-		return "", nil
-	}
-	return "query_text", fmt.Errorf("%q is not one of %s, %s and %s", string(c.QueryText), TextNone, TextObfuscated, TextFull)
+	return field.Under("query_text", c.QueryText.Validate())
 }
 
 // Server is one PostgreSQL server, as the collector needs it.

@@ -192,7 +192,7 @@ func TestSnapshotOptionsFollowTheConfiguration(t *testing.T) {
 	for choice, text := range map[collector.QueryText]bool{
 		collector.TextNone: false, collector.TextObfuscated: true, collector.TextFull: true,
 	} {
-		cfg := collector.Config{MinDuration: 1500 * time.Millisecond, MaxSessions: 7, QueryText: choice, QueryTextLength: 256}
+		cfg := collector.Config{MinDuration: 1500 * model.Millisecond, MaxSessions: 7, QueryText: choice, QueryTextLength: 256}
 		var got session.SnapshotOptions
 		scrape(t, cfg, function(func(_ context.Context, opts session.SnapshotOptions) (session.Snapshot, error) {
 			got = opts

@@ -1,9 +1,11 @@
 package collector
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/DataDog/go-sqllexer"
+	"go.yaml.in/yaml/v3"
 )
 
 // QueryText says how much of a statement's text may be shown. The zero
@@ -16,6 +18,23 @@ const (
 	TextObfuscated QueryText = "obfuscated" // literals replaced, comments dropped
 	TextFull       QueryText = "full"
 )
+
+// Validate returns an error for an unknown choice.
+func (t QueryText) Validate() error {
+	switch t {
+	case TextNone, TextObfuscated, TextFull:
+		return nil
+	}
+	return fmt.Errorf("%q is not one of %s, %s and %s", string(t), TextNone, TextObfuscated, TextFull)
+}
+
+// UnmarshalYAML reads one of the choices and nothing else.
+func (t *QueryText) UnmarshalYAML(n *yaml.Node) error {
+	if err := n.Decode((*string)(t)); err != nil {
+		return err
+	}
+	return t.Validate()
+}
 
 // enough runes of a text are read for each one that may be shown of it, for
 // literals and comments take more room than what stands for them.

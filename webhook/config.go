@@ -2,7 +2,7 @@
 // for each firing alert, and their results into the answer.
 package webhook
 
-import "errors"
+import "github.com/pgbailiff/pgbailiff/internal/config/field"
 
 // Config is "webhook" of the configuration.
 type Config struct {
@@ -15,10 +15,10 @@ type Config struct {
 	WebConfigFile string `yaml:"web_config_file"`
 }
 
-// Validate returns the first key that cannot be, and why.
-func (c Config) Validate() (key string, _ error) {
+// Validate returns a *field.Error for the first value that is not allowed.
+func (c Config) Validate() error {
 	if c.WebConfigFile != "" && c.ListenAddress == "" {
-		return "web_config_file", errors.New("this is for the webhook's own listener; set webhook.listen_address too")
+		return field.Errorf("web_config_file", "this is for the webhook's own listener; set webhook.listen_address too")
 	}
-	return "", nil
+	return nil
 }

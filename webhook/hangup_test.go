@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/common/model"
+
 	"github.com/pgbailiff/pgbailiff/internal/ledger"
 	"github.com/pgbailiff/pgbailiff/internal/pgtest"
 	"github.com/pgbailiff/pgbailiff/internal/policy"
@@ -37,7 +39,7 @@ func TestClientHangsUpInTheMiddle(t *testing.T) {
 		b.settings.Policy = compile(t, policy.RuleConfig{
 			Name: "escalate", Matchers: []string{`usename="app"`}, Action: policy.CancelThenTerminate,
 		})
-		b.settings.Config.Grace = 300 * time.Millisecond
+		b.settings.Config.Grace = 300 * model.Millisecond
 		b.settings.Servers["orders"] = held{b.settings.Servers["orders"], hungUp}
 	})
 	listener := httptest.NewServer(b)

@@ -15,6 +15,7 @@ import (
 
 	"github.com/go-kit/log"
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/common/model"
 	"go.uber.org/goleak"
 
 	"github.com/pgbailiff/pgbailiff/internal/auth"
@@ -51,8 +52,8 @@ func newBailiff(t testing.TB, srv *pgtest.Server, opts ...option) *bailiff {
 	b := &bailiff{auth: auth.Authenticator{CredentialsFile: token}, logger: log.NewLogfmtLogger(testLog{t})}
 	b.settings = remediation.Settings{
 		Config: remediation.Config{
-			Mode: remediation.ModeEnforce, Grace: time.Minute, VerifyTimeout: time.Minute,
-			Limits: ledger.Limits{Actions: 1 << 30, Window: time.Minute, SuspendAfter: 1 << 30, SuspendWindow: time.Minute},
+			Mode: remediation.ModeEnforce, Grace: model.Minute, VerifyTimeout: model.Minute,
+			Limits: ledger.Limits{Actions: 1 << 30, Window: model.Minute, SuspendAfter: 1 << 30, SuspendWindow: model.Minute},
 		},
 		Policy:  compile(t),
 		Servers: map[string]remediation.Server{"orders": newServer(t, srv, "orders")},

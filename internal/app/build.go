@@ -42,6 +42,7 @@ func (a *app) build(cfg *config.Config, before *generation) (_ *generation, fres
 		fresh = append(fresh, server)
 	}
 	g.remediation = a.remediationOf(g)
+	g.remediator = remediation.New(g.remediation, a.shared)
 	g.handlers = a.handlers(g, access)
 	return g, fresh, nil
 }
@@ -67,7 +68,6 @@ func (a *app) handlers(g *generation, access access) handlers {
 	for _, sc := range g.cfg.Servers {
 		scrape.Servers = append(scrape.Servers, g.servers[sc.Name])
 	}
-	remediator := remediation.New(g.remediation, a.shared)
 	authenticator := auth.Authenticator{
 		CredentialsFile: g.cfg.Webhook.CredentialsFile, ClientCertificates: access.webhook.clientCertificates,
 	}
@@ -77,8 +77,8 @@ func (a *app) handlers(g *generation, access access) handlers {
 		page:      page.Handler(func(ctx context.Context) (page.Data, error) { return a.pageData(ctx, g, access), nil }, a.logger),
 		metrics:   collector.Handler(a.registry, scrape, a.logger),
 		reload:    a.reloadHandler(g.cfg, access),
-		webhook:   webhook.New(remediator, alertmanager, a.messages, a.logger),
-		resume:    authenticator.Require(api.Resume(remediator.Resume, a.logger), a.logger),
+		webhook:   webhook.New(g.remediator, alertmanager, a.messages, a.logger),
+		resume:    authenticator.Require(api.Resume(g.remediator.Resume, a.logger), a.logger),
 		decisions: authenticator.Require(api.Decisions(a.ledger.Recent, a.logger), a.logger),
 	}
 }

@@ -19,6 +19,7 @@ type generation struct {
 	servers map[string]*postgres.Server
 
 	remediation remediation.Settings
+	remediator  *remediation.Remediator
 	handlers    handlers
 
 	orders  *gate           // the orders under way, which use the servers
@@ -36,7 +37,7 @@ type handlers struct {
 // patience is how long the orders under way may take, those of earlier
 // generations too: each keeps the times that it began with.
 func (g *generation) patience() time.Duration {
-	own := g.cfg.Remediation.Grace + g.cfg.Remediation.VerifyTimeout + orderPatience
+	own := time.Duration(g.cfg.Remediation.Grace+g.cfg.Remediation.VerifyTimeout) + orderPatience
 	select {
 	case <-g.earlier:
 		return own

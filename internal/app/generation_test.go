@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/go-kit/log"
+	"github.com/prometheus/common/model"
 
 	"github.com/pgbailiff/pgbailiff/internal/config"
 )
@@ -16,7 +17,7 @@ func TestAStopIsAsPatientAsTheOrdersUnderWay(t *testing.T) {
 	gs := generations{logger: log.NewNopLogger()}
 	next := func(grace time.Duration) *generation {
 		cfg := &config.Config{}
-		cfg.Remediation.Grace = grace
+		cfg.Remediation.Grace = model.Duration(grace)
 		g := &generation{cfg: cfg}
 		if err := gs.swap(g); err != nil {
 			t.Fatal(err)

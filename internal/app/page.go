@@ -12,6 +12,7 @@ import (
 
 	"github.com/pgbailiff/pgbailiff/internal/page"
 	"github.com/pgbailiff/pgbailiff/internal/policy"
+	"github.com/pgbailiff/pgbailiff/internal/remediation"
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
 
@@ -30,13 +31,13 @@ func (a *app) pageData(ctx context.Context, g *generation, access access) page.D
 	data := page.Data{
 		Servers:       make([]page.Server, len(cfg.Servers)),
 		Mode:          string(cfg.Remediation.Mode),
-		Judge:         g.judge(ctx),
+		Judge:         judge(ctx, g.remediator),
 		SeverityLabel: cfg.Remediation.Policy.SeverityLabel,
 		Severities:    ladder(cfg.Remediation.Policy.Severities),
 		Decisions:     a.ledger.Recent(pageDecisions),
-		MinDuration:   cfg.Collector.MinDuration.Seconds(),
+		MinDuration:   time.Duration(cfg.Collector.MinDuration).Seconds(),
 		Limit:         limits.Actions,
-		Window:        limits.Window,
+		Window:        time.Duration(limits.Window),
 		Text:          cfg.Collector.Text,
 		Version:       version.Version,
 		Now:           now,
@@ -52,7 +53,7 @@ func (a *app) pageData(ctx context.Context, g *generation, access access) page.D
 			})
 			data.Servers[i] = page.Server{
 				Name: sc.Name, Snapshot: snapshot, Err: err,
-				Suspended: a.ledger.Suspended(sc.Name), Spent: a.ledger.Spent(sc.Name, limits.Window, now),
+				Suspended: a.ledger.Suspended(sc.Name), Spent: a.ledger.Spent(sc.Name, time.Duration(limits.Window), now),
 			}
 		})
 	}
@@ -60,14 +61,15 @@ func (a *app) pageData(ctx context.Context, g *generation, access access) page.D
 	return data
 }
 
-// judge asks the policy about sessions, each as Find reads it.
-func (g *generation) judge(ctx context.Context) func(session.Session, map[string]string) policy.Decision {
-	return func(s session.Session, alert map[string]string) policy.Decision {
-		found, _, err := g.servers[s.Server].Find(ctx, s.PID)
-		if err != nil || found.ID != s.ID {
-			found = session.Found{}
+// judge tells what an alert about a session would lead to. The alert names it by
+// its transaction or, without one, by its query.
+func judge(ctx context.Context, r *remediation.Remediator) func(session.Session, map[string]string) remediation.Preview {
+	return func(s session.Session, labels map[string]string) remediation.Preview {
+		fence := session.Fence{Server: s.Server, PID: s.PID, BackendStart: s.BackendStart, XactStart: s.XactStart}
+		if s.XactStart.IsZero() {
+			fence.QueryStart = s.QueryStart
 		}
-		return g.policy.Decide(alert, policy.NewSubject(found))
+		return r.Preview(ctx, remediation.Request{Source: remediation.SourceAlert, Labels: labels, Fence: fence})
 	}
 }
 

@@ -9,7 +9,7 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/config"
 )
 
-// withoutPostgres takes the libpq environment away.
+// withoutPostgres clears the variables of libpq.
 func withoutPostgres(t *testing.T) {
 	t.Helper()
 	for _, variable := range os.Environ() {
@@ -19,8 +19,8 @@ func withoutPostgres(t *testing.T) {
 	}
 }
 
-// Each file of testdata/bad has one mistake; its first line is the message
-// that is wanted: line, key, sentence.
+// Each file of testdata/bad has one mistake. Its first line is the wanted
+// message: line, key, sentence.
 func TestEveryMistakeIsOneSentenceWithItsPlace(t *testing.T) {
 	withoutPostgres(t)
 	files, err := filepath.Glob("testdata/bad/*.yml")
@@ -52,7 +52,7 @@ func TestEveryMistakeIsOneSentenceWithItsPlace(t *testing.T) {
 	}
 }
 
-func TestAFileThatCannotBeReadIsNamed(t *testing.T) {
+func TestUnreadableFileIsNamed(t *testing.T) {
 	for file, says := range map[string]string{
 		"testdata/missing.yml": "read the configuration: open testdata/missing.yml: no such file or directory",
 		"testdata":             "read the configuration: read testdata: is a directory",
@@ -65,9 +65,9 @@ func TestAFileThatCannotBeReadIsNamed(t *testing.T) {
 	}
 }
 
-// A password can be anywhere in a connection string that is wrong, and nobody
-// knows where it ends.
-func TestABrokenConnectionStringKeepsItsPassword(t *testing.T) {
+// In a connection string that cannot be parsed it is not known where the
+// password begins and ends.
+func TestBrokenConnectionStringShowsNoPassword(t *testing.T) {
 	withoutPostgres(t)
 	const secret = "hunter2"
 	wrong := 0

@@ -9,10 +9,12 @@ import (
 	"fmt"
 	"os"
 	"regexp"
-	"strings"
-	"time"
+
+	"github.com/prometheus/common/model"
 
 	"github.com/pgbailiff/pgbailiff/collector"
+	"github.com/pgbailiff/pgbailiff/internal/config/field"
+	"github.com/pgbailiff/pgbailiff/internal/config/strict"
 	"github.com/pgbailiff/pgbailiff/internal/ledger"
 	"github.com/pgbailiff/pgbailiff/internal/policy"
 	"github.com/pgbailiff/pgbailiff/internal/postgres"
@@ -41,15 +43,15 @@ type Remediation struct {
 func Default() Config {
 	return Config{
 		Collector: collector.Config{
-			MinDuration: 10 * time.Second, MaxSessions: 50,
+			MinDuration: 10 * model.Second, MaxSessions: 50,
 			QueryText: collector.TextNone, QueryTextLength: 256,
 		},
 		Remediation: Remediation{
 			Config: remediation.Config{
-				Mode: remediation.ModeDryRun, Grace: 5 * time.Second, VerifyTimeout: 5 * time.Second,
+				Mode: remediation.ModeDryRun, Grace: 5 * model.Second, VerifyTimeout: 5 * model.Second,
 				Limits: ledger.Limits{
-					Actions: 10, Window: time.Minute,
-					SuspendAfter: 50, SuspendWindow: 10 * time.Minute,
+					Actions: 10, Window: model.Minute,
+					SuspendAfter: 50, SuspendWindow: 10 * model.Minute,
 				},
 			},
 			Policy: policy.Config{SeverityLabel: "severity"},
@@ -57,15 +59,14 @@ func Default() Config {
 	}
 }
 
-// Load reads a file, or, without a path, the libpq environment, and returns
-// the configuration with its defaults. An error is for the person who wrote
-// the file.
+// Load reads a file or, without a path, the libpq environment, and fills in
+// the defaults. An error is for the person who wrote the file.
 func Load(path string) (*Config, error) {
-	cfg := Default()
 	if path == "" {
+		cfg := Default()
 		err := cfg.validate()
-		if field, ok := errors.AsType[*policy.FieldError](err); ok {
-			err = field.Err // there is no such key, without a file
+		if wrong, ok := errors.AsType[*field.Error](err); ok {
+			err = wrong.Err // without a file there is no such key
 		}
 		if err != nil {
 			return nil, fmt.Errorf("from the environment: %w", err)
@@ -81,83 +82,100 @@ func Load(path string) (*Config, error) {
 
 // Parse is Load for a text that was read already. The path is for messages.
 func Parse(path string, text []byte) (*Config, error) {
-	cfg := Default()
-	root, err := decode(text, &cfg)
-	if err == nil {
-		err = locate(root, cfg.validate())
-	}
-	if place, ok := errors.AsType[*placeError](err); ok {
-		return nil, fmt.Errorf("%s:%d: %w", path, place.line, place)
-	}
+	doc, err := strict.Parse(path, text)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, err
+	}
+	return FromDocument(doc)
+}
+
+// FromDocument is Load for a document that was parsed already.
+func FromDocument(doc *strict.Document) (*Config, error) {
+	cfg := Default()
+	if err := doc.Decode(&cfg); err != nil {
+		return nil, err
+	}
+	if err := cfg.validate(); err != nil {
+		return nil, doc.At(err)
 	}
 	return &cfg, nil
 }
 
-// validate fills in what depends on something else and checks every value. An
-// error that is a policy.FieldError says at which key.
+// At gives a mistake at a key its place in the file, for what only shows when
+// everything is put together. Without a file it is the mistake alone.
+func At(file, key string, err error) error {
+	if err == nil || file == "" {
+		return err
+	}
+	text, readErr := os.ReadFile(file)
+	if readErr != nil {
+		return err
+	}
+	cfg := Default()
+	doc, parseErr := strict.Parse(file, text)
+	if parseErr != nil || doc.Decode(&cfg) != nil {
+		return err // the file has changed since it was read
+	}
+	return doc.At(field.Under(key, err))
+}
+
+// validate fills in what depends on something else and checks every value.
 func (c *Config) validate() error {
 	if len(c.Servers) == 0 {
 		c.Servers = []postgres.Config{{}}
 	}
 	names := map[string]bool{}
 	for i, server := range c.Servers {
+		path := fmt.Sprintf("servers.%d", i)
 		resolved, err := server.Resolve()
 		if err != nil {
-			return at(withoutQuotes(err), "servers.%d.dsn", i)
+			return field.Under(path, withoutQuotes(err))
 		}
 		if names[resolved.Name] {
-			return at(fmt.Errorf("a second server is called %q; give each a name of its own", resolved.Name), "servers.%d", i)
+			return field.Errorf(path, "a second server is called %q; give each a name of its own", resolved.Name)
 		}
 		names[resolved.Name] = true
 		c.Servers[i] = resolved
 	}
-	if key, err := c.Collector.Validate(); err != nil {
-		return at(err, "collector.%s", key)
+	if err := c.Collector.Validate(); err != nil {
+		return field.Under("collector", err)
 	}
-	if key, err := c.Webhook.Validate(); err != nil {
-		return at(err, "webhook.%s", key)
+	if err := c.Webhook.Validate(); err != nil {
+		return field.Under("webhook", err)
 	}
-	r := &c.Remediation
-	if r.Policy.Severities == nil {
-		r.Policy.Severities = map[string]policy.Action{"warning": policy.Cancel, "critical": policy.Terminate}
+	if c.Remediation.Policy.Severities == nil {
+		c.Remediation.Policy.Severities = map[string]policy.Action{"warning": policy.Cancel, "critical": policy.Terminate}
 	}
-	if err := r.Validate(); err != nil {
-		return under("remediation", err)
+	return field.Under("remediation", c.Remediation.Validate())
+}
+
+// Validate checks what is decided, how it is carried out, and where it is
+// written down.
+func (r Remediation) Validate() error {
+	if err := r.Config.Validate(); err != nil {
+		return err
 	}
-	if r.Policy.SeverityLabel == "" {
-		return at(errors.New("the label's name is empty"), "remediation.severity_label")
-	}
-	if _, err := policy.New(r.Policy); err != nil {
-		return under("remediation", err)
+	if err := r.Policy.Validate(); err != nil {
+		return err
 	}
 	if r.Mode == remediation.ModeEnforce && r.Ledger.File == "" {
-		return at(errors.New("enforcing needs a ledger: set remediation.ledger.file"), "remediation.mode")
+		return field.Errorf("mode", "enforcing needs a ledger: set remediation.ledger.file")
 	}
 	return nil
 }
 
-// withoutQuotes says what is wrong with a connection string. What it quotes of
-// it may be half a password.
+// withoutQuotes drops what the sentence about a connection string quotes of it:
+// that may be half a password.
 func withoutQuotes(err error) error {
-	return errors.New(regexp.MustCompile(`"[^"]+"`).ReplaceAllStringFunc(
-		strings.TrimPrefix(err.Error(), "dsn: "), func(quoted string) string {
+	wrong, ok := errors.AsType[*field.Error](err)
+	if !ok {
+		wrong = &field.Error{Err: err}
+	}
+	return field.Errorf(wrong.Path, "%s", regexp.MustCompile(`"[^"]+"`).ReplaceAllStringFunc(
+		wrong.Err.Error(), func(quoted string) string {
 			if len(quoted) == len(`"="`) {
 				return quoted // a character of the syntax
 			}
 			return "…"
 		}))
-}
-
-func at(err error, path string, args ...any) error {
-	return &policy.FieldError{Path: fmt.Sprintf(path, args...), Err: err}
-}
-
-// under puts a key in front of the place of an error.
-func under(key string, err error) error {
-	if field, ok := errors.AsType[*policy.FieldError](err); ok {
-		return at(field.Err, "%s.%s", key, field.Path)
-	}
-	return err
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/common/model"
 
 	"github.com/pgbailiff/pgbailiff/collector"
 	"github.com/pgbailiff/pgbailiff/internal/config"
@@ -32,17 +33,17 @@ func atDB(t *testing.T, host, port string) {
 	t.Setenv("PGPORT", port)
 }
 
-// defaults is what an empty file means, word for word as the contract has it.
+// defaults is what an empty file means, as the contract has it.
 func defaults() *config.Config {
 	return &config.Config{
 		Servers: []postgres.Config{{Name: "db.example:5433"}},
 		Collector: collector.Config{
-			MinDuration: 10 * time.Second, MaxSessions: 50, QueryText: "none", QueryTextLength: 256,
+			MinDuration: 10 * model.Second, MaxSessions: 50, QueryText: "none", QueryTextLength: 256,
 		},
 		Remediation: config.Remediation{
 			Config: remediation.Config{
-				Mode: "dry-run", Grace: 5 * time.Second, VerifyTimeout: 5 * time.Second,
-				Limits: ledger.Limits{Actions: 10, Window: time.Minute, SuspendAfter: 50, SuspendWindow: 10 * time.Minute},
+				Mode: "dry-run", Grace: 5 * model.Second, VerifyTimeout: 5 * model.Second,
+				Limits: ledger.Limits{Actions: 10, Window: model.Minute, SuspendAfter: 50, SuspendWindow: 10 * model.Minute},
 			},
 			Policy: policy.Config{
 				SeverityLabel: "severity",
@@ -75,12 +76,12 @@ func TestEveryKeyOfTheContractIsRead(t *testing.T) {
 			Name: "orders", DSN: "postgresql://pgbailiff@db1:5432/postgres?sslmode=verify-full",
 			PasswordFile: "/etc/pgbailiff/orders.password",
 		}},
-		Collector: collector.Config{MinDuration: 15 * time.Second, MaxSessions: 60, QueryText: "obfuscated", QueryTextLength: 300},
+		Collector: collector.Config{MinDuration: 15 * model.Second, MaxSessions: 60, QueryText: "obfuscated", QueryTextLength: 300},
 		Webhook:   webhook.Config{CredentialsFile: "/etc/pgbailiff/webhook.token", ListenAddress: "127.0.0.1:10188"},
 		Remediation: config.Remediation{
 			Config: remediation.Config{
-				Mode: "enforce", RequireIdentity: true, Grace: 6 * time.Second, VerifyTimeout: 7 * time.Second,
-				Limits: ledger.Limits{Actions: 11, Window: 2 * time.Minute, SuspendAfter: 51, SuspendWindow: 11 * time.Minute},
+				Mode: "enforce", RequireIdentity: true, Grace: 6 * model.Second, VerifyTimeout: 7 * model.Second,
+				Limits: ledger.Limits{Actions: 11, Window: 2 * model.Minute, SuspendAfter: 51, SuspendWindow: 11 * model.Minute},
 			},
 			Policy: policy.Config{
 				SeverityLabel: "urgency",
@@ -124,13 +125,44 @@ func TestSeveritiesReplaceTheDefault(t *testing.T) {
 func TestAnAnchorIsWrittenOnceAndReadTwice(t *testing.T) {
 	withoutPostgres(t)
 	r := load(t, "anchors").Remediation
-	if r.VerifyTimeout != 2*time.Second || len(r.Policy.Rules) != 2 || r.Policy.Rules[1].Matchers[0] != `usename="etl"` {
+	if r.VerifyTimeout != 2*model.Second || len(r.Policy.Rules) != 2 || r.Policy.Rules[1].Matchers[0] != `usename="etl"` {
 		t.Errorf("remediation %+v", r)
 	}
 }
 
-// Two loads share nothing that one of them could change.
-func TestTheDefaultIsNobodysProperty(t *testing.T) {
+func TestDurationsAreThoseOfPrometheus(t *testing.T) {
+	withoutPostgres(t)
+	cfg := load(t, "durations")
+	r := cfg.Remediation
+	want := []time.Duration{0, 500 * time.Millisecond, 90 * time.Second, 90 * time.Minute, 24 * time.Hour}
+	var got []time.Duration
+	for _, d := range []model.Duration{cfg.Collector.MinDuration, r.Grace, r.VerifyTimeout, r.Limits.Window, r.Limits.SuspendWindow} {
+		got = append(got, time.Duration(d))
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("durations (-want +got):\n%s", diff)
+	}
+}
+
+// A key of the mapping itself goes before a merged one, and the first merged
+// one before the others.
+func TestMergeKeysAreRead(t *testing.T) {
+	withoutPostgres(t)
+	r := load(t, "merges").Remediation
+	want := ledger.Limits{Actions: 3, Window: model.Hour + 30*model.Minute, SuspendAfter: 6, SuspendWindow: 10 * model.Minute}
+	if diff := cmp.Diff(want, r.Limits); diff != "" {
+		t.Errorf("limits (-want +got):\n%s", diff)
+	}
+	for i, name := range []string{"a", "b", "c", "d"} {
+		rule := policy.RuleConfig{Name: name, Matchers: []string{`usename="etl"`}, Action: policy.None}
+		if diff := cmp.Diff(rule, r.Policy.Rules[i]); diff != "" {
+			t.Errorf("rule %d (-want +got):\n%s", i, diff)
+		}
+	}
+}
+
+// Changing one configuration must not change the next one.
+func TestLoadsShareNothing(t *testing.T) {
 	atDB(t, "db.example", "5433")
 	first := load(t, "empty")
 	first.Remediation.Policy.Severities["warning"] = policy.Terminate

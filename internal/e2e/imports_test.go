@@ -20,8 +20,8 @@ const module = "github.com/pgbailiff/pgbailiff"
 // not here does not belong here.
 var layout = map[string][]string{
 	".":         {"internal/cli"},
-	"collector": {"internal/session", "internal/querytext"},
-	"webhook":   {"internal/remediation", "internal/session", "internal/auth"},
+	"collector": {"internal/session", "internal/querytext", "internal/config/field"},
+	"webhook":   {"internal/remediation", "internal/session", "internal/auth", "internal/config/field"},
 
 	"internal/cli": {"internal/app", "internal/config", "internal/policytest"},
 	"internal/app": {
@@ -34,15 +34,16 @@ var layout = map[string][]string{
 	"internal/remediation": {"internal/session", "internal/policy", "internal/ledger", "internal/config/field"},
 	"internal/policy":      {"internal/session", "internal/querytext", "internal/config/field"},
 	"internal/ledger":      {"internal/session", "internal/policy", "internal/config/field"},
-	"internal/postgres":    {"internal/session"},
+	"internal/postgres":    {"internal/session", "internal/config/field"},
 	"internal/session":     {},
 	"internal/querytext":   {},
 	"internal/config": { // the packages that it configures
 		"collector", "webhook", "internal/querytext", "internal/remediation", "internal/policy", "internal/ledger",
-		"internal/postgres", "internal/config/field",
+		"internal/postgres", "internal/config/field", "internal/config/strict",
 	},
-	"internal/config/field": {},
-	"internal/policytest":   {"internal/session", "internal/policy", "internal/config", "internal/ledger"},
+	"internal/config/field":  {},
+	"internal/config/strict": {"internal/config/field"},
+	"internal/policytest":    {"internal/session", "internal/policy", "internal/config", "internal/config/strict", "internal/ledger"},
 
 	"internal/pgtest":   {}, // these two are imported by tests only
 	"internal/proctest": {},

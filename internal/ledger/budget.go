@@ -1,19 +1,6 @@
 package ledger
 
-import (
-	"time"
-)
-
-// Limits bound what is done to one server.
-type Limits struct {
-	// Actions is how many signals may be sent within Window.
-	Actions int           `yaml:"actions"`
-	Window  time.Duration `yaml:"window"`
-	// SuspendAfter that many signals within SuspendWindow nothing more is sent,
-	// until an operator resumes.
-	SuspendAfter  int           `yaml:"suspend_after"`
-	SuspendWindow time.Duration `yaml:"suspend_window"`
-}
+import "time"
 
 // Usage is what counts against the limits of one server at one instant. A
 // signal counts from its reservation on, until it is known that it was not
@@ -97,8 +84,8 @@ func (b *budget) finish(s *signal, sent bool) (suspends bool) {
 // usage counts the signals, and removes those that are too old to count and
 // have both lines in the file.
 func (b *budget) usage(now time.Time, l Limits) (u Usage) {
-	actions, suspending := now.Add(-l.Window), b.sinceResumption(now.Add(-l.SuspendWindow))
-	old := now.Add(-max(l.Window, l.SuspendWindow))
+	actions, suspending := now.Add(-time.Duration(l.Window)), b.sinceResumption(now.Add(-time.Duration(l.SuspendWindow)))
+	old := now.Add(-time.Duration(max(l.Window, l.SuspendWindow)))
 	for id, s := range b.signals {
 		switch {
 		case s.at.Before(old) && s.finished && s.intent == nil:

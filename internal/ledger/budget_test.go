@@ -8,11 +8,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/common/model"
+
 	"github.com/pgbailiff/pgbailiff/internal/ledger"
 )
 
 // limits: three signals a minute, suspended at five in ten minutes.
-var limits = ledger.Limits{Actions: 3, Window: time.Minute, SuspendAfter: 5, SuspendWindow: 10 * time.Minute}
+var limits = ledger.Limits{Actions: 3, Window: model.Minute, SuspendAfter: 5, SuspendWindow: 10 * model.Minute}
 
 // step is one event in the life of a budget: at a time after noon somebody
 // sends a signal, is about to send one, sends that one or does not, or resumes.

@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/pgbailiff/pgbailiff/internal/ledger"
@@ -121,8 +122,8 @@ func TestAServerWithALongNameHasOneBudget(t *testing.T) {
 	name := strings.Repeat("server", 100)
 	suspendServer(t, l, name)
 	for range 2 {
-		if !l.Suspended(name) || l.Spent(name, limits.Window, noon) != 1 {
-			t.Errorf("suspended %t, spent %d", l.Suspended(name), l.Spent(name, limits.Window, noon))
+		if !l.Suspended(name) || l.Spent(name, time.Duration(limits.Window), noon) != 1 {
+			t.Errorf("suspended %t, spent %d", l.Suspended(name), l.Spent(name, time.Duration(limits.Window), noon))
 		}
 		l = reopened(t, l, file)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/go-kit/log"
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/common/model"
 )
 
 // hangingFile is a real file on a disk that does not answer while it hangs.
@@ -88,7 +89,7 @@ func events(t *testing.T, path string) string {
 	return strings.Join(all, ", ")
 }
 
-var plenty = Limits{Actions: 1000, Window: time.Hour, SuspendAfter: 1000, SuspendWindow: time.Hour}
+var plenty = Limits{Actions: 1000, Window: model.Hour, SuspendAfter: 1000, SuspendWindow: model.Hour}
 
 func signalled(id string) Entry {
 	return Entry{Time: noon, Server: "orders", ID: id, Outcome: Terminated, Signalled: true}

@@ -20,13 +20,6 @@ const diskTimeout = 5 * time.Second
 // errDiskHangs is the cause when diskTimeout has passed.
 var errDiskHangs = fmt.Errorf("the disk did not answer within %s", diskTimeout)
 
-// Config is "remediation.ledger".
-type Config struct {
-	// File is the path of the file. If it is empty, the lines are kept in memory
-	// only, which the mode enforce does not allow.
-	File string `yaml:"file"`
-}
-
 // Ledger writes entries to a file and keeps the budgets of the servers. It is
 // safe for concurrent use.
 type Ledger struct {

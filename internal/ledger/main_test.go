@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/go-kit/log"
+	"github.com/prometheus/common/model"
 	"go.uber.org/goleak"
 
 	"github.com/pgbailiff/pgbailiff/internal/ledger"
@@ -29,7 +30,7 @@ func TestMain(m *testing.M) {
 var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 
 // plenty never stands in the way.
-var plenty = ledger.Limits{Actions: 1 << 30, Window: time.Hour, SuspendAfter: 1 << 30, SuspendWindow: time.Hour}
+var plenty = ledger.Limits{Actions: 1 << 30, Window: model.Hour, SuspendAfter: 1 << 30, SuspendWindow: model.Hour}
 
 func newFile(t *testing.T) string { return filepath.Join(t.TempDir(), "ledger.jsonl") }
 

@@ -155,7 +155,7 @@ func TestTheBudgetAfterARestartEqualsTheLedger(t *testing.T) {
 			before := l
 			l = reopened(t, l, file)
 			waiting = nil // the restart has written them down
-			for _, window := range []time.Duration{limits.Window, limits.SuspendWindow} {
+			for _, window := range []time.Duration{time.Duration(limits.Window), time.Duration(limits.SuspendWindow)} {
 				if got, want := l.Spent("orders", window, now), before.Spent("orders", window, now); got != want {
 					t.Fatalf("step %d: %d spent in %s after the restart, %d before it", i, got, window, want)
 				}

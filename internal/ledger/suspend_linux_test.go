@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/common/model"
+
 	"github.com/pgbailiff/pgbailiff/internal/ledger"
 )
 
@@ -13,7 +15,7 @@ import (
 func TestWhatIsGivenBackSuspendsNothing(t *testing.T) {
 	file := newFile(t)
 	l, out := open(t, file)
-	ten := ledger.Limits{Actions: 10, Window: time.Minute, SuspendAfter: 10, SuspendWindow: 10 * time.Minute}
+	ten := ledger.Limits{Actions: 10, Window: model.Minute, SuspendAfter: 10, SuspendWindow: 10 * model.Minute}
 	for round := range 3 {
 		for i := range 12 {
 			want := ledger.Allowed

@@ -21,7 +21,7 @@ import (
 	"github.com/go-kit/log/level"
 
 	"github.com/pgbailiff/pgbailiff/internal/ledger"
-	"github.com/pgbailiff/pgbailiff/internal/policy"
+	"github.com/pgbailiff/pgbailiff/internal/remediation"
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
 
@@ -32,7 +32,7 @@ type Data struct {
 	Mode string
 	// Judge decides what an alert with these labels would do to a session. nil:
 	// nobody is asked.
-	Judge func(s session.Session, alert map[string]string) policy.Decision
+	Judge func(s session.Session, alert map[string]string) remediation.Preview
 	// SeverityLabel and Severities are what the alerts would say that the policy
 	// is asked about. Without severities it is asked about an alert without one.
 	SeverityLabel string

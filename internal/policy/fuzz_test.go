@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/pgbailiff/pgbailiff/internal/config/field"
 	"github.com/pgbailiff/pgbailiff/internal/policy"
 )
 
@@ -48,8 +49,8 @@ func FuzzMatcher(f *testing.F) {
 	f.Fuzz(func(t *testing.T, line string) {
 		p, err := policy.New(policy.Config{Rules: []policy.RuleConfig{{Name: "r", Matchers: []string{line}, Action: policy.Terminate}}})
 		if err != nil {
-			var field *policy.FieldError
-			if !errors.As(err, &field) || field.Path != "rules.0.matchers.0" || p != nil {
+			var mistake *field.Error
+			if !errors.As(err, &mistake) || mistake.Path != "rules.0.matchers.0" || p != nil {
 				t.Fatalf("New = %v, %v", p, err)
 			}
 			return

@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/pgbailiff/pgbailiff/internal/config/field"
 	"github.com/pgbailiff/pgbailiff/internal/policy"
 )
 
@@ -61,14 +62,14 @@ func TestEveryMistakeHasItsPlaceAndItsSentence(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			p, err := policy.New(tt.config)
-			var field *policy.FieldError
-			if !errors.As(err, &field) || p != nil {
-				t.Fatalf("New = %v, %v; want a FieldError", p, err)
+			var mistake *field.Error
+			if !errors.As(err, &mistake) || p != nil {
+				t.Fatalf("New = %v, %v; want a *field.Error", p, err)
 			}
-			if field.Path != tt.path || !strings.Contains(field.Err.Error(), tt.says) {
-				t.Errorf("the mistake is at %s: %s", field.Path, field.Err)
+			if mistake.Path != tt.path || !strings.Contains(mistake.Err.Error(), tt.says) {
+				t.Errorf("the mistake is at %s: %s", mistake.Path, mistake.Err)
 			}
-			if want := tt.path + ": " + field.Err.Error(); err.Error() != want || !errors.Is(err, field.Err) {
+			if want := tt.path + ": " + mistake.Err.Error(); err.Error() != want || !errors.Is(err, mistake.Err) {
 				t.Errorf("the error is %q, want %q", err, want)
 			}
 		})

@@ -5,42 +5,11 @@ import (
 	"maps"
 	"strconv"
 
-	"github.com/prometheus/alertmanager/matcher/parse"
 	"github.com/prometheus/alertmanager/pkg/labels"
 
+	"github.com/pgbailiff/pgbailiff/internal/config/field"
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
-
-// Action is what a rule or a severity orders. The zero Action orders nothing.
-type Action string
-
-// The actions that a configuration may name.
-const (
-	None                Action = "none"
-	Cancel              Action = "cancel"
-	Terminate           Action = "terminate"
-	CancelThenTerminate Action = "cancel-then-terminate"
-)
-
-// Actions lists every action.
-func Actions() []Action { return []Action{None, Cancel, Terminate, CancelThenTerminate} }
-
-// Config is the part of the configuration's "remediation" that decides.
-type Config struct {
-	// SeverityLabel is the label of the alert that Severities are looked up by.
-	SeverityLabel string `yaml:"severity_label"`
-	// Severities apply when no rule matches.
-	Severities map[string]Action `yaml:"severities"`
-	// Rules are tried in order; the first one whose matchers all hold decides.
-	Rules []RuleConfig `yaml:"rules"`
-}
-
-// RuleConfig is one rule, with matchers in Alertmanager's syntax.
-type RuleConfig struct {
-	Name     string   `yaml:"name"`
-	Matchers []string `yaml:"matchers"`
-	Action   Action   `yaml:"action"`
-}
 
 // Policy is a compiled Config. It does not change, so any number of goroutines
 // may use it.
@@ -58,38 +27,26 @@ type rule struct {
 	action   Action
 }
 
-// New compiles a configuration. An error is a FieldError.
+// New compiles a configuration. An error is a *field.Error.
 func New(cfg Config) (*Policy, error) {
 	p := &Policy{severityLabel: cfg.SeverityLabel, severities: maps.Clone(cfg.Severities)}
 	for severity, action := range cfg.Severities {
-		if !action.valid() {
-			return nil, fieldError(action.err(), "severities.%s", severity)
+		if err := action.Validate(); err != nil {
+			return nil, field.Under("severities."+severity, err)
 		}
 	}
 	names := map[string]bool{}
 	for i, rc := range cfg.Rules {
-		r := rule{name: rc.Name, action: rc.Action}
-		switch {
-		case rc.Name == "":
-			return nil, fieldError(fmt.Errorf("a rule needs a name: it is what the ledger shows"), "rules.%d", i)
-		case names[rc.Name]:
-			return nil, fieldError(fmt.Errorf("a second rule is called %q", rc.Name), "rules.%d.name", i)
-		case !rc.Action.valid():
-			return nil, fieldError(rc.Action.err(), "rules.%d.action", i)
-		case len(rc.Matchers) == 0:
-			return nil, fieldError(fmt.Errorf("rule %q has no matchers and would match every alert", rc.Name), "rules.%d", i)
+		path := fmt.Sprintf("rules.%d", i)
+		if names[rc.Name] {
+			return nil, field.Errorf(path+".name", "a second rule is called %q", rc.Name)
 		}
 		names[rc.Name] = true
-		for j, line := range rc.Matchers {
-			ms, err := parse.Matchers(line)
-			if err == nil && len(ms) == 0 {
-				err = fmt.Errorf("empty")
-			}
-			if err != nil {
-				return nil, fieldError(fmt.Errorf("%q is not a matcher: %w", line, err), "rules.%d.matchers.%d", i, j)
-			}
-			r.matchers = append(r.matchers, ms...)
+		matchers, err := rc.compile()
+		if err != nil {
+			return nil, field.Under(path, err)
 		}
+		r := rule{name: rc.Name, action: rc.Action, matchers: matchers}
 		for _, m := range r.matchers {
 			p.judgesText = p.judgesText || changesWithStatement(m.Name)
 			if namesSomebody(m) {
@@ -99,34 +56,6 @@ func New(cfg Config) (*Policy, error) {
 		p.rules = append(p.rules, r)
 	}
 	return p, nil
-}
-
-func (a Action) valid() bool {
-	switch a {
-	case None, Cancel, Terminate, CancelThenTerminate:
-		return true
-	}
-	return false
-}
-
-func (a Action) err() error {
-	return fmt.Errorf("%q is not an action; there are %s, %s, %s and %s", string(a), None, Cancel, Terminate, CancelThenTerminate)
-}
-
-// FieldError is a mistake in a Config, with the path of the key that is wrong:
-// keys and list indices from 0, joined by dots.
-type FieldError struct {
-	Path string
-	Err  error
-}
-
-func (e *FieldError) Error() string { return e.Path + ": " + e.Err.Error() }
-
-// Unwrap returns the mistake without its place.
-func (e *FieldError) Unwrap() error { return e.Err }
-
-func fieldError(err error, path string, args ...any) error {
-	return &FieldError{Path: fmt.Sprintf(path, args...), Err: err}
 }
 
 // scope is what a decision of this policy is about. If any rule looks at what

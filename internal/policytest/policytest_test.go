@@ -104,11 +104,12 @@ func TestAConfigurationCanStandInTheFile(t *testing.T) {
 	indented := "  " + strings.ReplaceAll(strings.TrimSpace(configuration), "\n", "\n  ") + "\n"
 	const tests = "tests:\n  - name: a rule\n    session: {usename: etl}\n    want: {rule: leave it}\n"
 	for name, text := range map[string]string{
-		"before the tests":     "config:\n" + indented + tests,
-		"after the tests":      tests + "config:\n" + indented,
-		"with comments around": "# one\nconfig: # two\n  # three\n" + indented + "# four\n" + tests,
-		"in braces":            "config: {remediation: {rules: [{name: leave it, matchers: [usename=etl], action: none}]}}\n" + tests,
-		"in braces, in lines":  "config: {\n  remediation: {rules: [\n{name: leave it, matchers: [usename=etl], action: none}]}}\n" + tests,
+		"before the tests":         "config:\n" + indented + tests,
+		"after the tests":          tests + "config:\n" + indented,
+		"with comments around":     "# one\nconfig: # two\n  # three\n" + indented + "# four\n" + tests,
+		"in braces":                "config: {remediation: {rules: [{name: leave it, matchers: [usename=etl], action: none}]}}\n" + tests,
+		"braces around everything": "{config: {remediation: {rules: [{name: leave it, matchers: [usename=etl], action: none}]}}, tests: [{name: a rule, session: {usename: etl}, want: {rule: leave it}}]}",
+		"in braces, in lines":      "config: {\n  remediation: {rules: [\n{name: leave it, matchers: [usename=etl], action: none}]}}\n" + tests,
 	} {
 		t.Run(name, func(t *testing.T) {
 			write(t, map[string]string{"t.yml": text})
@@ -131,14 +132,13 @@ func TestAFileThatCannotBeUsedIsAnErrorWithItsPlace(t *testing.T) {
 		"a broken one in the file":   {"\nconfig:\n  remediation:\n    mode: kill\n" + one, "t.yml:4: remediation.mode: \"kill\" is not a mode; there are off, dry-run and enforce"},
 		"an unknown key in it":       {one + "config:\n  remedy: {}\n", "t.yml:5: remedy: there is no such key"},
 		"no tests":                   {"config: c.yml\n", "t.yml: there are no tests"},
-		"an unknown key":             {"config: c.yml\nrules: []\n" + one, "t.yml:2: there is no key rules"},
-		"an unknown key of a test":   {"config: c.yml\n" + one + "    wants: {}\n", "t.yml:5: there is no key wants"},
-		"of a session":               {"config: c.yml\n" + one + "    session: {user: etl}\n", "t.yml:5: there is no key user"},
-		"of a decision":              {"config: c.yml\ntests:\n  - name: a\n    want: {outcome: cancelled}\n", "t.yml:4: there is no key outcome"},
-		"a wrong type":               {"config: c.yml\n" + one + "    session: {leader_pid: many}\n", "t.yml:5: `many` has no place here"},
+		"an unknown key":             {"config: c.yml\nrules: []\n" + one, "t.yml:2: rules: there is no such key"},
+		"an unknown key of a test":   {"config: c.yml\n" + one + "    wants: {}\n", "t.yml:5: tests[0].wants: there is no such key"},
+		"of a session":               {"config: c.yml\n" + one + "    session: {user: etl}\n", "t.yml:5: tests[0].session.user: there is no such key"},
+		"of a decision":              {"config: c.yml\ntests:\n  - name: a\n    want: {outcome: cancelled}\n", "t.yml:4: tests[0].want.outcome: there is no such key"},
+		"a wrong type":               {"config: c.yml\n" + one + "    session: {leader_pid: many}\n", "t.yml:5: tests[0].session.leader_pid: \"many\" is not a whole number"},
 		"no YAML":                    {"config: 'c.yml\n", "t.yml:2: found unexpected end of stream"},
-		"two documents":              {"config: c.yml\n" + one + "---\nconfig: c.yml\n", "t.yml: more than one YAML document"},
-		"braces around everything":   {"{config: {remediation: {mode: off}}, tests: [{name: a, want: {action: none}}]}", "t.yml:1: write the file in lines, without braces around it"},
+		"two documents":              {"config: c.yml\n" + one + "---\nconfig: c.yml\n", "t.yml:5: a second YAML document begins here; there can be only one"},
 		"a test without a name":      {"config: c.yml\ntests:\n  - want: {action: none}\n", "t.yml:3: the test has no name"},
 		"a test twice":               {"config: c.yml\n" + one + "  - name: a\n    want: {action: none}\n", "t.yml:5: a second test is called \"a\""},
 		"a test that wants nothing":  {"config: c.yml\ntests:\n  - name: a\n    alert: {severity: warning}\n", "t.yml:3: test \"a\" wants nothing"},

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/pgbailiff/pgbailiff/internal/config/field"
 )
 
 // ApplicationName is how our sessions are called on every server.
@@ -43,11 +45,18 @@ type Config struct {
 	PasswordFile string `yaml:"password_file"`
 }
 
-// Resolve checks the connection string and gives the server its name.
+// Validate returns a *field.Error for a connection string that cannot be read,
+// or that asks for something that pgbailiff cannot do.
+func (c Config) Validate() error {
+	_, err := c.Resolve()
+	return err
+}
+
+// Resolve validates the configuration and gives the server its name.
 func (c Config) Resolve() (Config, error) {
 	cc, err := c.target()
 	if err != nil {
-		return c, err
+		return c, field.Under("dsn", err)
 	}
 	if c.Name == "" {
 		c.Name = net.JoinHostPort(cc.Host, strconv.Itoa(int(cc.Port)))

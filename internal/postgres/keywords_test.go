@@ -37,7 +37,7 @@ func TestKeywordsOfLibpq(t *testing.T) {
 	} {
 		_, err := postgres.New(postgres.Config{DSN: "host=127.0.0.1 " + refused}, postgres.NewDials(1), log.NewNopLogger())
 		name, _, _ := strings.Cut(refused, "=")
-		if err == nil || !strings.HasPrefix(err.Error(), name+": ") {
+		if err == nil || !strings.HasPrefix(err.Error(), "dsn: "+name+": ") {
 			t.Errorf("%s: %v", refused, err)
 		}
 	}
@@ -53,7 +53,7 @@ func TestKeywordsOfTheEnvironment(t *testing.T) {
 	s := at(t, "host=db.invalid port=%d user=monsig dbname=postgres sslmode=disable", pg.Port())
 	find(t, s, pg.Open(t, "app"))
 	t.Setenv("PGREQUIREPEER", "postgres")
-	if _, err := (postgres.Config{DSN: "host=db.invalid"}).Resolve(); err == nil || !strings.HasPrefix(err.Error(), "requirepeer: ") {
+	if _, err := (postgres.Config{DSN: "host=db.invalid"}).Resolve(); err == nil || !strings.HasPrefix(err.Error(), "dsn: requirepeer: ") {
 		t.Error(err)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/prometheus/common/model"
 
 	"github.com/pgbailiff/pgbailiff/internal/ledger"
 	"github.com/pgbailiff/pgbailiff/internal/pgtest"
@@ -119,7 +120,7 @@ func TestCancelThenTerminate(t *testing.T) {
 	})
 	t.Run("a cancel is ignored", func(t *testing.T) {
 		c := ignoresCancel(t, srv)
-		b := newBailiff(t, srv, "monsig", escalates, func(s *remediation.Settings) { s.Config.Grace = 300 * time.Millisecond })
+		b := newBailiff(t, srv, "monsig", escalates, func(s *remediation.Settings) { s.Config.Grace = 300 * model.Millisecond })
 		before := len(b.ledger.Recent(100))
 		check(t, b.alert(t, identity(t, c, "warning", "query_start")), policy.CancelThenTerminate, ledger.Terminated, policy.ReasonRule)
 		lines := b.ledger.Recent(len(b.ledger.Recent(100)) - before)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/go-kit/log"
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/common/model"
 	"go.uber.org/goleak"
 
 	"github.com/pgbailiff/pgbailiff/internal/ledger"
@@ -55,8 +56,8 @@ func newBailiff(t testing.TB, srv *pgtest.Server, role string, opts ...option) *
 	})
 	b.settings = remediation.Settings{
 		Config: remediation.Config{
-			Mode: remediation.ModeEnforce, Grace: time.Minute, VerifyTimeout: time.Minute,
-			Limits: ledger.Limits{Actions: 1000, Window: time.Minute, SuspendAfter: 10000, SuspendWindow: time.Minute},
+			Mode: remediation.ModeEnforce, Grace: model.Minute, VerifyTimeout: model.Minute,
+			Limits: ledger.Limits{Actions: 1000, Window: model.Minute, SuspendAfter: 10000, SuspendWindow: model.Minute},
 		},
 		Policy:  compile(t),
 		Servers: map[string]remediation.Server{"orders": newServer(t, srv, "orders", role)},
@@ -168,11 +169,11 @@ func compile(t testing.TB, rc ...policy.RuleConfig) *policy.Policy {
 // shortVerify does not wait long for an effect: for sessions that are known to
 // ignore the signal. All others may take as long as a busy machine lets them.
 func shortVerify(s *remediation.Settings) {
-	s.Config.Grace, s.Config.VerifyTimeout = 300*time.Millisecond, 300*time.Millisecond
+	s.Config.Grace, s.Config.VerifyTimeout = 300*model.Millisecond, 300*model.Millisecond
 }
 
 // shortGrace waits only so long for the effect of a cancel before a terminate.
-func shortGrace(d time.Duration) option {
+func shortGrace(d model.Duration) option {
 	return func(s *remediation.Settings) { s.Config.Grace = d }
 }
 

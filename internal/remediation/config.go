@@ -5,10 +5,14 @@ package remediation
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
+	"github.com/prometheus/common/model"
+	"go.yaml.in/yaml/v3"
+
+	"github.com/pgbailiff/pgbailiff/internal/config/field"
 	"github.com/pgbailiff/pgbailiff/internal/ledger"
-	"github.com/pgbailiff/pgbailiff/internal/policy"
 )
 
 // Mode says what happens to a decision. The zero Mode is none of them and does
@@ -25,44 +29,49 @@ const (
 // Modes lists every mode.
 func Modes() []Mode { return []Mode{ModeOff, ModeDryRun, ModeEnforce} }
 
-// Config is the part of "remediation" that says how decisions are
-// carried out.
-type Config struct {
-	Mode            Mode          `yaml:"mode"`
-	RequireIdentity bool          `yaml:"require_identity"`
-	Grace           time.Duration `yaml:"grace"`
-	VerifyTimeout   time.Duration `yaml:"verify_timeout"`
-	Limits          ledger.Limits `yaml:"limits"`
+// Validate returns an error for an unknown mode.
+func (m Mode) Validate() error {
+	if slices.Contains(Modes(), m) {
+		return nil
+	}
+	return fmt.Errorf("%q is not a mode; there are %s, %s and %s", string(m), ModeOff, ModeDryRun, ModeEnforce)
 }
 
-// Validate returns a policy.FieldError for the first value that cannot be.
+// UnmarshalYAML reads one of the modes and nothing else.
+func (m *Mode) UnmarshalYAML(n *yaml.Node) error {
+	if err := n.Decode((*string)(m)); err != nil {
+		return err
+	}
+	return m.Validate()
+}
+
+// Config is the part of "remediation" that says how decisions are carried out.
+type Config struct {
+	Mode            Mode           `yaml:"mode"`
+	RequireIdentity bool           `yaml:"require_identity"`
+	Grace           model.Duration `yaml:"grace"`
+	VerifyTimeout   model.Duration `yaml:"verify_timeout"`
+	Limits          ledger.Limits  `yaml:"limits"`
+}
+
+// Validate returns a *field.Error for the first value that is not allowed.
 func (c Config) Validate() error {
-	bad := func(path, format string, args ...any) error {
-		return &policy.FieldError{Path: path, Err: fmt.Errorf(format, args...)}
+	if err := c.Mode.Validate(); err != nil {
+		return field.Under("mode", err)
 	}
-	switch c.Mode {
-	case ModeOff, ModeDryRun, ModeEnforce:
-	default:
-		return bad("mode", "%q is not a mode; there are %s, %s and %s", string(c.Mode), ModeOff, ModeDryRun, ModeEnforce)
+	if err := bounded(c.Grace); err != nil {
+		return field.Under("grace", err)
 	}
-	for _, d := range []struct {
-		path  string
-		value time.Duration
-	}{
-		{"grace", c.Grace},
-		{"verify_timeout", c.VerifyTimeout},
-		{"limits.window", c.Limits.Window},
-		{"limits.suspend_window", c.Limits.SuspendWindow},
-	} {
-		if d.value < time.Millisecond || d.value > 24*time.Hour {
-			return bad(d.path, "%s is not between 1ms and 24h; write a unit, like 10s", d.value)
-		}
+	if err := bounded(c.VerifyTimeout); err != nil {
+		return field.Under("verify_timeout", err)
 	}
-	if c.Limits.Actions < 0 {
-		return bad("limits.actions", "%d is negative", c.Limits.Actions)
-	}
-	if c.Limits.SuspendAfter < 1 {
-		return bad("limits.suspend_after", "%d is less than 1", c.Limits.SuspendAfter)
+	return field.Under("limits", c.Limits.Validate())
+}
+
+// bounded returns an error for a time that is too short or too long.
+func bounded(d model.Duration) error {
+	if d < model.Millisecond || d > model.Day {
+		return fmt.Errorf("%s is not between 1ms and 24h; write a unit, like 10s", time.Duration(d))
 	}
 	return nil
 }

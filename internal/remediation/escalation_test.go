@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/common/model"
+
 	"github.com/pgbailiff/pgbailiff/internal/ledger"
 	"github.com/pgbailiff/pgbailiff/internal/pgtest"
 	"github.com/pgbailiff/pgbailiff/internal/policy"
@@ -42,7 +44,7 @@ func TestATransactionThatOutlivesItsCancelIsTerminated(t *testing.T) {
 			c := srv.Open(t, "app")
 			c.Exec(t, "begin; savepoint s")
 			c.Start(t, "select pg_sleep(60)")
-			b := newBailiff(t, srv, "monsig", escalates(t), shortGrace(20*time.Millisecond), hooked(&hooks{
+			b := newBailiff(t, srv, "monsig", escalates(t), shortGrace(20*model.Millisecond), hooked(&hooks{
 				afterWatch: func(call int, last session.Observation) {
 					if call == 1 && last.Present {
 						_ = c.Wait(t)
@@ -71,7 +73,7 @@ func TestATransactionThatGoesOnWithMaintenanceIsSpared(t *testing.T) {
 	c.Exec(t, "begin; savepoint s")
 	c.Start(t, "select pg_sleep(60)")
 	var stays func()
-	b := newBailiff(t, srv, "monsig", escalates(t), shortGrace(20*time.Millisecond), hooked(&hooks{
+	b := newBailiff(t, srv, "monsig", escalates(t), shortGrace(20*model.Millisecond), hooked(&hooks{
 		afterWatch: func(int, session.Observation) {
 			_ = c.Wait(t)
 			c.Exec(t, "rollback to s")
@@ -94,7 +96,7 @@ func TestATransactionThatMayOnlyBeCancelledNow(t *testing.T) {
 	c.Exec(t, "begin; savepoint s")
 	c.Start(t, "select pg_sleep(60)")
 	var stays func()
-	b := newBailiff(t, srv, "monsig", shortGrace(20*time.Millisecond),
+	b := newBailiff(t, srv, "monsig", shortGrace(20*model.Millisecond),
 		rules(t, policy.RuleConfig{Name: "selects", Matchers: []string{`command="SELECT"`}, Action: policy.CancelThenTerminate}),
 		hooked(&hooks{
 			afterWatch: func(int, session.Observation) {
@@ -116,7 +118,7 @@ func TestATransactionThatMayOnlyBeCancelledNow(t *testing.T) {
 func TestACancelThatWorksLateIsACancel(t *testing.T) {
 	srv := pgtest.Start(t)
 	c := ignoresCancel(t, srv)
-	b := newBailiff(t, srv, "monsig", escalates(t), shortGrace(20*time.Millisecond), hooked(&hooks{
+	b := newBailiff(t, srv, "monsig", escalates(t), shortGrace(20*model.Millisecond), hooked(&hooks{
 		afterWatch: func(int, session.Observation) { end(t, srv, c) },
 	}))
 	results, lines := b.recorded(t, time.Now(), identity(t, c, "warning", "query_start"))
@@ -138,7 +140,7 @@ func TestATerminateThatComesTooLateIsNotSent(t *testing.T) {
 			c := srv.Open(t, "app")
 			c.Exec(t, "begin; savepoint s")
 			c.Start(t, "select pg_sleep(60)")
-			b := newBailiff(t, srv, "monsig", escalates(t), shortGrace(20*time.Millisecond), hooked(&hooks{
+			b := newBailiff(t, srv, "monsig", escalates(t), shortGrace(20*model.Millisecond), hooked(&hooks{
 				beforeSignal: func(_ int, verb session.Verb) error {
 					if verb == session.Terminate {
 						meanwhile(c)
@@ -162,7 +164,7 @@ func TestAnAlertFencedByTimeMeansWhatWasFoundFirst(t *testing.T) {
 	srv := pgtest.Start(t)
 	c := ignoresCancel(t, srv)
 	begun := c.Activity(t).QueryStart
-	b := newBailiff(t, srv, "monsig", escalates(t), shortGrace(20*time.Millisecond), hooked(&hooks{
+	b := newBailiff(t, srv, "monsig", escalates(t), shortGrace(20*model.Millisecond), hooked(&hooks{
 		afterFind: func(call int, s *session.Found) {
 			if call > 1 {
 				s.QueryStart = begun.Add(-time.Second)
@@ -177,7 +179,7 @@ func TestAnAlertFencedByTimeMeansWhatWasFoundFirst(t *testing.T) {
 func TestTheBudgetEndsBetweenCancelAndTerminate(t *testing.T) {
 	srv := pgtest.Start(t)
 	c := ignoresCancel(t, srv)
-	b := newBailiff(t, srv, "monsig", escalates(t), shortGrace(20*time.Millisecond), func(s *remediation.Settings) {
+	b := newBailiff(t, srv, "monsig", escalates(t), shortGrace(20*model.Millisecond), func(s *remediation.Settings) {
 		s.Config.Limits.Actions = 1
 	})
 	results, lines := b.recorded(t, time.Now(), identity(t, c, "warning", "query_start"))
@@ -195,7 +197,7 @@ func TestOffDuringTheGrace(t *testing.T) {
 		t.Run(string(mode), func(t *testing.T) {
 			c := ignoresCancel(t, srv)
 			var b *bailiff
-			b = newBailiff(t, srv, "monsig", escalates(t), shortGrace(20*time.Millisecond), hooked(&hooks{
+			b = newBailiff(t, srv, "monsig", escalates(t), shortGrace(20*model.Millisecond), hooked(&hooks{
 				afterWatch: func(int, session.Observation) {
 					next := b.settings
 					next.Config.Mode = mode

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/go-kit/log"
+	"github.com/prometheus/common/model"
 
 	"github.com/pgbailiff/pgbailiff/internal/ledger"
 	"github.com/pgbailiff/pgbailiff/internal/pgtest"
@@ -102,9 +103,9 @@ func badRule(t *testing.T, sessions int) {
 	t.Helper()
 	const actions, suspendAfter = 10, 12
 	srv := pgtest.Start(t, "max_connections=600")
-	limits := ledger.Limits{Actions: actions, Window: time.Hour, SuspendAfter: suspendAfter, SuspendWindow: 2 * time.Hour}
+	limits := ledger.Limits{Actions: actions, Window: model.Hour, SuspendAfter: suspendAfter, SuspendWindow: 2 * model.Hour}
 	b := newBailiff(t, srv, "monsig", everything(t, policy.Terminate), func(s *remediation.Settings) {
-		s.Config.Limits, s.Config.VerifyTimeout = limits, 30*time.Second
+		s.Config.Limits, s.Config.VerifyTimeout = limits, 30*model.Second
 	})
 	b.quiet()
 	path := b.moveLedger(t)

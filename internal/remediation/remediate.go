@@ -162,7 +162,7 @@ func (o *order) met(ctx context.Context, t target, answer session.Signalled) (Ef
 	if met != Unsettled {
 		return met, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, o.settings.Config.VerifyTimeout)
+	ctx, cancel := context.WithTimeout(ctx, time.Duration(o.settings.Config.VerifyTimeout))
 	defer cancel()
 	last, err := o.server.Watch(ctx, t.session.ID, Settling(answer))
 	if err != nil {
@@ -191,7 +191,7 @@ func (o *order) verify(ctx context.Context, t target, answer session.Signalled, 
 		}
 		return t.signalled(done, doubt)
 	}
-	ctx, cancel := context.WithTimeout(ctx, wait)
+	ctx, cancel := context.WithTimeout(ctx, time.Duration(wait))
 	defer cancel()
 	switch last, err := o.server.Watch(ctx, t.session.ID, ended); {
 	case err != nil:

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/go-kit/log"
+	"github.com/prometheus/common/model"
 
 	"github.com/pgbailiff/pgbailiff/internal/ledger"
 	"github.com/pgbailiff/pgbailiff/internal/policy"
@@ -128,8 +129,8 @@ func onStubborn(t *testing.T, s *stubborn, out *strings.Builder) *bailiff {
 	b := &bailiff{ledger: l, logger: log.NewLogfmtLogger(log.NewSyncWriter(out))}
 	b.settings = remediation.Settings{
 		Config: remediation.Config{
-			Mode: remediation.ModeEnforce, Grace: 6 * time.Second, VerifyTimeout: 4 * time.Second,
-			Limits: ledger.Limits{Actions: 10, Window: time.Minute, SuspendAfter: 100, SuspendWindow: time.Minute},
+			Mode: remediation.ModeEnforce, Grace: 6 * model.Second, VerifyTimeout: 4 * model.Second,
+			Limits: ledger.Limits{Actions: 10, Window: model.Minute, SuspendAfter: 100, SuspendWindow: model.Minute},
 		},
 		Policy: compile(t, policy.RuleConfig{
 			Name: "escalate", Matchers: []string{`usename="app"`}, Action: policy.CancelThenTerminate,

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/common/model"
+
 	"github.com/pgbailiff/pgbailiff/internal/ledger"
 	"github.com/pgbailiff/pgbailiff/internal/pgtest"
 	"github.com/pgbailiff/pgbailiff/internal/policy"
@@ -150,7 +152,7 @@ func TestACancelledStatementIsNotACancelledTransaction(t *testing.T) {
 	c := srv.Open(t, "app")
 	c.Exec(t, "begin; savepoint s")
 	c.Start(t, "select pg_sleep(60)")
-	b := newBailiff(t, srv, "monsig", shortGrace(20*time.Millisecond),
+	b := newBailiff(t, srv, "monsig", shortGrace(20*model.Millisecond),
 		rules(t, policy.RuleConfig{Name: "selects", Matchers: []string{`command="SELECT"`}, Action: policy.CancelThenTerminate}))
 	results, lines := b.recorded(t, time.Now(), identity(t, c, "warning", "xact_start"))
 	check(t, results[0], policy.CancelThenTerminate, ledger.Terminated, policy.ReasonRule)

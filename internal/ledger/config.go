@@ -1,0 +1,52 @@
+package ledger
+
+import (
+	"time"
+
+	"github.com/prometheus/common/model"
+
+	"github.com/pgbailiff/pgbailiff/internal/config/field"
+)
+
+// Config is "remediation.ledger".
+type Config struct {
+	// File is the path of the file. If it is empty, the lines are kept in memory
+	// only, which the mode enforce does not allow.
+	File string `yaml:"file"`
+}
+
+// Limits is "remediation.limits": how many signals one server may get.
+type Limits struct {
+	// Actions is how many signals may be sent within Window.
+	Actions int            `yaml:"actions"`
+	Window  model.Duration `yaml:"window"`
+	// SuspendAfter is how many signals within SuspendWindow suspend the server
+	// until an operator resumes.
+	SuspendAfter  int            `yaml:"suspend_after"`
+	SuspendWindow model.Duration `yaml:"suspend_window"`
+}
+
+// Validate returns a *field.Error for the first value that is not allowed.
+func (l Limits) Validate() error {
+	if err := bounded("window", l.Window); err != nil {
+		return err
+	}
+	if err := bounded("suspend_window", l.SuspendWindow); err != nil {
+		return err
+	}
+	switch {
+	case l.Actions < 0:
+		return field.Errorf("actions", "%d is negative", l.Actions)
+	case l.SuspendAfter < 1:
+		return field.Errorf("suspend_after", "%d is less than 1", l.SuspendAfter)
+	}
+	return nil
+}
+
+// bounded returns an error for a window that is too short or too long.
+func bounded(path string, d model.Duration) error {
+	if d < model.Millisecond || d > model.Day {
+		return field.Errorf(path, "%s is not between 1ms and 24h; write a unit, like 10s", time.Duration(d))
+	}
+	return nil
+}
