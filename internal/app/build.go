@@ -1,14 +1,12 @@
 package app
 
 import (
-	"context"
 	"fmt"
 
 	"github.com/pgbailiff/pgbailiff/collector"
 	"github.com/pgbailiff/pgbailiff/internal/api"
 	"github.com/pgbailiff/pgbailiff/internal/auth"
 	"github.com/pgbailiff/pgbailiff/internal/config"
-	"github.com/pgbailiff/pgbailiff/internal/page"
 	"github.com/pgbailiff/pgbailiff/internal/policy"
 	"github.com/pgbailiff/pgbailiff/internal/postgres"
 	"github.com/pgbailiff/pgbailiff/internal/remediation"
@@ -74,7 +72,7 @@ func (a *app) handlers(g *generation, access access) handlers {
 	alertmanager := authenticator
 	alertmanager.Open = g.cfg.Remediation.Mode != remediation.ModeEnforce
 	return handlers{
-		page:      page.Handler(func(ctx context.Context) (page.Data, error) { return a.pageData(ctx, g, access), nil }, a.logger),
+		page:      a.pageHandler(g, access),
 		metrics:   collector.Handler(a.registry, scrape, a.logger),
 		reload:    a.reloadHandler(g.cfg, access),
 		webhook:   webhook.New(g.remediator, alertmanager, a.messages, a.logger),

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"maps"
+	"net/http"
 	"slices"
 	"sync"
 	"time"
@@ -16,17 +17,28 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
 
-// What the page may cost, and how many of the last decisions it shows.
+// How long the page may take, and how many of the last decisions it shows.
 const (
-	pageTimeout   = 5 * time.Second
-	pageDecisions = 200 // lines of the ledger
+	snapshotTimeout = 5 * time.Second
+	pageTimeout     = 2 * snapshotTimeout // with what the policy would do to each session
+	pageDecisions   = 200                 // lines of the ledger
 )
+
+// pageHandler serves the page of a generation. The time limit is around all of
+// it: while the page is made, it asks about sessions.
+func (a *app) pageHandler(g *generation, access access) http.Handler {
+	load := func(ctx context.Context) (page.Data, error) { return a.pageData(ctx, g, access), nil }
+	h := page.Handler(load, a.logger)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), pageTimeout)
+		defer cancel()
+		h.ServeHTTP(w, r.WithContext(ctx))
+	})
+}
 
 // pageData is what the page shows of a generation: it reads every server, as a
 // scrape does, but with the statements' texts.
 func (a *app) pageData(ctx context.Context, g *generation, access access) page.Data {
-	ctx, cancel := context.WithTimeout(ctx, pageTimeout)
-	defer cancel()
 	cfg, limits, now := g.cfg, g.cfg.Remediation.Limits, time.Now()
 	data := page.Data{
 		Servers:       make([]page.Server, len(cfg.Servers)),
@@ -45,6 +57,8 @@ func (a *app) pageData(ctx context.Context, g *generation, access access) page.D
 	if cfg.Webhook.ListenAddress != "" {
 		data.WebhookURL = access.webhook.scheme() + "://" + cfg.Webhook.ListenAddress
 	}
+	ctx, cancel := context.WithTimeout(ctx, snapshotTimeout)
+	defer cancel()
 	var all sync.WaitGroup
 	for i, sc := range cfg.Servers {
 		all.Go(func() {
