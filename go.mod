@@ -3,7 +3,6 @@ module github.com/pgbailiff/pgbailiff
 go 1.26.0
 
 require (
-	github.com/DataDog/go-sqllexer v0.2.6
 	github.com/alecthomas/kingpin/v2 v2.4.0
 	github.com/chromedp/cdproto v0.0.0-20250724212937-08a3db8b4327
 	github.com/chromedp/chromedp v0.14.2

@@ -9,6 +9,7 @@ import (
 	"github.com/go-kit/log/level"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/pgbailiff/pgbailiff/internal/querytext"
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
 
@@ -56,7 +57,7 @@ func (c *Collector) collectServer(server Server, emit emitter) {
 	opts := session.SnapshotOptions{
 		MinAge:      time.Duration(c.cfg.MinDuration).Seconds(),
 		MaxSessions: c.cfg.MaxSessions,
-		Text:        c.cfg.QueryText != TextNone,
+		Text:        c.cfg.QueryText != querytext.None,
 	}
 	snapshot, err := server.Snapshot(c.ctx, opts)
 	name := server.Name()

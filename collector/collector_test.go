@@ -14,6 +14,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/pgbailiff/pgbailiff/collector"
+	"github.com/pgbailiff/pgbailiff/internal/querytext"
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
 
@@ -47,7 +48,7 @@ func (f function) Snapshot(ctx context.Context, opts session.SnapshotOptions) (s
 var errDown = errors.New("connection refused")
 
 func config() collector.Config {
-	return collector.Config{MinDuration: 10 * model.Second, MaxSessions: 50, QueryText: collector.TextFull, QueryTextLength: 256}
+	return collector.Config{MinDuration: 10 * model.Second, MaxSessions: 50, QueryText: querytext.Full, QueryTextLength: 256}
 }
 
 // registry returns a registry with the collector of one scrape. It checks that

@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/common/model"
 
 	"github.com/pgbailiff/pgbailiff/internal/config/field"
+	"github.com/pgbailiff/pgbailiff/internal/querytext"
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
 
@@ -21,7 +22,7 @@ type Config struct {
 	// have series, the rest is counted.
 	MaxSessions int `yaml:"max_sessions"`
 	// QueryText says how much of a statement's text may be shown.
-	QueryText QueryText `yaml:"query_text"`
+	QueryText querytext.Text `yaml:"query_text"`
 	// QueryTextLength bounds it, in runes.
 	QueryTextLength int `yaml:"query_text_length"`
 }
@@ -38,6 +39,10 @@ func (c Config) Validate() error {
 	}
 	return field.Under("query_text", c.QueryText.Validate())
 }
+
+// Text returns what may be shown of a statement: valid UTF-8, at most
+// QueryTextLength runes.
+func (c Config) Text(query string) string { return c.QueryText.Of(query, c.QueryTextLength) }
 
 // Server is one PostgreSQL server, as the collector needs it.
 type Server interface {

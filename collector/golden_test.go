@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/common/model"
 
 	"github.com/pgbailiff/pgbailiff/collector"
+	"github.com/pgbailiff/pgbailiff/internal/querytext"
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
 
@@ -26,7 +27,7 @@ var update = flag.Bool("update", false, "write the golden files")
 // To write the files: go test ./collector -run Golden -update.
 func TestGolden(t *testing.T) {
 	obfuscated, none, two, all := config(), config(), config(), config()
-	obfuscated.QueryText, none.QueryText = collector.TextObfuscated, collector.TextNone
+	obfuscated.QueryText, none.QueryText = querytext.Obfuscated, querytext.None
 	two.MaxSessions, all.MinDuration = 2, 0
 	noSessions := config()
 	noSessions.MaxSessions = 0
@@ -189,8 +190,8 @@ func TestNamesThatBecomeTheSame(t *testing.T) {
 
 // The configuration decides what is read from the server.
 func TestSnapshotOptionsFollowTheConfiguration(t *testing.T) {
-	for choice, text := range map[collector.QueryText]bool{
-		collector.TextNone: false, collector.TextObfuscated: true, collector.TextFull: true,
+	for choice, text := range map[querytext.Text]bool{
+		querytext.None: false, querytext.Obfuscated: true, querytext.Full: true,
 	} {
 		cfg := collector.Config{MinDuration: 1500 * model.Millisecond, MaxSessions: 7, QueryText: choice, QueryTextLength: 256}
 		var got session.SnapshotOptions

@@ -20,7 +20,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/pgbailiff/pgbailiff/internal/pgtest"
+	"github.com/pgbailiff/pgbailiff/internal/proctest"
 )
 
 // prometheusServer is a running Prometheus.
@@ -47,7 +47,7 @@ scrape_configs:
 	if err := os.WriteFile(file, []byte(settings), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	address := fmt.Sprintf("127.0.0.1:%d", pgtest.FreePort(t))
+	address := fmt.Sprintf("127.0.0.1:%d", proctest.FreePort(t))
 	var said bytes.Buffer
 	cmd := exec.CommandContext(t.Context(), binary, "--config.file="+file,
 		"--storage.tsdb.path="+filepath.Join(dir, "data"), "--web.listen-address="+address)

@@ -18,6 +18,7 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/ledger"
 	"github.com/pgbailiff/pgbailiff/internal/policy"
 	"github.com/pgbailiff/pgbailiff/internal/postgres"
+	"github.com/pgbailiff/pgbailiff/internal/querytext"
 	"github.com/pgbailiff/pgbailiff/internal/remediation"
 	"github.com/pgbailiff/pgbailiff/webhook"
 )
@@ -44,7 +45,7 @@ func Default() Config {
 	return Config{
 		Collector: collector.Config{
 			MinDuration: 10 * model.Second, MaxSessions: 50,
-			QueryText: collector.TextNone, QueryTextLength: 256,
+			QueryText: querytext.None, QueryTextLength: 256,
 		},
 		Remediation: Remediation{
 			Config: remediation.Config{

@@ -96,7 +96,7 @@ func isTest(e ast.Expr) bool {
 // may aim at a random instant, with time.After.
 func TestNothingSleeps(t *testing.T) {
 	for _, f := range sourceFiles(t) {
-		if !f.isTest() && !slices.Contains(forTests, f.dir) {
+		if !f.isTest() && !slices.Contains(testOnly, f.dir) {
 			continue
 		}
 		ast.Inspect(f.syntax, func(n ast.Node) bool {

@@ -16,6 +16,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/pgbailiff/pgbailiff/internal/pgtest"
+	"github.com/pgbailiff/pgbailiff/internal/proctest"
 )
 
 // TestScripts runs the scripts of testdata/script. Each shows one promise to the
@@ -247,7 +248,7 @@ func (w *world) exited(neg bool, args []string) error {
 
 func (w *world) free(neg bool, args []string) error {
 	for _, name := range args {
-		w.ts.Setenv(name, net.JoinHostPort("127.0.0.1", strconv.Itoa(pgtest.FreePort(w.t))))
+		w.ts.Setenv(name, net.JoinHostPort("127.0.0.1", strconv.Itoa(proctest.FreePort(w.t))))
 	}
 	return usage(neg, args, 1, -1)
 }

@@ -16,91 +16,92 @@ import (
 // limits: three signals a minute, suspended at five in ten minutes.
 var limits = ledger.Limits{Actions: 3, Window: model.Minute, SuspendAfter: 5, SuspendWindow: 10 * model.Minute}
 
-// step is one event in the life of a budget: at a time after noon somebody
-// sends a signal, is about to send one, sends that one or does not, or resumes.
+// step is one change of a budget, at a time after noon. Spend and begin give the
+// ID of a new signal and want the answer; spend sends it at once. Sent and
+// release give the ID of a signal that was begun before.
 type step struct {
-	after          time.Duration
-	take, begin    string
-	want           ledger.Allowance
-	sent, giveBack string
-	resume         bool
+	after         time.Duration
+	spend, begin  string
+	want          ledger.Allowance
+	sent, release string
+	resume        bool
 }
 
 func TestTheBudgetAllowsAndRefuses(t *testing.T) {
 	allowed, over, suspended := ledger.Allowed, ledger.OverBudget, ledger.Suspended
 	for name, steps := range map[string][]step{
 		"over the budget": {
-			{take: "a", want: allowed}, {take: "b", want: allowed}, {take: "c", want: allowed}, {take: "d", want: over}, {take: "e", want: over},
+			{spend: "a", want: allowed}, {spend: "b", want: allowed}, {spend: "c", want: allowed}, {spend: "d", want: over}, {spend: "e", want: over},
 		},
-		"what is given back is there again": {
-			{take: "a", want: allowed},
+		"a released signal can be spent again": {
+			{spend: "a", want: allowed},
 			{begin: "b", want: allowed},
-			{take: "c", want: allowed},
-			{take: "d", want: over},
-			{giveBack: "b"},
-			{take: "e", want: allowed},
-			{take: "f", want: over},
+			{spend: "c", want: allowed},
+			{spend: "d", want: over},
+			{release: "b"},
+			{spend: "e", want: allowed},
+			{spend: "f", want: over},
 		},
 		"a refusal costs nothing": {
-			{take: "a", want: allowed},
-			{take: "b", want: allowed},
-			{take: "c", want: allowed},
-			{after: 59 * time.Second, take: "d", want: over},
-			{after: 61 * time.Second, take: "e", want: allowed},
-			{after: 61 * time.Second, take: "f", want: allowed},
+			{spend: "a", want: allowed},
+			{spend: "b", want: allowed},
+			{spend: "c", want: allowed},
+			{after: 59 * time.Second, spend: "d", want: over},
+			{after: 61 * time.Second, spend: "e", want: allowed},
+			{after: 61 * time.Second, spend: "f", want: allowed},
 		},
 		"the window slides": {
-			{take: "a", want: allowed},
-			{after: 20 * time.Second, take: "b", want: allowed},
-			{after: 40 * time.Second, take: "c", want: allowed},
-			{after: time.Minute - time.Microsecond, take: "d", want: over},
-			{after: time.Minute, take: "e", want: allowed},
-			{after: 79 * time.Second, take: "f", want: over},
-			{after: 80 * time.Second, take: "g", want: allowed},
+			{spend: "a", want: allowed},
+			{after: 20 * time.Second, spend: "b", want: allowed},
+			{after: 40 * time.Second, spend: "c", want: allowed},
+			{after: time.Minute - time.Microsecond, spend: "d", want: over},
+			{after: time.Minute, spend: "e", want: allowed},
+			{after: 79 * time.Second, spend: "f", want: over},
+			{after: 80 * time.Second, spend: "g", want: allowed},
 		},
-		"a clock that goes back forgives nothing": {
-			{after: time.Hour, take: "a", want: allowed},
-			{after: time.Hour, take: "b", want: allowed},
-			{after: time.Hour, take: "c", want: allowed},
-			{after: 0, take: "d", want: over},
+		"a clock that goes back frees nothing": {
+			{after: time.Hour, spend: "a", want: allowed},
+			{after: time.Hour, spend: "b", want: allowed},
+			{after: time.Hour, spend: "c", want: allowed},
+			{after: 0, spend: "d", want: over},
 		},
 		"suspended at the fifth in ten minutes": {
-			{take: "a", want: allowed},
-			{after: time.Minute, take: "b", want: allowed},
-			{after: 2 * time.Minute, take: "c", want: allowed},
-			{after: 3 * time.Minute, take: "d", want: allowed},
-			{after: 4 * time.Minute, take: "e", want: allowed},
-			{after: 5 * time.Minute, take: "f", want: suspended},
-			{after: 24 * time.Hour, take: "g", want: suspended},
+			{spend: "a", want: allowed},
+			{after: time.Minute, spend: "b", want: allowed},
+			{after: 2 * time.Minute, spend: "c", want: allowed},
+			{after: 3 * time.Minute, spend: "d", want: allowed},
+			{after: 4 * time.Minute, spend: "e", want: allowed},
+			{after: 5 * time.Minute, spend: "f", want: suspended},
+			{after: 24 * time.Hour, spend: "g", want: suspended},
 		},
 		"suspended goes before over the budget": {
-			{take: "a", want: allowed},
-			{after: 9 * time.Minute, take: "b", want: allowed},
-			{after: 9 * time.Minute, take: "c", want: allowed},
-			{after: 9 * time.Minute, take: "d", want: allowed},
-			{after: 9 * time.Minute, take: "x", want: over},
-			{after: 599 * time.Second, take: "y", want: over},
-			{after: 10*time.Minute + time.Second, take: "e", want: allowed},
-			{after: 10*time.Minute + time.Second, take: "f", want: allowed},
-			{after: 10*time.Minute + time.Second, take: "g", want: suspended},
+			{spend: "a", want: allowed},
+			{after: 9 * time.Minute, spend: "b", want: allowed},
+			{after: 9 * time.Minute, spend: "c", want: allowed},
+			{after: 9 * time.Minute, spend: "d", want: allowed},
+			{after: 9 * time.Minute, spend: "x", want: over},
+			{after: 599 * time.Second, spend: "y", want: over},
+			{after: 10*time.Minute + time.Second, spend: "e", want: allowed},
+			{after: 10*time.Minute + time.Second, spend: "f", want: allowed},
+			{after: 10*time.Minute + time.Second, spend: "g", want: suspended},
 		},
 		"not suspended at a slow pace": {
-			{take: "a", want: allowed},
-			{after: 3 * time.Minute, take: "b", want: allowed},
-			{after: 6 * time.Minute, take: "c", want: allowed},
-			{after: 9 * time.Minute, take: "d", want: allowed},
-			{after: 10 * time.Minute, take: "e", want: allowed},
-			{after: 13 * time.Minute, take: "f", want: allowed},
-			{after: 16 * time.Minute, take: "g", want: allowed},
+			{spend: "a", want: allowed},
+			{after: 3 * time.Minute, spend: "b", want: allowed},
+			{after: 6 * time.Minute, spend: "c", want: allowed},
+			{after: 9 * time.Minute, spend: "d", want: allowed},
+			{after: 10 * time.Minute, spend: "e", want: allowed},
+			{after: 13 * time.Minute, spend: "f", want: allowed},
+			{after: 16 * time.Minute, spend: "g", want: allowed},
 		},
-		"no more are under way than would suspend, and only what is sent does": {
-			{take: "a", want: allowed},
-			{after: time.Minute, take: "b", want: allowed},
-			{after: 2 * time.Minute, take: "c", want: allowed},
+		"signals under way never exceed suspend_after, and only those that were sent suspend": {
+			{spend: "a", want: allowed},
+			{after: time.Minute, spend: "b", want: allowed},
+			{after: 2 * time.Minute, spend: "c", want: allowed},
 			{after: 3 * time.Minute, begin: "d", want: allowed},
 			{after: 4 * time.Minute, begin: "e", want: allowed},
 			{after: 5 * time.Minute, begin: "f", want: over},
-			{after: 5 * time.Minute, giveBack: "d"},
+			{after: 5 * time.Minute, release: "d"},
 			{after: 5 * time.Minute, begin: "g", want: allowed},
 			{after: 5 * time.Minute, begin: "h", want: over},
 			{after: 5 * time.Minute, sent: "e"},
@@ -108,49 +109,49 @@ func TestTheBudgetAllowsAndRefuses(t *testing.T) {
 			{after: 5 * time.Minute, sent: "g"},
 			{after: 5 * time.Minute, begin: "j", want: suspended},
 		},
-		"a suspension outlasts what is given back": {
-			{take: "a", want: allowed},
+		"a released signal does not count towards a suspension": {
+			{spend: "a", want: allowed},
 			{after: time.Minute, begin: "b", want: allowed},
-			{after: 2 * time.Minute, take: "c", want: allowed},
-			{after: 3 * time.Minute, take: "d", want: allowed},
-			{after: 4 * time.Minute, take: "e", want: allowed},
-			{after: 4 * time.Minute, giveBack: "b"},
+			{after: 2 * time.Minute, spend: "c", want: allowed},
+			{after: 3 * time.Minute, spend: "d", want: allowed},
+			{after: 4 * time.Minute, spend: "e", want: allowed},
+			{after: 4 * time.Minute, release: "b"},
 			{after: 5 * time.Minute, begin: "f", want: allowed},
 			{after: 5 * time.Minute, begin: "g", want: over},
 			{after: 5 * time.Minute, sent: "f"},
 			{after: 6 * time.Minute, begin: "h", want: suspended},
 		},
-		"what a resumption finds under way does not count towards the next suspension": {
+		"a signal under way at a resumption does not count towards the next suspension": {
 			{begin: "a", want: allowed},
-			{after: time.Minute, take: "b", want: allowed},
+			{after: time.Minute, spend: "b", want: allowed},
 			{after: 2 * time.Minute, resume: true},
 			{after: 2 * time.Minute, sent: "a"},
-			{after: 3 * time.Minute, take: "c", want: allowed},
-			{after: 4 * time.Minute, take: "d", want: allowed},
-			{after: 5 * time.Minute, take: "e", want: allowed},
-			{after: 6 * time.Minute, take: "f", want: allowed},
-			{after: 7 * time.Minute, take: "g", want: allowed},
-			{after: 8 * time.Minute, take: "h", want: suspended},
+			{after: 3 * time.Minute, spend: "c", want: allowed},
+			{after: 4 * time.Minute, spend: "d", want: allowed},
+			{after: 5 * time.Minute, spend: "e", want: allowed},
+			{after: 6 * time.Minute, spend: "f", want: allowed},
+			{after: 7 * time.Minute, spend: "g", want: allowed},
+			{after: 8 * time.Minute, spend: "h", want: suspended},
 		},
-		"resumed, the suspension begins to count anew, the budget does not": {
-			{take: "a", want: allowed},
-			{after: time.Minute, take: "b", want: allowed},
-			{after: 2 * time.Minute, take: "c", want: allowed},
-			{after: 179 * time.Second, take: "d", want: allowed},
-			{after: 179 * time.Second, take: "e", want: allowed},
-			{after: 179 * time.Second, take: "f", want: suspended},
+		"a resumption resets the count towards a suspension, not the budget": {
+			{spend: "a", want: allowed},
+			{after: time.Minute, spend: "b", want: allowed},
+			{after: 2 * time.Minute, spend: "c", want: allowed},
+			{after: 179 * time.Second, spend: "d", want: allowed},
+			{after: 179 * time.Second, spend: "e", want: allowed},
+			{after: 179 * time.Second, spend: "f", want: suspended},
 			{after: 179 * time.Second, resume: true},
-			{after: 179 * time.Second, take: "g", want: over},
-			{after: 4 * time.Minute, take: "h", want: allowed},
-			{after: 4 * time.Minute, take: "i", want: allowed},
-			{after: 4 * time.Minute, take: "j", want: allowed},
-			{after: 4 * time.Minute, take: "k", want: over},
-			{after: 5 * time.Minute, take: "l", want: allowed},
-			{after: 5 * time.Minute, take: "m", want: allowed},
-			{after: 5 * time.Minute, take: "n", want: suspended},
+			{after: 179 * time.Second, spend: "g", want: over},
+			{after: 4 * time.Minute, spend: "h", want: allowed},
+			{after: 4 * time.Minute, spend: "i", want: allowed},
+			{after: 4 * time.Minute, spend: "j", want: allowed},
+			{after: 4 * time.Minute, spend: "k", want: over},
+			{after: 5 * time.Minute, spend: "l", want: allowed},
+			{after: 5 * time.Minute, spend: "m", want: allowed},
+			{after: 5 * time.Minute, spend: "n", want: suspended},
 		},
 		"resumed without a suspension": {
-			{resume: true}, {take: "a", want: allowed}, {take: "b", want: allowed}, {take: "c", want: allowed}, {take: "d", want: over},
+			{resume: true}, {spend: "a", want: allowed}, {spend: "b", want: allowed}, {spend: "c", want: allowed}, {spend: "d", want: over},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -164,15 +165,15 @@ func TestTheBudgetAllowsAndRefuses(t *testing.T) {
 					}
 				case s.sent != "":
 					finish(t, l, s.sent, now, true)
-				case s.giveBack != "":
-					finish(t, l, s.giveBack, now, false)
+				case s.release != "":
+					finish(t, l, s.release, now, false)
 				case s.begin != "":
 					if got := begin(t, l, s.begin, now); got != s.want {
 						t.Fatalf("step %d, begin %s at %s: %d, want %d", i, s.begin, s.after, got, s.want)
 					}
 				default:
-					if got := spend(t, l, s.take, now); got != s.want {
-						t.Fatalf("step %d, take %s at %s: %d, want %d", i, s.take, s.after, got, s.want)
+					if got := spend(t, l, s.spend, now); got != s.want {
+						t.Fatalf("step %d, spend %s at %s: %d, want %d", i, s.spend, s.after, got, s.want)
 					}
 				}
 			}
@@ -214,9 +215,9 @@ func TestEachServerHasABudgetOfItsOwn(t *testing.T) {
 	}
 }
 
-// A bad rule orders 500 at once: as many get through as the limits allow, and
-// the suspension is told once, when the last of them was sent.
-func TestFiveHundredAtOnceGetWhatTheLimitsAllow(t *testing.T) {
+// A bad rule asks for 500 signals at once. The limits hold, and the suspension is
+// logged once, after the last signal was sent.
+func TestTheLimitsHoldForConcurrentSignals(t *testing.T) {
 	file := newFile(t)
 	l, out := open(t, file)
 	for burst, want := range []int{3, 2} {

@@ -23,16 +23,15 @@ func texts(e *ledger.Entry, f func(name string, v reflect.Value)) {
 	}
 }
 
-// Whoever fills an entry, each of its texts is bounded and valid UTF-8, in the
-// file and in memory.
+// In the file and in memory, every text is bounded and valid UTF-8.
 func TestEveryTextHasABound(t *testing.T) {
 	for name, text := range map[string]string{
-		"ASCII":             strings.Repeat("x", 3<<20),
-		"runes of 3 bytes":  strings.Repeat("€", 1<<20),
-		"runes of 4 bytes":  "x" + strings.Repeat("𝄞", 1<<18),
-		"no UTF-8":          strings.Repeat("\xff\xfe", 1<<20),
-		"grows when mended": strings.Repeat("a\xff", 128),
-		"control":           strings.Repeat("\x00", 1<<20),
+		"ASCII":                       strings.Repeat("x", 3<<20),
+		"runes of 3 bytes":            strings.Repeat("€", 1<<20),
+		"runes of 4 bytes":            "x" + strings.Repeat("𝄞", 1<<18),
+		"no UTF-8":                    strings.Repeat("\xff\xfe", 1<<20),
+		"grows when it is made valid": strings.Repeat("a\xff", 128),
+		"control":                     strings.Repeat("\x00", 1<<20),
 	} {
 		t.Run(name, func(t *testing.T) {
 			file := newFile(t)
@@ -92,7 +91,7 @@ func TestATextThatFitsStaysAsItIs(t *testing.T) {
 	}
 }
 
-// A version before this one had no bounds.
+// An older version had no bounds.
 func TestLongTextsAreCutWhenTheyAreReadBack(t *testing.T) {
 	file := newFile(t)
 	long := strings.Repeat("x", 1<<20)
@@ -115,7 +114,7 @@ func TestLongTextsAreCutWhenTheyAreReadBack(t *testing.T) {
 	}
 }
 
-// A server whose name was cut is the same server in every call.
+// The name is cut in the same way by every call.
 func TestAServerWithALongNameHasOneBudget(t *testing.T) {
 	file := newFile(t)
 	l, _ := open(t, file)
@@ -132,7 +131,7 @@ func TestAServerWithALongNameHasOneBudget(t *testing.T) {
 	}
 }
 
-// Alerts with names of megabytes leave nothing of that behind.
+// The remembered entries do not keep the alerts' long texts alive.
 func TestLongTextsDoNotStayInMemory(t *testing.T) {
 	l, _ := open(t, "")
 	heap := func() uint64 {

@@ -15,7 +15,7 @@ import (
 	"github.com/prometheus/common/model"
 )
 
-// hangingFile is a real file on a disk that does not answer while it hangs.
+// hangingFile is a file whose fsync blocks while it hangs.
 type hangingFile struct {
 	*os.File
 	mu    sync.Mutex // guards hangs
@@ -32,7 +32,7 @@ func (f *hangingFile) Sync() error {
 	return f.File.Sync()
 }
 
-// hang makes every fsync wait until the result is called.
+// hang makes every fsync block until wake is called.
 func (f *hangingFile) hang() (wake func()) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -46,7 +46,7 @@ func (f *hangingFile) hang() (wake func()) {
 	}
 }
 
-// answer lets one fsync return that waits.
+// answer lets one blocked fsync return.
 func (f *hangingFile) answer() {
 	f.mu.Lock()
 	hangs := f.hangs
@@ -54,7 +54,7 @@ func (f *hangingFile) answer() {
 	hangs <- struct{}{}
 }
 
-// onDisk is a ledger on such a file. The caller closes it.
+// onDisk returns a ledger that writes to a hangingFile. The caller closes it.
 func onDisk(t *testing.T) (*Ledger, *hangingFile, string) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "ledger.jsonl")
@@ -71,7 +71,7 @@ func onDisk(t *testing.T) (*Ledger, *hangingFile, string) {
 	return l, disk, path
 }
 
-// events are those of the file's lines, with outcome and ID.
+// events returns event, ID and outcome of every line of a file.
 func events(t *testing.T, path string) string {
 	t.Helper()
 	text, err := os.ReadFile(path)

@@ -12,9 +12,9 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/ledger"
 )
 
-// A ledger that cannot be written is never silent: the caller gets an error,
-// the counter counts, the log has it at error, and the page still shows it.
-func TestALedgerThatCannotBeWrittenIsNeverSilent(t *testing.T) {
+// The caller gets an error, the counter counts it, the log has it at level
+// error, and Recent has the entry.
+func TestAFailedWriteIsReportedEverywhere(t *testing.T) {
 	reg := prometheus.NewRegistry()
 	out := &logged{}
 	file := newFile(t)
@@ -61,11 +61,11 @@ func TestALedgerThatCannotBeWrittenIsNeverSilent(t *testing.T) {
 	if len(got) != 3 || got[1].Decision != "refused" || got[0].ID != "under way" || got[0].Event != ledger.EventOutcome {
 		t.Errorf("Recent = %v", got)
 	}
-	// The outcome comes with the next line, the refusal was answered with the
-	// error.
+	// The outcome is written with the next line. The refusal is not: its caller
+	// has the error.
 	refuse(t, l, "next")
 	counted(4)
-	grammar(t, file)
+	checkGrammar(t, file)
 	if got := strings.Join(decisions(t, file), ", "); got != "of under way, next" {
 		t.Errorf("the file has outcomes of %s", got)
 	}
@@ -86,8 +86,7 @@ func TestTheCounterIsRegisteredOnce(t *testing.T) {
 	}
 }
 
-// What could not be written until the end is said at the end.
-func TestCloseSaysWhatIsLost(t *testing.T) {
+func TestCloseReportsOutcomesThatCouldNotBeWritten(t *testing.T) {
 	l, err := ledger.Open(ledger.Config{File: newFile(t)}, log.NewNopLogger(), nil)
 	if err != nil {
 		t.Fatal(err)

@@ -17,7 +17,7 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/ledger"
 )
 
-func TestAFileThatCannotBeSaysWhy(t *testing.T) {
+func TestOpenSaysWhyAFileCannotBeUsed(t *testing.T) {
 	dir := t.TempDir()
 	plain := filepath.Join(dir, "plain")
 	if err := os.WriteFile(plain, nil, 0o600); err != nil {
@@ -28,15 +28,15 @@ func TestAFileThatCannotBeSaysWhy(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, tt := range map[string]struct{ file, says string }{
-		"a directory":                {dir, "open the ledger: open " + dir + ": is a directory"},
-		"no such directory":          {filepath.Join(dir, "no", "ledger.jsonl"), "no such file or directory"},
-		"below a file":               {filepath.Join(plain, "ledger.jsonl"), "read the ledger: stat " + plain + "/ledger.jsonl: not a directory"},
-		"a symbolic link to itself":  {loop, "too many levels of symbolic links"},
-		"a name that is too long":    {filepath.Join(dir, strings.Repeat("x", 300)), "file name too long"},
-		"a name with a NUL byte":     {dir + "/a\x00b", "invalid argument"},
-		"where nobody can make any":  {"/proc/ledger.jsonl", "open the ledger: open /proc/ledger.jsonl: "},
-		"a directory with a slash":   {dir + "/", "is a directory"},
-		"below where nobody can any": {"/proc/self/no/ledger.jsonl", "no such file or directory"},
+		"a directory":                       {dir, "open the ledger: open " + dir + ": is a directory"},
+		"no such directory":                 {filepath.Join(dir, "no", "ledger.jsonl"), "no such file or directory"},
+		"below a file":                      {filepath.Join(plain, "ledger.jsonl"), "read the ledger: stat " + plain + "/ledger.jsonl: not a directory"},
+		"a symbolic link to itself":         {loop, "too many levels of symbolic links"},
+		"a name that is too long":           {filepath.Join(dir, strings.Repeat("x", 300)), "file name too long"},
+		"a name with a NUL byte":            {dir + "/a\x00b", "invalid argument"},
+		"where no file can be created":      {"/proc/ledger.jsonl", "open the ledger: open /proc/ledger.jsonl: "},
+		"a directory with a slash":          {dir + "/", "is a directory"},
+		"where no directory can be created": {"/proc/self/no/ledger.jsonl", "no such file or directory"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			l, err := ledger.Open(ledger.Config{File: tt.file}, log.NewNopLogger(), nil)
@@ -50,9 +50,9 @@ func TestAFileThatCannotBeSaysWhy(t *testing.T) {
 	}
 }
 
-// A disk that is full: opening works, writing does not. Reading such a device
-// back would never end.
-func TestAFullDiskIsAnErrorOfTheLine(t *testing.T) {
+// On a full disk opening works and writing does not. Open does not read a device
+// back, because that would never end.
+func TestAFullDiskFailsTheWriteNotOpen(t *testing.T) {
 	link := filepath.Join(t.TempDir(), "ledger.jsonl")
 	if err := os.Symlink("/dev/full", link); err != nil {
 		t.Fatal(err)
@@ -75,9 +75,9 @@ func TestAFullDiskIsAnErrorOfTheLine(t *testing.T) {
 	}
 }
 
-// A file system fills in the middle of a line, and later has room again: what
-// was torn stays alone on its line.
-func TestALineThatWasTornStaysAlone(t *testing.T) {
+// The disk is full in the middle of a line and has room later. The torn line is
+// truncated, and the next one is whole.
+func TestATornLineIsTruncated(t *testing.T) {
 	file := newFile(t)
 	l, _ := open(t, file)
 	spend(t, l, "before", noon)
@@ -103,8 +103,8 @@ func TestALineThatWasTornStaysAlone(t *testing.T) {
 	}
 }
 
-// leave lets the process write that many bytes more to the file, and no
-// other file become longer than that. The result lifts it.
+// leave lets the file grow by that many bytes, until restore is called. The limit
+// on the length holds for all files of the process.
 func leave(t *testing.T, file string, bytes uint64) (restore func()) {
 	t.Helper()
 	info, err := os.Stat(file)
@@ -114,7 +114,7 @@ func leave(t *testing.T, file string, bytes uint64) (restore func()) {
 	return limitFiles(t, uint64(info.Size())+bytes)
 }
 
-// noRoom lets nobody write to any file.
+// noRoom makes every write to a file fail, until restore is called.
 func noRoom(t *testing.T) (restore func()) { return limitFiles(t, 0) }
 
 func limitFiles(t *testing.T, size uint64) (restore func()) {

@@ -11,9 +11,9 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/ledger"
 )
 
-// grammar holds the lines of files, in order, against the rules: one intent,
-// then one outcome for each ID, of the same decision.
-func grammar(t *testing.T, files ...string) {
+// checkGrammar checks that every ID in the files has one intent and then one
+// outcome, both of the same decision.
+func checkGrammar(t *testing.T, files ...string) {
 	t.Helper()
 	open, closed := map[any]any{}, map[any]bool{}
 	for _, file := range files {
@@ -45,7 +45,7 @@ func TestEachSignalHasOneIntentAndOneOutcome(t *testing.T) {
 	begin(t, l, "cancel", noon)
 	finish(t, l, "cancel", noon, true)
 	begin(t, l, "terminate", noon)
-	for name, id := range map[string]string{"a second outcome": "cancel", "of no intent": "nobody's", "without an ID": ""} {
+	for name, id := range map[string]string{"a second outcome": "cancel", "an outcome without an intent": "unknown", "an outcome without an ID": ""} {
 		if err := l.Finish(t.Context(), outcome("orders", id, noon, false)); !errors.Is(err, ledger.ErrNoIntent) {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -62,7 +62,8 @@ func TestEachSignalHasOneIntentAndOneOutcome(t *testing.T) {
 	if got := l.Spent("orders", time.Hour, noon.Add(time.Second)); got != 1 {
 		t.Errorf("%d are spent", got)
 	}
-	// What a caller forgets or gets wrong.
+	// Begin, Finish and Append set the fields that the caller left out, or set
+	// wrongly.
 	if got, err := l.Begin(t.Context(), ledger.Entry{Time: noon, Server: "orders", ID: "plain", Outcome: ledger.Gone}, plenty); got != ledger.Allowed || err != nil {
 		t.Error(got, err)
 	}
@@ -72,20 +73,19 @@ func TestEachSignalHasOneIntentAndOneOutcome(t *testing.T) {
 	if err := l.Append(t.Context(), ledger.Entry{Time: noon, Event: ledger.EventIntent, Server: "orders", ID: "cancel", Outcome: ledger.Gone, Signalled: true}); err != nil {
 		t.Error(err)
 	}
-	// It takes longer than the windows.
+	// A signal that takes longer than the windows.
 	begin(t, l, "long", noon)
 	spend(t, l, "later", noon.Add(time.Hour))
 	finish(t, l, "long", noon.Add(time.Hour), true)
-	grammar(t, file)
+	checkGrammar(t, file)
 	all := lines(t, file)
 	if last := all[len(all)-5]; last["event"] != "outcome" || last["id"] != nil || last["signalled"] != nil {
 		t.Errorf("a decision without a signal is %v", last)
 	}
 }
 
-// What a crash cut off is written down as failed by the next start, once, and
-// stays spent.
-func TestTheNextStartWritesDownWhatACrashCutOff(t *testing.T) {
+// An interrupted signal gets one outcome, and stays spent.
+func TestTheNextStartRecordsInterruptedSignalsAsFailed(t *testing.T) {
 	for name, crash := range map[string]func(t *testing.T, l *ledger.Ledger, file string) (files []string){
 		"in the same file": func(_ *testing.T, _ *ledger.Ledger, file string) []string { return []string{file} },
 		"after a rotation": func(t *testing.T, l *ledger.Ledger, file string) []string {
@@ -103,14 +103,14 @@ func TestTheNextStartWritesDownWhatACrashCutOff(t *testing.T) {
 			file := newFile(t)
 			l, _ := open(t, file)
 			spend(t, l, "done", noon)
-			begin(t, l, "spared", noon)
-			e := intent("orders", "cut off", noon)
+			begin(t, l, "not sent", noon)
+			e := intent("orders", "interrupted", noon)
 			e.Alertname, e.Usename, e.Query = "Slow", "app", "select 1"
 			if _, err := l.Begin(t.Context(), e, plenty); err != nil {
 				t.Fatal(err)
 			}
 			files := crash(t, l, file)
-			finish(t, l, "spared", noon, false)
+			finish(t, l, "not sent", noon, false)
 			spent := l.Spent("orders", time.Hour, noon.Add(time.Second))
 			before := time.Now()
 			if err := l.Close(); err != nil {
@@ -118,11 +118,11 @@ func TestTheNextStartWritesDownWhatACrashCutOff(t *testing.T) {
 			}
 			l, out := open(t, file)
 			for range 3 {
-				grammar(t, files...)
+				checkGrammar(t, files...)
 				if got := l.Spent("orders", time.Hour, noon.Add(time.Second)); got != spent {
 					t.Errorf("%d are spent, %d were", got, spent)
 				}
-				if last := l.Recent(1); last[0].ID != "cut off" || last[0].Outcome != ledger.Failed {
+				if last := l.Recent(1); last[0].ID != "interrupted" || last[0].Outcome != ledger.Failed {
 					t.Errorf("the last line is %v", last)
 				}
 				if strings.Count(out.String(), "Recorded an interrupted signal as failed") != 1 {
@@ -139,7 +139,7 @@ func TestTheNextStartWritesDownWhatACrashCutOff(t *testing.T) {
 			if diff := cmp.Diff(want, got); diff != "" || !strings.Contains(got.Detail, "stopped before it learned") {
 				t.Errorf("the outcome, %q (-want +got):\n%s", got.Detail, diff)
 			}
-			// Whoever was cut off counts towards a suspension too.
+			// Interrupted signals count towards a suspension too.
 			tight := plenty
 			tight.SuspendAfter = spent
 			if got, err := l.Begin(t.Context(), intent("orders", "next", noon.Add(time.Second)), tight); got != ledger.Suspended || err != nil {
@@ -161,8 +161,8 @@ func TestAnIntentNeedsATime(t *testing.T) {
 	}
 }
 
-// The budget goes by the time that the line says.
-func TestBudgetAndLineGoByOneClockReading(t *testing.T) {
+// The budget uses the time of the line.
+func TestBudgetAndLineHaveTheSameTime(t *testing.T) {
 	file := newFile(t)
 	l, _ := open(t, file)
 	at := noon.Add(123456789 * time.Nanosecond)

@@ -13,8 +13,7 @@ import (
 	"github.com/go-kit/log"
 )
 
-// SIGHUP reopens, SIGTERM closes: neither waits for ever for a disk.
-func TestADiskThatHangsStopsNeitherReopenNorClose(t *testing.T) {
+func TestReopenAndCloseDoNotWaitForADiskThatHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l, disk, path := onDisk(t)
 		wake := disk.hang()
@@ -39,9 +38,9 @@ func TestADiskThatHangsStopsNeitherReopenNorClose(t *testing.T) {
 	})
 }
 
-// A caller that stops waiting has no signal, so its intent must not stay spent:
-// it is withdrawn, or, being written already, has an outcome.
-func TestAnIntentThatNobodyWaitsForIsTakenBack(t *testing.T) {
+// A caller that has stopped waiting sends no signal. Its intent is removed from
+// the queue, or, if it is being written already, gets an outcome.
+func TestAnIntentIsReleasedWhenItsCallerStopsWaiting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l, disk, path := onDisk(t)
 		wake := disk.hang()
@@ -60,7 +59,7 @@ func TestAnIntentThatNobodyWaitsForIsTakenBack(t *testing.T) {
 			t.Errorf("%d are spent", got)
 		}
 		wake()
-		// What was withdrawn has never been.
+		// The ID of the removed intent can be used again.
 		if got, err := l.Begin(t.Context(), Entry{Time: noon, Server: "orders", ID: "queued"}, plenty); got != Allowed || err != nil {
 			t.Errorf("again: %d, %v", got, err)
 		}
@@ -88,9 +87,9 @@ func TestAnIntentThatNobodyWaitsForIsTakenBack(t *testing.T) {
 	})
 }
 
-// An outcome comes into the file even if its caller has stopped waiting; a
-// refusal that was answered with an error does not.
-func TestAnOutcomeThatNobodyWaitsForIsWritten(t *testing.T) {
+// An outcome is written even if its caller has stopped waiting. A refusal is not,
+// because its caller has the error.
+func TestAnOutcomeIsWrittenWhenItsCallerStopsWaiting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l, disk, path := onDisk(t)
 		for _, id := range []string{"a", "b"} {
@@ -125,9 +124,9 @@ func TestAnOutcomeThatNobodyWaitsForIsWritten(t *testing.T) {
 	})
 }
 
-// An operator who was told that the suspension stays finds it so, whatever the
-// disk does later.
-func TestAResumptionThatNobodyWaitsForIsTakenBack(t *testing.T) {
+// The operator was told that the suspension stays. It does, although the line
+// about the resumption becomes durable later.
+func TestAResumptionIsUndoneWhenItsCallerStopsWaiting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l, disk, path := onDisk(t)
 		one := plenty
@@ -152,8 +151,9 @@ func TestAResumptionThatNobodyWaitsForIsTakenBack(t *testing.T) {
 	})
 }
 
-// Reopen said that the old file stays: it does, though the disk answers later.
-func TestAnotherFileThatNobodyWaitsForIsLeftAlone(t *testing.T) {
+// Reopen returned an error, so the old file stays, although the disk answers
+// later.
+func TestReopenIsUndoneWhenItsCallerStopsWaiting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l, disk, path := onDisk(t)
 		other := path + ".other"
@@ -181,10 +181,10 @@ func TestAnotherFileThatNobodyWaitsForIsLeftAlone(t *testing.T) {
 	})
 }
 
-// The writer is on its way to another file when its caller gives up. A new path
-// is left alone then: the configuration keeps the old one. After a rename the
-// file at the old path is the only one that a restart will read.
-func TestAReopenThatNobodyWaitsForGoesOnWithTheConfiguredPath(t *testing.T) {
+// The caller stops waiting while the writer switches files. If the path is new,
+// the configuration keeps the old one, and so must the ledger. If the path is
+// the same, a restart reads the new file at that path, so the ledger must use it.
+func TestAfterAReopenThatTimedOutTheFileIsAtTheConfiguredPath(t *testing.T) {
 	for name, tt := range map[string]struct{ suffix, before, after string }{
 		"a new path":       {".other", "outcome refused, outcome refused, outcome gone", "checkpoint"},
 		"after a rotation": {"", "outcome refused, outcome refused", "checkpoint, outcome gone"},

@@ -10,9 +10,9 @@ import (
 	"time"
 )
 
-// A reservation made just before a rotation has its intent in the new file: the
-// header must not have it too, for that intent may never come.
-func TestTheHeaderHasOnlyWhatIsInTheFileBefore(t *testing.T) {
+// A reservation made just before a rotation has its intent in the new file. The
+// checkpoint must not have it too, because that intent may never be written.
+func TestACheckpointHasOnlySignalsWhoseIntentIsWritten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l, disk, path := onDisk(t)
 		wake := disk.hang()

@@ -13,19 +13,19 @@ import (
 	"time"
 )
 
-// kill -9 between intent and outcome, a hundred times at random instants: no
-// line that was promised is lost, and the budget that the next process reads
-// back is the ledger's.
-func TestAKilledProcessLosesNoLineThatItPromised(t *testing.T) {
+// A process is killed a hundred times at random instants. No line whose call had
+// returned is lost, and the next process reads back the budget that the lines
+// give.
+func TestAKilledProcessLosesNoDurableLine(t *testing.T) {
 	file := newFile(t)
-	promised := map[string]bool{}
+	durable := map[string]bool{}
 	for range 100 {
 		want := fmt.Sprint("spent ", spentIn(t, file))
-		cmd, said := startVictim(t, victimFile+"="+file)
+		cmd, said := startProcess(t, signallerFile+"="+file)
 		for left := rand.IntN(40); said.Scan(); left-- {
 			switch line := said.Text(); {
 			case strings.HasPrefix(line, "intent "), strings.HasPrefix(line, "outcome "):
-				promised[line] = true
+				durable[line] = true
 			case line != want:
 				t.Errorf("the new process says %q, the ledger %q", line, want)
 			}
@@ -48,10 +48,10 @@ func TestAKilledProcessLosesNoLineThatItPromised(t *testing.T) {
 			torn++
 			continue
 		}
-		delete(promised, fmt.Sprint(line["event"], " ", line["id"]))
+		delete(durable, fmt.Sprint(line["event"], " ", line["id"]))
 	}
-	if len(promised) > 0 {
-		t.Errorf("%d lines were promised and are lost: %v", len(promised), promised)
+	if len(durable) > 0 {
+		t.Errorf("%d durable lines are lost: %v", len(durable), durable)
 	}
 	if torn > 100 {
 		t.Errorf("%d lines are torn by 100 kills", torn)
@@ -62,8 +62,8 @@ func TestAKilledProcessLosesNoLineThatItPromised(t *testing.T) {
 	}
 }
 
-// spentIn counts what the lines of a file say: intents, but for those whose
-// outcome says that no signal was sent.
+// spentIn counts the intents in a file, without those whose outcome says that no
+// signal was sent.
 func spentIn(t *testing.T, file string) int {
 	t.Helper()
 	if _, err := os.Stat(file); err != nil {
@@ -81,8 +81,9 @@ func spentIn(t *testing.T, file string) int {
 	return len(spent)
 }
 
-// startVictim starts the test binary as a process to kill.
-func startVictim(t *testing.T, environment string) (*exec.Cmd, *bufio.Scanner) {
+// startProcess starts the test binary with an environment variable, and returns
+// what it prints.
+func startProcess(t *testing.T, environment string) (*exec.Cmd, *bufio.Scanner) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), os.Args[0])
 	cmd.Env = append(os.Environ(), environment)
@@ -96,21 +97,21 @@ func startVictim(t *testing.T, environment string) (*exec.Cmd, *bufio.Scanner) {
 	return cmd, bufio.NewScanner(stdout)
 }
 
-// kill -9 while the ledger goes from file to file: whichever file is there, it
-// has the budget of all before it.
-func TestAProcessKilledBetweenTwoFilesForgetsNothing(t *testing.T) {
+// A process is killed while it reopens file after file. The last file always has
+// the budget of all files before it.
+func TestAProcessKilledWhileItReopensKeepsTheBudget(t *testing.T) {
 	directory := t.TempDir()
 	spent := map[string]bool{}
 	for round := range 50 {
-		cmd, said := startVictim(t, moverDirectory+"="+directory)
+		cmd, said := startProcess(t, reopenerDirectory+"="+directory)
 		for left := 5 + rand.IntN(40); said.Scan(); left-- {
 			verb, what, _ := strings.Cut(said.Text(), " ")
 			switch verb {
 			case "spent":
-				// The last one may have been written down but not promised.
+				// The last intent of a round may be durable and not printed.
 				var n int
 				if _, err := fmt.Sscan(what, &n); err != nil || n < len(spent) || n > len(spent)+round {
-					t.Errorf("round %d: the new process says %s are spent, %d were promised (%v)", round, what, len(spent), err)
+					t.Errorf("round %d: the new process says %s are spent, %d were durable (%v)", round, what, len(spent), err)
 				}
 			case "intent":
 				spent[what] = true
@@ -128,6 +129,6 @@ func TestAProcessKilledBetweenTwoFilesForgetsNothing(t *testing.T) {
 		}
 	}
 	if len(spent) < 100 {
-		t.Error("this proves little")
+		t.Errorf("only %d signals were sent in all rounds", len(spent))
 	}
 }

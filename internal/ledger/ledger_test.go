@@ -17,7 +17,7 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
 
-func TestALineSaysWhoWhatAndWhy(t *testing.T) {
+func TestALineHasAllFieldsOfTheEntry(t *testing.T) {
 	file := newFile(t)
 	l, _ := open(t, file)
 	s := session.Session{
@@ -105,8 +105,8 @@ func TestRecentIsTheLastLinesNewestFirst(t *testing.T) {
 	}
 }
 
-// Lines that arrive together share an fsync. None is lost, none is torn apart
-// by another, and each is there when its Append returns.
+// Lines that arrive together share an fsync. None is lost or mixed with another,
+// and each is in the file when its Append returns.
 func TestManyGoroutinesWriteWholeLines(t *testing.T) {
 	file := newFile(t)
 	l, _ := open(t, file)
@@ -168,7 +168,7 @@ func TestNothingIsRecordedAfterClose(t *testing.T) {
 	}
 }
 
-func TestRecordersAndCloseDoNotWaitForEachOther(t *testing.T) {
+func TestAppendAndCloseAtTheSameTime(t *testing.T) {
 	file := newFile(t)
 	l, _ := open(t, file)
 	written := make(chan string, 1000)

@@ -3,6 +3,7 @@ package ledger_test
 import (
 	"bytes"
 	"encoding/json"
+	"flag"
 	"os"
 	"path/filepath"
 	"strings"
@@ -18,23 +19,29 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	if file := os.Getenv(victimFile); file != "" {
-		os.Exit(victim(file))
+	if file := os.Getenv(signallerFile); file != "" {
+		os.Exit(signalUntilKilled(file))
 	}
-	if directory := os.Getenv(moverDirectory); directory != "" {
-		os.Exit(mover(directory))
+	if directory := os.Getenv(reopenerDirectory); directory != "" {
+		os.Exit(reopenUntilKilled(directory))
+	}
+	// Some tests limit the length of all files of the process. The log that go
+	// test keeps to cache results would run into that limit, so there is none.
+	flag.Parse()
+	if err := flag.Set("test.testlogfile", ""); err != nil {
+		panic(err)
 	}
 	goleak.VerifyTestMain(m)
 }
 
 var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 
-// plenty never stands in the way.
+// plenty are limits that no test reaches.
 var plenty = ledger.Limits{Actions: 1 << 30, Window: model.Hour, SuspendAfter: 1 << 30, SuspendWindow: model.Hour}
 
 func newFile(t *testing.T) string { return filepath.Join(t.TempDir(), "ledger.jsonl") }
 
-// open opens a ledger, which is closed when the test ends.
+// open opens a ledger and closes it when the test ends.
 func open(t *testing.T, file string) (*ledger.Ledger, *logged) {
 	t.Helper()
 	out := &logged{}
@@ -50,7 +57,7 @@ func open(t *testing.T, file string) (*ledger.Ledger, *logged) {
 	return l, out
 }
 
-// reopened is what a new process reads from the file.
+// reopened closes a ledger and returns what a new process reads from its file.
 func reopened(t *testing.T, before *ledger.Ledger, file string) *ledger.Ledger {
 	t.Helper()
 	if err := before.Close(); err != nil {
@@ -60,7 +67,7 @@ func reopened(t *testing.T, before *ledger.Ledger, file string) *ledger.Ledger {
 	return l
 }
 
-// begin reserves a signal and writes its intent.
+// begin reserves a signal and writes its intent, with limits.
 func begin(t *testing.T, l *ledger.Ledger, id string, now time.Time) ledger.Allowance {
 	t.Helper()
 	allowance, err := l.Begin(t.Context(), intent("orders", id, now), limits)
@@ -70,7 +77,7 @@ func begin(t *testing.T, l *ledger.Ledger, id string, now time.Time) ledger.Allo
 	return allowance
 }
 
-// finish writes what became of it.
+// finish writes the outcome of a signal.
 func finish(t *testing.T, l *ledger.Ledger, id string, now time.Time, signalled bool) {
 	t.Helper()
 	if err := l.Finish(t.Context(), outcome("orders", id, now, signalled)); err != nil {
@@ -78,7 +85,7 @@ func finish(t *testing.T, l *ledger.Ledger, id string, now time.Time, signalled 
 	}
 }
 
-// spend is a signal that was sent.
+// spend begins and finishes a signal that was sent, if the limits allow it.
 func spend(t *testing.T, l *ledger.Ledger, id string, now time.Time) ledger.Allowance {
 	t.Helper()
 	allowance := begin(t, l, id, now)
@@ -88,7 +95,7 @@ func spend(t *testing.T, l *ledger.Ledger, id string, now time.Time) ledger.Allo
 	return allowance
 }
 
-// refuse writes a line behind which there is no signal. Decision names it.
+// refuse writes a refusal. The decision identifies it.
 func refuse(t *testing.T, l *ledger.Ledger, decision string) {
 	t.Helper()
 	if err := l.Append(t.Context(), refusal("orders", decision)); err != nil {
@@ -115,7 +122,7 @@ func refusal(server, decision string) ledger.Entry {
 	}
 }
 
-// lines are those of a file. One that is no JSON object is nil.
+// lines returns the lines of a file. A line that is not a JSON object is nil.
 func lines(t *testing.T, file string) []map[string]any {
 	t.Helper()
 	text, err := os.ReadFile(file)
@@ -131,13 +138,13 @@ func lines(t *testing.T, file string) []map[string]any {
 	return all
 }
 
-// ids are those of the lines of an event, in order.
+// ids returns the IDs of the lines of one event, in order.
 func ids(t *testing.T, file string, event ledger.Event) []string {
 	t.Helper()
 	return column(t, file, event, "id")
 }
 
-// decisions are those of the outcomes, in order.
+// decisions returns the decisions of the outcomes, in order.
 func decisions(t *testing.T, file string) []string {
 	t.Helper()
 	return column(t, file, ledger.EventOutcome, "decision")
@@ -155,7 +162,7 @@ func column(t *testing.T, file string, event ledger.Event, key string) []string 
 	return all
 }
 
-// logged is a log that a test reads.
+// logged is a log that tests can read while others write.
 type logged struct {
 	mu  sync.Mutex // guards buf
 	buf bytes.Buffer

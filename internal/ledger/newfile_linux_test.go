@@ -11,10 +11,9 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/ledger"
 )
 
-// A new file has its name only once its header is durable. If the header could
-// not be written, or the process died before, there is no file: an empty one
-// would forgive everything.
-func TestANewFileThatCouldNotBeginDoesNotExist(t *testing.T) {
+// A new file gets its name when its header is durable. If the header cannot be
+// written, there is no file, because an empty one would reset the budgets.
+func TestANewFileWithoutItsHeaderDoesNotExist(t *testing.T) {
 	file := newFile(t)
 	l, _ := open(t, file)
 	spend(t, l, "a", noon)
@@ -28,15 +27,14 @@ func TestANewFileThatCouldNotBeginDoesNotExist(t *testing.T) {
 	if err != nil || !slices.Equal(names, []string{file}) {
 		t.Errorf("files %v, %v", names, err)
 	}
-	// The old one goes on.
+	// The ledger still writes to the old file.
 	spend(t, l, "b", noon)
 	if got := reopened(t, l, file).Spent("orders", time.Hour, noon.Add(time.Second)); got != 2 {
 		t.Errorf("%d are spent", got)
 	}
 }
 
-// What lies at the new name, and what becomes of it.
-func TestReopenGoesOnWithWhatItFinds(t *testing.T) {
+func TestReopenWithEachKindOfFileAtThePath(t *testing.T) {
 	begins := func(t *testing.T, file string) {
 		t.Helper()
 		all := lines(t, file)
@@ -122,12 +120,12 @@ func TestReopenGoesOnWithWhatItFinds(t *testing.T) {
 	}
 }
 
-// A file that another server's suspension lies in says nothing about ours.
-func TestAnOldLedgerAtTheNewNameIsVoid(t *testing.T) {
+// The lines that the other file has already do not count.
+func TestAnOldLedgerAtTheNewPathIsVoid(t *testing.T) {
 	file := newFile(t)
 	old, _ := open(t, file+".old")
 	suspendServer(t, old, "stock")
-	begin(t, old, "cut off long ago", noon)
+	begin(t, old, "interrupted long ago", noon)
 	l, _ := open(t, file)
 	spend(t, l, "a", noon)
 	if err := l.Reopen(t.Context(), file+".old"); err != nil {

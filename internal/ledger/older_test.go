@@ -16,7 +16,7 @@ import (
 // checkpoints. Their IDs say what happened to the signal:
 //
 //   - OLD was sent before the rotation.
-//   - SPARED and OPEN had their intents before it. SPARED was not sent.
+//   - UNSENT and OPEN had their intents before it. UNSENT was not sent.
 //   - TAKEN was reserved before it and has its intent after it.
 //   - CANCEL and TERMINATE are an escalation.
 //   - CUT was cut off by the end.

@@ -8,15 +8,14 @@ import (
 	"time"
 )
 
-// Lines of the version that knew no decisions.
+// Lines of a version without decisions.
 const (
-	whole    = `{"time":"2026-11-22T12:00:00Z","event":"intent","id":"A","server":"orders","pid":42}`
-	other    = `{"time":"2026-11-22T12:00:00Z","event":"intent","id":"B","server":"orders","pid":42}`
-	nameless = `{"time":"2026-11-22T12:00:00Z","event":"intent","server":"orders","pid":42}`
+	whole     = `{"time":"2026-11-22T12:00:00Z","event":"intent","id":"A","server":"orders","pid":42}`
+	other     = `{"time":"2026-11-22T12:00:00Z","event":"intent","id":"B","server":"orders","pid":42}`
+	withoutID = `{"time":"2026-11-22T12:00:00Z","event":"intent","server":"orders","pid":42}`
 )
 
-// What a power cut, a full disk or a person has left in the file is never
-// fatal, and never silent.
+// A power cut, a full disk or a person can leave anything in the file.
 func TestLinesThatAreNotWholeAreSkippedWithAWarning(t *testing.T) {
 	for name, tt := range map[string]struct {
 		file    string
@@ -26,16 +25,16 @@ func TestLinesThatAreNotWholeAreSkippedWithAWarning(t *testing.T) {
 		"nothing":                     {"", 0, ""},
 		"whole lines":                 {whole + "\n" + other + "\n", 2, ""},
 		"the same signal again":       {whole + "\n" + whole + "\n", 1, ""},
-		"intents without an ID":       {nameless + "\n" + nameless + "\n", 2, ""},
+		"intents without an ID":       {withoutID + "\n" + withoutID + "\n", 2, ""},
 		"no line feed at the end":     {whole + "\n" + other, 2, ""},
 		"a torn last line":            {whole + "\n" + whole[:30], 1, "lines=1"},
 		"a last line of one byte":     {whole + "\n{", 1, "lines=1"},
 		"torn in a character":         {whole + "\n" + `{"time":"2026-11-22T12:00:00Z","query":"` + "\xc3", 1, "lines=1"},
-		"a torn line, mended later":   {whole[:50] + "\n" + whole + "\n", 1, "lines=1"},
+		"a torn line in the middle":   {whole[:50] + "\n" + whole + "\n", 1, "lines=1"},
 		"broken lines in the middle":  {whole + "\nrubbish\n{\n" + other + "\n", 2, "lines=2"},
 		"NUL bytes after a power cut": {whole + "\n" + strings.Repeat("\x00", 4096) + "\n" + other + "\n", 2, "lines=1"},
 		"blank lines":                 {"\n\n" + whole + "\n \n\r\n" + other + "\r\n\n", 2, ""},
-		"JSON that is no line of it":  {"[]\n1\n\"x\"\n{}\n" + `{"event":""}` + "\n" + whole + "\n", 1, "lines=5"},
+		"JSON that is no entry":       {"[]\n1\n\"x\"\n{}\n" + `{"event":""}` + "\n" + whole + "\n", 1, "lines=5"},
 		"null":                        {"null\n" + whole + "\n", 1, "lines=1"},
 		"a time that is none":         {`{"time":"yesterday","event":"intent"}` + "\n" + whole + "\n", 1, "lines=1"},
 		"keys of a later version":     {whole[:len(whole)-1] + `,"mood":"grim"}` + "\n", 1, ""},
@@ -54,7 +53,7 @@ func TestLinesThatAreNotWholeAreSkippedWithAWarning(t *testing.T) {
 			if got := out.String(); (got == "") != (tt.warning == "") || !strings.Contains(got, tt.warning) {
 				t.Errorf("the log says %q, want %q", got, tt.warning)
 			}
-			// Whatever was there, the next line stands alone.
+			// The next line does not join the last one.
 			refuse(t, l, "next")
 			all := lines(t, file)
 			if last := all[len(all)-1]; last["decision"] != "next" {
@@ -71,7 +70,7 @@ func TestLinesThatAreNotWholeAreSkippedWithAWarning(t *testing.T) {
 	}
 }
 
-func TestAFileIsContinuedNeverRewritten(t *testing.T) {
+func TestOpenKeepsTheLinesOfTheFile(t *testing.T) {
 	file := newFile(t)
 	before := "rubbish\n" + whole + "\n" + whole[:40]
 	if err := os.WriteFile(file, []byte(before), 0o600); err != nil {

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// Reading back costs the same for each line, whatever the lines are: these are
-// the patterns that made it quadratic, which takes minutes instead of a second.
+// These are the patterns of lines for which reading back was quadratic once. It
+// then takes minutes instead of a second.
 func TestReadingBackIsLinear(t *testing.T) {
 	const n = 200_000
 	line := func(event Event, i int) Entry {
@@ -19,7 +19,7 @@ func TestReadingBackIsLinear(t *testing.T) {
 		lines func(yield func(Entry) bool)
 		spent int
 	}{
-		"many at once, given back in their order": {func(yield func(Entry) bool) {
+		"many under way, then released in the same order": {func(yield func(Entry) bool) {
 			for i := range n {
 				yield(line(EventIntent, i))
 			}
@@ -27,7 +27,7 @@ func TestReadingBackIsLinear(t *testing.T) {
 				yield(line(EventOutcome, i))
 			}
 		}, 0},
-		"outcomes of no intent": {func(yield func(Entry) bool) {
+		"outcomes without an intent": {func(yield func(Entry) bool) {
 			for i := range n {
 				yield(line(EventIntent, i))
 			}
@@ -60,7 +60,7 @@ func TestReadingBackIsLinear(t *testing.T) {
 					t.Errorf("%d are spent, want %d", got, tt.spent)
 				}
 			case <-time.After(time.Minute):
-				t.Fatal("still reading after a minute")
+				t.Fatal("not finished after a minute")
 			}
 		})
 	}

@@ -10,7 +10,7 @@ import (
 
 var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 
-// replayed is a ledger that has read lines back.
+// replayed returns a ledger in memory that has read entries back.
 func replayed(t *testing.T, lines func(yield func(Entry) bool)) *Ledger {
 	t.Helper()
 	l, err := Open(Config{}, log.NewNopLogger(), nil)
@@ -23,8 +23,8 @@ func replayed(t *testing.T, lines func(yield func(Entry) bool)) *Ledger {
 	return l
 }
 
-// An alert may name any server. What is refused leaves nothing but the
-// remembered lines, now and when it is read back.
+// An alert may name any server. A refusal makes no budget for it, and neither does
+// reading one back.
 func TestUnknownServersHaveNoBudget(t *testing.T) {
 	l := replayed(t, func(yield func(Entry) bool) {
 		for i := range 1000 {

@@ -10,7 +10,7 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/ledger"
 )
 
-func TestARestartForgivesNothing(t *testing.T) {
+func TestARestartKeepsBudgetAndSuspension(t *testing.T) {
 	at := func(minutes int) time.Time { return noon.Add(time.Duration(minutes) * time.Minute) }
 	t.Run("an intent without an outcome is spent", func(t *testing.T) {
 		file := newFile(t)
@@ -27,7 +27,7 @@ func TestARestartForgivesNothing(t *testing.T) {
 			t.Errorf("when the window has slid on: %d", got)
 		}
 	})
-	t.Run("an intent that led to no signal is not", func(t *testing.T) {
+	t.Run("an intent without a signal is not spent", func(t *testing.T) {
 		file := newFile(t)
 		l, _ := open(t, file)
 		spend(t, l, "a", noon)
@@ -40,7 +40,7 @@ func TestARestartForgivesNothing(t *testing.T) {
 			t.Errorf("%d are spent", got)
 		}
 	})
-	t.Run("a refusal gives nothing back", func(t *testing.T) {
+	t.Run("a refusal releases nothing", func(t *testing.T) {
 		file := newFile(t)
 		checkpoint := `{"time":"2026-11-22T12:00:00Z","event":"checkpoint","server":"orders","spent":["2026-11-22T12:00:00Z"]}` + "\n"
 		if err := os.WriteFile(file, []byte(checkpoint), 0o600); err != nil {
@@ -107,9 +107,9 @@ func TestARestartForgivesNothing(t *testing.T) {
 	})
 }
 
-// Whatever happens, and whenever the process is replaced: what the new one
-// reads back is what the old one knew.
-func TestTheBudgetAfterARestartEqualsTheLedger(t *testing.T) {
+// After random steps and restarts, the new process has the budget and the
+// suspension that the old one had.
+func TestRandomStepsAndRestartsKeepTheBudget(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	d := rand.New(rand.NewPCG(seed, 0))
@@ -128,7 +128,7 @@ func TestTheBudgetAfterARestartEqualsTheLedger(t *testing.T) {
 				}
 			case 1:
 				refuse(t, l, id)
-			case 2: // another server's business
+			case 2: // on another server
 				if _, err := l.Begin(t.Context(), intent("stock", id, now), plenty); err != nil {
 					t.Fatal(err)
 				}
@@ -154,7 +154,7 @@ func TestTheBudgetAfterARestartEqualsTheLedger(t *testing.T) {
 			}
 			before := l
 			l = reopened(t, l, file)
-			waiting = nil // the restart has written them down
+			waiting = nil // the restart has written their outcomes
 			for _, window := range []time.Duration{time.Duration(limits.Window), time.Duration(limits.SuspendWindow)} {
 				if got, want := l.Spent("orders", window, now), before.Spent("orders", window, now); got != want {
 					t.Fatalf("step %d: %d spent in %s after the restart, %d before it", i, got, window, want)

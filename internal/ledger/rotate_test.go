@@ -22,7 +22,7 @@ func rotate(t *testing.T, l *ledger.Ledger, file, to string) {
 	}
 }
 
-// suspendServer sends as many signals as bring a suspension.
+// suspendServer sends a signal that begins a suspension.
 func suspendServer(t *testing.T, l *ledger.Ledger, server string) {
 	t.Helper()
 	tight := limits
@@ -65,7 +65,7 @@ func TestARotationLosesNoLine(t *testing.T) {
 	}
 }
 
-func TestANewFileGoesOnWithTheBudgets(t *testing.T) {
+func TestANewFileHasTheBudgets(t *testing.T) {
 	for name, move := range map[string]func(*testing.T, *ledger.Ledger, string) string{
 		"renamed away": func(t *testing.T, l *ledger.Ledger, file string) string {
 			rotate(t, l, file, file+".1")
@@ -114,7 +114,7 @@ func TestANewFileGoesOnWithTheBudgets(t *testing.T) {
 			suspendServer(t, l, "suspended")
 			next := move(t, l, file)
 
-			// An outcome after the rotation gives back what was taken before.
+			// An outcome after the rotation releases a signal from before it.
 			finish(t, l, "3", noon.Add(3*time.Minute), false)
 			l = reopened(t, l, next)
 			now := noon.Add(4 * time.Minute)
@@ -136,9 +136,8 @@ func TestANewFileGoesOnWithTheBudgets(t *testing.T) {
 	}
 }
 
-// A process that dies right after the rotation has the header already. What is
-// under way is in it, and is no second intent.
-func TestANewFileBeginsWithItsHeader(t *testing.T) {
+// The checkpoint has the signals under way, which are no second intents.
+func TestANewFileBeginsWithCheckpoints(t *testing.T) {
 	file := newFile(t)
 	l, _ := open(t, file)
 	begin(t, l, "a", noon)
@@ -172,7 +171,7 @@ func TestReopeningTheSameFileChangesNothing(t *testing.T) {
 	}
 }
 
-func TestWhereTheNewFileCannotBeTheOldOneStays(t *testing.T) {
+func TestReopenKeepsTheOldFileAfterAnError(t *testing.T) {
 	file := newFile(t)
 	l, _ := open(t, file)
 	spend(t, l, "a", noon)

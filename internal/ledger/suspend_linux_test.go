@@ -10,9 +10,8 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/ledger"
 )
 
-// PostgreSQL refuses the signal to a superuser's session: that counts for
-// nothing, however often.
-func TestWhatIsGivenBackSuspendsNothing(t *testing.T) {
+// PostgreSQL refuses each of these signals, so none counts.
+func TestReleasedSignalsBringNoSuspension(t *testing.T) {
 	file := newFile(t)
 	l, out := open(t, file)
 	ten := ledger.Limits{Actions: 10, Window: model.Minute, SuspendAfter: 10, SuspendWindow: 10 * model.Minute}
@@ -42,9 +41,9 @@ func TestWhatIsGivenBackSuspendsNothing(t *testing.T) {
 	}
 }
 
-// The disk is full at the instant of the suspension, and has room again later:
-// the suspension comes into the file with the next line, or at the end.
-func TestASuspensionOutlivesTheWriteThatFailed(t *testing.T) {
+// The disk is full when the suspension begins, and has room later. The suspension
+// is written with the next line, or by Close.
+func TestASuspensionIsWrittenAgainAfterAFailedWrite(t *testing.T) {
 	for name, tt := range map[string]struct {
 		suspend func(*testing.T, *ledger.Ledger)
 		next    func(*testing.T, *ledger.Ledger)
@@ -85,7 +84,7 @@ func TestASuspensionOutlivesTheWriteThatFailed(t *testing.T) {
 	}
 }
 
-// bySignal sends the fifth signal; the disk is full after it.
+// bySignal sends the fifth signal, and cannot write its outcome.
 func bySignal(t *testing.T, l *ledger.Ledger) {
 	now := noon.Add(4 * time.Minute)
 	if got := begin(t, l, "last", now); got != ledger.Allowed {
@@ -99,7 +98,7 @@ func bySignal(t *testing.T, l *ledger.Ledger) {
 	}
 }
 
-// byLimits lets the next intent meet limits that are spent already.
+// byLimits begins a signal under tighter limits, which are exceeded already.
 func byLimits(t *testing.T, l *ledger.Ledger) {
 	tight := limits
 	tight.SuspendAfter = 4
@@ -111,9 +110,8 @@ func byLimits(t *testing.T, l *ledger.Ledger) {
 	}
 }
 
-// Not even a line that nobody has waited for is in the file when the disk has
-// room again.
-func TestWhatFailedIsNotInTheFile(t *testing.T) {
+// When the disk has room again, a line whose write failed is not in the file.
+func TestAFailedLineIsNotInTheFile(t *testing.T) {
 	file := newFile(t)
 	l, _ := open(t, file)
 	spend(t, l, "before", noon)

@@ -7,13 +7,14 @@ import (
 	"testing"
 )
 
-// uncuttable is a file that fails in the middle of a line and cannot be cut.
-type uncuttable struct {
+// untruncatable is a file that fails in the middle of a line and cannot be
+// truncated.
+type untruncatable struct {
 	*os.File
-	fails bool // set while nobody writes
+	fails bool // set between writes
 }
 
-func (f *uncuttable) Write(p []byte) (int, error) {
+func (f *untruncatable) Write(p []byte) (int, error) {
 	if !f.fails {
 		return f.File.Write(p)
 	}
@@ -21,15 +22,15 @@ func (f *uncuttable) Write(p []byte) (int, error) {
 	return n, errors.New("broken")
 }
 
-func (*uncuttable) Truncate(int64) error { return errors.New("broken") }
+func (*untruncatable) Truncate(int64) error { return errors.New("broken") }
 
-func TestALineThatCannotBeCutStaysAlone(t *testing.T) {
+func TestTheNextLineDoesNotJoinATornOne(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "ledger.jsonl")
 	opened, err := openForAppend(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	file := &uncuttable{File: opened}
+	file := &untruncatable{File: opened}
 	a := &appender{file: file, path: path}
 	for _, fails := range []bool{false, true, true, false} {
 		file.fails = fails

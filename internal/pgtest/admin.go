@@ -3,13 +3,14 @@ package pgtest
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/pgbailiff/pgbailiff/internal/proctest"
 )
 
 // AppName is an option of Connect, Open and Run: the connection's
@@ -39,7 +40,7 @@ func (s *Server) connect(ctx context.Context, user string, opts ...func(*pgx.Con
 	for _, opt := range opts {
 		opt(config)
 	}
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, proctest.Patience)
 	defer cancel()
 	return pgx.ConnectConfig(ctx, config)
 }
@@ -74,7 +75,7 @@ func (s *Server) closeAdmin() {
 
 // withAdmin gives f the superuser's connection, a new one if the last broke.
 func (s *Server) withAdmin(ctx context.Context, f func(context.Context, *pgx.Conn) error) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, proctest.Patience)
 	defer cancel()
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -118,7 +119,7 @@ func (s *Server) queryRow(t testing.TB, sql string, args []any, columns ...any) 
 
 // WaitFor asks, as superuser, until the boolean query sql answers true. No row
 // and NULL count as false, a broken connection as not yet. The test fails at
-// once when PostgreSQL refuses the query, and otherwise when patience is over.
+// once when PostgreSQL refuses the query, and otherwise when the time is over.
 func (s *Server) WaitFor(t testing.TB, sql string, args ...any) {
 	t.Helper()
 	if err := s.waitFor(t.Context(), func() bool { return false }, sql, args...); err != nil {
@@ -128,12 +129,9 @@ func (s *Server) WaitFor(t testing.TB, sql string, args ...any) {
 
 // waitFor also ends, without an error, when enough answers true.
 func (s *Server) waitFor(ctx context.Context, enough func() bool, sql string, args ...any) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, proctest.Patience)
 	defer cancel()
-	ticker := time.NewTicker(2 * time.Millisecond)
-	defer ticker.Stop()
-	last := errors.New("never true")
-	for {
+	return proctest.Poll(ctx, 2*time.Millisecond, func() error {
 		yes := new(bool)
 		err := s.withAdmin(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 			return conn.QueryRow(ctx, sql, args...).Scan(&yes)
@@ -143,15 +141,11 @@ func (s *Server) waitFor(ctx context.Context, enough func() bool, sql string, ar
 		case enough(), err == nil && yes != nil && *yes:
 			return nil
 		case err == nil, errors.Is(err, pgx.ErrNoRows):
+			return errors.New("not true")
 		case isRefused && !strings.HasPrefix(refused.Code, "57P"): // not a shutdown or a start
-			return err
+			return proctest.Final(err)
 		default:
-			last = err
+			return err
 		}
-		select {
-		case <-ticker.C:
-		case <-ctx.Done():
-			return fmt.Errorf("%w: %w", context.Cause(ctx), last)
-		}
-	}
+	})
 }

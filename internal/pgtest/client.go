@@ -9,6 +9,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgproto3"
+
+	"github.com/pgbailiff/pgbailiff/internal/proctest"
 )
 
 // Client is one session that the test drives, with at most one statement
@@ -134,7 +136,7 @@ func (c *Client) Wait(t testing.TB) error {
 	t.Helper()
 	select {
 	case <-c.done:
-	case <-time.After(patience):
+	case <-time.After(proctest.Patience):
 		t.Fatalf("pgtest: the statement of pid %d does not end", c.PID())
 	}
 	return c.result
@@ -146,7 +148,7 @@ func (c *Client) Wait(t testing.TB) error {
 func (c *Client) Alive(t testing.TB) bool {
 	t.Helper()
 	_ = c.Wait(t)
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), proctest.Patience)
 	defer cancel()
 	return c.conn.Ping(ctx) == nil
 }

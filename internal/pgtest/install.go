@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+
+	"github.com/pgbailiff/pgbailiff/internal/proctest"
 )
 
 // installation is a PostgreSQL on this machine, and the user its servers run
@@ -134,13 +136,13 @@ func isDir(path string) bool {
 }
 
 // command prepares a program of the installation. It does not outlive us: see
-// dieWithParent.
+// proctest.Bind.
 func (in installation) command(ctx context.Context, program string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, filepath.Join(in.bin, program), args...)
 	cmd.Env = in.env
 	cmd.Dir = "/" // our own directory may be closed to the servers' user
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: in.credential}
-	dieWithParent(cmd.SysProcAttr, syscall.SIGQUIT)
+	proctest.Bind(cmd, syscall.SIGQUIT)
 	return cmd
 }
 

@@ -2,6 +2,7 @@ package pgtest_test
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,12 +13,13 @@ import (
 	"time"
 
 	"github.com/pgbailiff/pgbailiff/internal/pgtest"
+	"github.com/pgbailiff/pgbailiff/internal/proctest"
 )
 
-// TestAKilledTestLeavesNothing kills a test that has a server, and looks for
+// TestKilledTestLeavesNothing kills a test that has a server, and looks for
 // what is left once another test has started one: also when the server was
-// paused, and could not hear that its test was dead.
-func TestAKilledTestLeavesNothing(t *testing.T) {
+// paused and could not react to the death of its test.
+func TestKilledTestLeavesNothing(t *testing.T) {
 	const variable = "PGBAILIFF_TEST_TO_BE_KILLED"
 	if how := os.Getenv(variable); how != "" {
 		srv := pgtest.Start(t)
@@ -36,7 +38,7 @@ func TestAKilledTestLeavesNothing(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			killed := exec.CommandContext(t.Context(), self, "-test.run=^TestAKilledTestLeavesNothing$")
+			killed := exec.CommandContext(t.Context(), self, "-test.run=^TestKilledTestLeavesNothing$")
 			killed.Env = append(os.Environ(), variable+"="+how)
 			var said bytes.Buffer // not the error output, which the server holds
 			killed.Stdout = &said
@@ -54,23 +56,18 @@ func TestAKilledTestLeavesNothing(t *testing.T) {
 				t.Fatal(err)
 			}
 			pgtest.Start(t)
-			gone(t, "the postmaster", func() bool { return syscall.Kill(pid, 0) != nil })
-			gone(t, "its directory", func() bool { return !exists(filepath.Join(fields[1], "lock")) })
+			proctest.Eventually(t, "the postmaster to end", func() error {
+				if syscall.Kill(pid, 0) == nil {
+					return errors.New("it still runs")
+				}
+				return nil
+			})
+			proctest.Eventually(t, "its directory to be removed", func() error {
+				if exists(filepath.Join(fields[1], "lock")) {
+					return errors.New("it is still there")
+				}
+				return nil
+			})
 		})
-	}
-}
-
-// gone waits until something is not there any more.
-func gone(t *testing.T, what string, is func() bool) {
-	t.Helper()
-	deadline := time.After(time.Minute)
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for !is() {
-		select {
-		case <-tick.C:
-		case <-deadline:
-			t.Fatalf("%s is still there", what)
-		}
 	}
 }

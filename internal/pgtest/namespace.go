@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/pgbailiff/pgbailiff/internal/proctest"
 )
 
 // insideVariable tells the second run of a test binary that it is the one
@@ -68,10 +70,9 @@ func unshare(t *testing.T, args []string) ([]byte, error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "unshare", args...)
+	cmd := exec.CommandContext(ctx, proctest.Find(t, "unshare"), args...)
 	cmd.Env = append(os.Environ(), insideVariable+"=1")
-	cmd.SysProcAttr = &syscall.SysProcAttr{}
-	dieWithParent(cmd.SysProcAttr, syscall.SIGKILL)
+	proctest.Bind(cmd, syscall.SIGKILL)
 	return cmd.CombinedOutput()
 }
 

@@ -1,7 +1,6 @@
 package pgtest
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -12,15 +11,17 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/pgbailiff/pgbailiff/internal/proctest"
 )
 
 // launchSomewhere launches the server on a port that is free. No test takes
 // the port of another, but any other program may.
 func (s *Server) launchSomewhere(ctx context.Context) error {
 	for tries := 1; ; tries++ {
-		s.port.release()
+		s.port.Release()
 		var err error
-		if s.port, err = reservePort(ctx); err != nil {
+		if s.port, err = proctest.ReservePort(ctx); err != nil {
 			return err
 		}
 		logged := len(s.Log())
@@ -64,32 +65,33 @@ func (s *Server) launch(ctx context.Context) error {
 // eighth line of its pid file: no connection is needed, so it also works for a
 // server that takes none.
 func (s *Server) awaitReady(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, proctest.Patience)
 	defer cancel()
-	ticker := time.NewTicker(5 * time.Millisecond)
-	defer ticker.Stop()
-	mine := fmt.Appendf(nil, "%d\n", s.postmaster.Process.Pid)
-	for {
+	return proctest.Poll(ctx, 5*time.Millisecond, func() error {
+		select {
+		case <-s.exited:
+			return proctest.Final(errors.New("the server did not start"))
+		default:
+		}
 		file, err := os.ReadFile(filepath.Join(s.data(), "postmaster.pid"))
-		if err == nil && bytes.HasPrefix(file, mine) { // else it is left from before a Kill
-			if lines := strings.Split(string(file), "\n"); len(lines) > 7 {
-				switch strings.TrimSpace(lines[7]) {
-				case "ready", "standby":
-					return nil
-				}
+		if err != nil {
+			return err
+		}
+		lines := strings.Split(string(file), "\n")
+		if lines[0] != strconv.Itoa(s.PID()) {
+			return errors.New("the pid file is left from before a Kill")
+		}
+		if len(lines) > 7 {
+			switch strings.TrimSpace(lines[7]) {
+			case "ready", "standby":
+				return nil
 			}
 		}
-		select {
-		case <-ticker.C:
-		case <-s.exited:
-			return errors.New("the server did not start")
-		case <-ctx.Done():
-			return errors.New("the server did not get ready")
-		}
-	}
+		return errors.New("the server is not ready")
+	})
 }
 
-// shutdown ends the postmaster with sig, and without more ado if that takes
+// shutdown ends the postmaster with sig, and with harder signals if that takes
 // too long.
 func (s *Server) shutdown(t testing.TB, sig syscall.Signal) {
 	t.Helper()
@@ -110,7 +112,7 @@ func (s *Server) shutdown(t testing.TB, sig syscall.Signal) {
 		select {
 		case <-s.exited:
 			return
-		case <-time.After(patience):
+		case <-time.After(proctest.Patience):
 		}
 	}
 	<-s.exited
@@ -125,7 +127,7 @@ func (s *Server) remove() {
 	for _, c := range s.clients {
 		c.release()
 	}
-	s.port.release()
+	s.port.Release()
 	if s.dir == "" {
 		return
 	}

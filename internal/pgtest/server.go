@@ -31,15 +31,11 @@ import (
 	"sync"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5"
-)
 
-// patience is how long anything may take that should take milliseconds. It
-// only bounds how long a broken test hangs: on a machine with other work a
-// second may become many.
-const patience = time.Minute
+	"github.com/pgbailiff/pgbailiff/internal/proctest"
+)
 
 // Server is a PostgreSQL server of one test. Its methods are for the test's
 // goroutine, but Exec and WaitFor, which any goroutine may call.
@@ -47,7 +43,7 @@ type Server struct {
 	t     testing.TB // the server ends with this test
 	in    installation
 	dir   string // of data, socket and log
-	port  reservedPort
+	port  proctest.Port
 	major int
 
 	clients []*Client // those that end with the server
@@ -134,7 +130,7 @@ func (s *Server) DSN(user string) string {
 func (s *Server) Host() string { return "127.0.0.1" }
 
 // Port stays the same over Restart.
-func (s *Server) Port() int { return s.port.number }
+func (s *Server) Port() int { return s.port.Number }
 
 // SocketDir is the directory of the server's unix socket: libpq's PGHOST.
 func (s *Server) SocketDir() string { return s.dir }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/pgbailiff/pgbailiff/internal/querytext"
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
 
@@ -35,70 +36,41 @@ func parseStatement(s session.Session) statement {
 	return st
 }
 
-// mostWords is how many words of a statement are looked at: enough for ALTER
-// TABLE IF EXISTS with a database and a schema before both names.
-const mostWords = 16
-
-// readText reads a text through comments and white space. It may hold several
-// statements; each that is maintenance counts.
-//
-// Whether a backslash ends the meaning of a quote in a plain string is a
-// setting of the session, which nobody can see. PostgreSQL runs no text in
-// which something is left open, so of the two readings one is mostly
-// impossible. Where both are possible, either may be the true one. A text that
-// cannot be read at all, or that is cut off before it tells, may be anything.
+// readText reads a text, which may hold several statements; each that is
+// maintenance counts. Where PostgreSQL may have read it in two ways, both count.
+// A text that cannot be read at all, or that is cut off before it tells, may be
+// anything.
 func readText(text string, truncated bool) statement {
-	st, possible := readAs(text, truncated, false)
-	if strings.Contains(text, `\`) {
-		legacy, legacyPossible := readAs(text, truncated, true)
-		switch {
-		case possible && legacyPossible:
-			st.add(legacy)
-		case legacyPossible:
-			st, possible = legacy, true
-		}
+	readings := querytext.Read(text, truncated)
+	if len(readings) == 0 {
+		return unreadable()
 	}
-	if !possible || st.command == "" && strings.TrimSpace(text) != "" {
+	st := judge(readings[0], truncated)
+	for _, other := range readings[1:] {
+		st.add(judge(other, truncated))
+	}
+	if st.command == "" && strings.TrimSpace(text) != "" {
 		return unreadable()
 	}
 	return st
 }
 
-// readAs reads a text in one of the two ways. It reports whether PostgreSQL
-// could have run it so.
-func readAs(text string, truncated, escapes bool) (st statement, possible bool) {
-	var words []string          // the first ones of the statement that is being read
-	begun, more := false, false // it has more than words; more than words and names
-	s := scanner{text: text, escapes: escapes}
-	for {
-		switch what, token := s.next(); what {
-		case word:
-			if len(words) == mostWords {
-				continue
-			}
-			words = append(words, upper(token))
-			if st.command == "" && isASCII(token) { // as every keyword is
-				st.command = words[0]
-			}
-			if why := maintenance(words); why != "" {
-				st.add(statement{maintenance: true, keywords: words[:1], why: why})
-			}
-		case semicolon:
-			words, begun, more = nil, false, false
-		case name:
-			begun = true
-		case other:
-			begun, more = true, true
-		case end:
-			if truncated && maintenance(words) == "" && mayBecomeMaintenance(words, begun, more) {
-				return unreadable(), true
-			}
-			return st, truncated || !s.open
+// judge says what one reading of a text runs.
+func judge(r querytext.Reading, truncated bool) statement {
+	st := statement{command: r.Command()}
+	for _, each := range r.Statements {
+		if why := maintenance(each.Words); why != "" {
+			st.add(statement{maintenance: true, keywords: each.Words[:1], why: why})
 		}
 	}
+	last := r.Statements[len(r.Statements)-1]
+	if truncated && maintenance(last.Words) == "" && mayBecomeMaintenance(last) {
+		return unreadable()
+	}
+	return st
 }
 
-// add takes in what else a text may be.
+// add adds what else a text may be.
 func (st *statement) add(also statement) {
 	if !also.maintenance {
 		return
@@ -116,12 +88,15 @@ func (st *statement) add(also statement) {
 	}
 }
 
-// mayBecomeMaintenance reports whether a statement of which these words are
-// left, the last one perhaps in part, may be maintenance. Begun says that it has
-// more than words, more that it has more than words and names.
-func mayBecomeMaintenance(words []string, begun, more bool) bool {
-	if !more && len(words) > 0 && words[0] == "ALTER" {
-		return len(words) < mostWords // DETACH PARTITION CONCURRENTLY has names before it
+// mayBecomeMaintenance reports whether a statement that is cut off, perhaps
+// within its last word, may have been maintenance.
+func mayBecomeMaintenance(cut querytext.Statement) bool {
+	words := cut.Words
+	if !cut.Others && len(words) > 0 && words[0] == "ALTER" {
+		return len(words) < querytext.MaxWords // DETACH PARTITION CONCURRENTLY has names before it
+	}
+	if cut.Names || cut.Others {
+		return false
 	}
 	for _, phrase := range [][]string{
 		{"VACUUM"},
@@ -133,7 +108,7 @@ func mayBecomeMaintenance(words []string, begun, more bool) bool {
 		{"DROP", "INDEX", "CONCURRENTLY"},
 		{"ALTER"},
 	} {
-		if !begun && strings.HasPrefix(strings.Join(phrase, " "), strings.Join(words, " ")) {
+		if strings.HasPrefix(strings.Join(phrase, " "), strings.Join(words, " ")) {
 			return true
 		}
 	}

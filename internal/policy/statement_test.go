@@ -177,14 +177,10 @@ func TestEveryMaintenanceOfATextMustBeNamed(t *testing.T) {
 	}
 }
 
-func TestTheCommandIsTheFirstKeywordInUpperCase(t *testing.T) {
+// The text's first keyword, in upper case; empty if the text does not tell.
+func TestMatchersSeeTheCommand(t *testing.T) {
 	for text, want := range map[string]string{
-		"select 1": "SELECT", "/* c */ -- d\n\tSelect 1": "SELECT", "(select 1) union (select 2)": "SELECT",
-		"with x as (select 1) insert into t select * from x": "WITH", "select*from t": "SELECT", `select"a"`: "SELECT",
-		"select/* c */1": "SELECT", "copy t from stdin": "COPY", "fetch 100 from c": "FETCH", "insert into t values (1)": "INSERT",
-		"call f()": "CALL", "do $$begin end$$": "DO", "explain analyze select 1": "EXPLAIN", "VALUES (1)": "VALUES",
-		"table t": "TABLE", "lock table t": "LOCK", "refresh materialized view v": "REFRESH", "; select 1": "SELECT",
-		"": "", ";": "", "/* c */": "", "/* a /* b */ c */ select 1": "SELECT", "/* a /* select 1 */": "", "ſelect 1": "", "select\r1": "SELECT", "-- c\rselect 1": "SELECT",
+		"/* c */ select 1": "SELECT", "copy t from stdin": "COPY", "; select 1": "SELECT", "": "", ";": "", "/* a /* select 1 */": "",
 	} {
 		p := compile(t, rule(policy.Terminate, `command="`+want+`"`))
 		if got := p.Decide(nil, policy.NewSubject(client(query(text)))); got.Rule == "" {

@@ -12,7 +12,7 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
 
-// within fails the test if do has not returned when its patience is over.
+// within fails the test if do has not returned when its answerTimeout is over.
 func within(t *testing.T, what string, do func()) {
 	t.Helper()
 	done := make(chan struct{})
@@ -31,7 +31,7 @@ func within(t *testing.T, what string, do func()) {
 // however long a statement could take and however much time they have.
 func TestCloseDoesNotWaitForAServerThatHangs(t *testing.T) {
 	srv := pgtest.Start(t)
-	s := startWith(t, srv, time.Hour)
+	s := startWithAnswerTimeout(t, srv, time.Hour)
 	c := srv.Run(t, "app", "select pg_sleep(60)")
 	seen := find(t, s, c)
 	freeze(t, srv)
@@ -100,7 +100,7 @@ func TestAClosedServerSaysSoAtOnce(t *testing.T) {
 // caller nothing more.
 func TestAWatchEndsWithItsContext(t *testing.T) {
 	srv := pgtest.Start(t)
-	s := startWith(t, srv, time.Hour)
+	s := startWithAnswerTimeout(t, srv, time.Hour)
 	c := srv.Run(t, "app", "select pg_sleep(60)")
 	seen := find(t, s, c)
 	thaw := freeze(t, srv)

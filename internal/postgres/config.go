@@ -1,9 +1,3 @@
-// Package postgres is the only one that speaks SQL. It reads what a server's
-// backends do, signals one of them through the fence, and looks again.
-//
-// Every statement is autocommit: inside a transaction block PostgreSQL freezes
-// the activity at the first read. Every statement has a deadline on our side
-// and a statement_timeout on the server's.
 package postgres
 
 import (
@@ -19,7 +13,7 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/config/field"
 )
 
-// ApplicationName is how our sessions are called on every server.
+// ApplicationName is the application_name of our sessions on every server.
 const ApplicationName = "pgbailiff"
 
 // Deadlines. A decision needs an answer within 10 seconds, whatever happens:
@@ -27,12 +21,13 @@ const ApplicationName = "pgbailiff"
 const (
 	connectTimeout   = 3 * time.Second
 	statementTimeout = 3 * time.Second
+	answerTimeout    = statementTimeout + time.Second // on our side
 	scrapeTimeout    = 60 * time.Second
 	keepWarmEvery    = 10 * time.Second
 )
 
-// statementCache is more than the number of our statements.
-const statementCache = 64
+// statementCacheSize is more than the number of our statements.
+const statementCacheSize = 64
 
 // Config is one element of the configuration's "servers".
 type Config struct {
@@ -54,38 +49,38 @@ func (c Config) Validate() error {
 
 // Resolve validates the configuration and gives the server its name.
 func (c Config) Resolve() (Config, error) {
-	cc, err := c.target()
+	to, err := c.destination()
 	if err != nil {
 		return c, field.Under("dsn", err)
 	}
 	if c.Name == "" {
-		c.Name = net.JoinHostPort(cc.Host, strconv.Itoa(int(cc.Port)))
-		if strings.HasPrefix(cc.Host, "/") {
-			c.Name = fmt.Sprintf("%s:%d", cc.Host, cc.Port)
+		c.Name = net.JoinHostPort(to.Host, strconv.Itoa(int(to.Port)))
+		if strings.HasPrefix(to.Host, "/") {
+			c.Name = fmt.Sprintf("%s:%d", to.Host, to.Port)
 		}
 	}
 	return c, nil
 }
 
-// target reads the connection string, and the libpq environment for what it
+// destination reads the connection string, and the libpq environment for what it
 // leaves out.
-func (c Config) target() (*target, error) {
+func (c Config) destination() (*destination, error) {
 	cc, err := pgx.ParseConfig(c.DSN)
 	if err != nil {
 		return nil, parseError(err)
 	}
-	to := &target{ConnConfig: cc}
+	to := &destination{ConnConfig: cc}
 	if err := to.applyKeywords(); err != nil {
 		return nil, err
 	}
-	// These two disturb neither libpq's own checks nor a pooler; everything else
-	// is set on the open connection.
+	// These two disturb neither libpq's own checks nor a pooler; all other settings
+	// are made on the open connection.
 	to.RuntimeParams["application_name"] = ApplicationName
 	to.RuntimeParams["client_encoding"] = clientEncoding
 	to.DialFunc = dialer()
-	// pgx reads its own options from the connection string, too.
+	// pgx would take these two from the connection string as well.
 	to.DefaultQueryExecMode = pgx.QueryExecModeCacheStatement
-	to.StatementCacheCapacity = statementCache
+	to.StatementCacheCapacity = statementCacheSize
 	return to, nil
 }
 
@@ -100,12 +95,4 @@ func parseError(err error) error {
 		reason, _, _ = strings.Cut(reason, " (")
 	}
 	return errors.New(reason)
-}
-
-func milliseconds(d time.Duration) string {
-	return strconv.FormatInt(d.Milliseconds(), 10)
-}
-
-func seconds(d time.Duration) string {
-	return strconv.Itoa(int(d.Seconds()))
 }

@@ -3,16 +3,16 @@ package postgres
 import "time"
 
 const (
-	// worthwhile is from how many connections on it pays to find out first who
-	// can have changed.
-	worthwhile = 200
-	// margin covers what lies between the time that a statement has as its start
-	// and the instant at which others can see it.
-	margin = time.Second
-	// fullEvery is how often all is read nevertheless. A process that is stopped
-	// for longer than the margin right when it begins a statement can be missed,
-	// and this is for how long.
-	fullEvery = 5 * time.Minute
+	// deltaMinBackends is the number of connections from which it pays to find out
+	// first which backends can have changed.
+	deltaMinBackends = 200
+	// visibilityLag bounds the time between the start that a statement shows and the
+	// instant at which others can see it.
+	visibilityLag = time.Second
+	// fullReadEvery is how often all backends are read nevertheless. A backend that
+	// is descheduled for longer than visibilityLag right when it begins a statement
+	// can be missed, for at most this long.
+	fullReadEvery = 5 * time.Minute
 )
 
 // clocks are the server's clock, and ours right before and after it was read.
@@ -21,33 +21,34 @@ type clocks struct{ server, before, after time.Time }
 // delta is what lets the next snapshot read only those backends that can have
 // changed. The zero delta makes it read all.
 type delta struct {
-	at   clocks    // before the last snapshot
-	full time.Time // by our clock: before the last one that read all
-	pids []int32   // those that were not plainly idle
+	at       clocks    // before the last snapshot
+	lastFull time.Time // by our clock: before the last snapshot that read all backends
+	notIdle  []int32   // pids of the last snapshot that were not plainly idle
 }
 
-// since is from when on what has begun must be read; nil: all must.
+// since returns the time by the server's clock from which on every change must be
+// read; nil: all backends must be read.
 func (d delta) since() *time.Time {
 	if d.at.server.IsZero() {
 		return nil
 	}
-	since := d.at.server.Add(-margin)
+	since := d.at.server.Add(-visibilityLag)
 	return &since
 }
 
-// holds reports whether nothing that has begun since the last snapshot can have
-// an earlier time than that. A server's clock that went on by less than ours has
-// been set back.
-func (d delta) holds(now clocks) bool {
+// usable reports whether everything that has begun since the last snapshot has a
+// later time than that. It has not if the server's clock was set back, which
+// shows in that it went on by less than ours.
+func (d delta) usable(now clocks) bool {
 	ours, theirs := now.before.Sub(d.at.after), now.server.Sub(d.at.server)
-	return ours-theirs < margin/2 && now.before.Sub(d.full) < fullEvery
+	return ours-theirs < visibilityLag/2 && now.before.Sub(d.lastFull) < fullReadEvery
 }
 
-// next is the delta of a snapshot that is read by this one.
+// next is the delta after a snapshot that was read with this one.
 func (d delta) next(now clocks) delta {
-	next := delta{at: now, full: d.full}
+	next := delta{at: now, lastFull: d.lastFull}
 	if d.since() == nil {
-		next.full = now.before
+		next.lastFull = now.before
 	}
 	return next
 }

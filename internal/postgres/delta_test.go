@@ -14,13 +14,13 @@ import (
 )
 
 // crowded is a server with many idle sessions, and a scraper to which it is
-// worthwhile to read only those that can have changed.
+// deltaMinBackends to read only those that can have changed.
 //
 // The marker tells which it did: a transaction that failed long ago, and that
 // the scraper has been made to forget. Who reads all finds it.
 type crowded struct {
 	*pgtest.Server
-	r      *scraper
+	r      *scrapeConn
 	idle   []*pgtest.Client
 	marker *pgtest.Client
 }
@@ -28,8 +28,8 @@ type crowded struct {
 func newCrowded(t *testing.T) *crowded {
 	t.Helper()
 	srv := pgtest.Start(t)
-	c := &crowded{Server: srv, r: openScraper(t, srv), marker: srv.AbortedTransaction(t, "app")}
-	c.r.worthwhile = 1
+	c := &crowded{Server: srv, r: openScrapeConn(t, srv), marker: srv.AbortedTransaction(t, "app")}
+	c.r.deltaMinBackends = 1
 	for range 40 {
 		idle := srv.Open(t, "super1")
 		idle.Exec(t, "select 1")
@@ -41,17 +41,17 @@ func newCrowded(t *testing.T) *crowded {
 	return c
 }
 
-// snapshot is the next one, as if since the last one the margin had gone by.
+// snapshot is the next one, as if since the last one the visibilityLag had gone by.
 func (c *crowded) snapshot(t *testing.T) (got session.Snapshot, all bool) {
 	t.Helper()
 	d := &c.r.delta
 	for _, at := range []*time.Time{&d.at.server, &d.at.before, &d.at.after} {
 		if !at.IsZero() {
-			*at = at.Add(margin)
+			*at = at.Add(visibilityLag)
 		}
 	}
 	marker := int32(c.marker.PID())
-	d.pids = slices.DeleteFunc(d.pids, func(pid int32) bool { return pid == marker })
+	d.notIdle = slices.DeleteFunc(d.notIdle, func(pid int32) bool { return pid == marker })
 	got, err := c.r.readActivity(soon(t), session.SnapshotOptions{MaxSessions: 1000})
 	if err != nil {
 		t.Fatal(err)
@@ -118,7 +118,7 @@ func TestOnlyWhatCanHaveChangedIsRead(t *testing.T) {
 	c.WaitFor(t, "select not exists (select from pg_stat_activity where pid = $1)", c.idle[0].PID())
 	c.idle = c.idle[1:]
 	c.changesTo(t, "one has gone", states{session.StateIdleInXact: 1})
-	c.r.delta.pids = nil
+	c.r.delta.notIdle = nil
 	c.changesTo(t, "who is in a transaction need not be known", states{session.StateIdleInXact: 1})
 	for _, idle := range c.idle[1:30] {
 		idle.Exec(t, "begin")
@@ -177,7 +177,7 @@ func TestWhoMayNotSeeReadsAll(t *testing.T) {
 func TestAllIsReadNowAndThen(t *testing.T) {
 	c := newCrowded(t)
 	c.changesTo(t, "a moment later", states{})
-	c.r.delta.full = c.r.delta.full.Add(-fullEvery)
+	c.r.delta.lastFull = c.r.delta.lastFull.Add(-fullReadEvery)
 	if _, all := c.read(t); !all {
 		t.Error("minutes later only what can have changed is read")
 	}
@@ -219,15 +219,15 @@ func TestWhenADeltaHolds(t *testing.T) {
 		"no snapshot yet":            {delta{}, after(0, 0), false},
 		"both clocks go on":          {d, after(time.Minute, time.Minute), true},
 		"the server's was set ahead": {d, after(time.Minute, time.Hour), true},
-		"it was set back":            {d, after(time.Minute, time.Minute-margin), false},
+		"it was set back":            {d, after(time.Minute, time.Minute-visibilityLag), false},
 		"it was set back, and more":  {d, after(time.Minute, -time.Hour), false},
-		"set back a little":          {d, after(time.Minute, time.Minute-margin/4), true},
-		"a long time ago":            {d, after(fullEvery, fullEvery), false},
-		"a full one is long ago":     {d.next(after(time.Minute, time.Minute)), after(fullEvery, fullEvery), false},
+		"set back a little":          {d, after(time.Minute, time.Minute-visibilityLag/4), true},
+		"a long time ago":            {d, after(fullReadEvery, fullReadEvery), false},
+		"a full one is long ago":     {d.next(after(time.Minute, time.Minute)), after(fullReadEvery, fullReadEvery), false},
 		"the last one is not":        {d.next(after(time.Minute, time.Minute)), after(2*time.Minute, 2*time.Minute), true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := tt.delta.holds(tt.now); got != tt.want {
+			if got := tt.delta.usable(tt.now); got != tt.want {
 				t.Errorf("%t, want %t", got, tt.want)
 			}
 		})

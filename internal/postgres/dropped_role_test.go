@@ -22,7 +22,7 @@ func TestADroppedRole(t *testing.T) {
 	if _, err := s.Snapshot(t.Context(), session.SnapshotOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.acting.ping(t.Context()); err != nil {
+	if err := s.action.ping(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	pg.Exec(t, "drop role monsig", "create role monsig login in role pg_monitor, pg_signal_backend")
@@ -30,7 +30,7 @@ func TestADroppedRole(t *testing.T) {
 	if got, err := s.Snapshot(t.Context(), session.SnapshotOptions{}); err != nil || !got.Facts.CanSee {
 		t.Errorf("scrape: %+v, %v", got.Facts, err)
 	}
-	if err := s.acting.ping(t.Context()); err != nil {
+	if err := s.action.ping(t.Context()); err != nil {
 		t.Error(err)
 	}
 	victim := pg.Run(t, "app", "select pg_sleep(600)")

@@ -20,9 +20,9 @@ const (
 	undefinedObject       = "42704"
 )
 
-// classify says what an error of a statement means for the one who asked. An
-// error that PostgreSQL itself reported stays what it is, unless it says that
-// the server or our connection is going away.
+// classify says what an error of a statement means for the caller. An error that
+// PostgreSQL reported stays what it is, unless it says that our role lacks a
+// privilege or that the server or our connection is going away.
 func classify(err error) error {
 	if err == nil {
 		return nil
@@ -30,7 +30,7 @@ func classify(err error) error {
 	var pg *pgconn.PgError
 	if !errors.As(err, &pg) {
 		if pgconn.SafeToRetry(err) {
-			err = unsent{err}
+			err = notSent{err}
 		}
 		return fmt.Errorf("%w: %w", session.ErrUnreachable, err)
 	}
@@ -44,8 +44,9 @@ func classify(err error) error {
 	}
 }
 
-// temporary: statement and lock timeouts, no free connection slot, shutting
-// down, starting up, in recovery, connection exceptions.
+// temporary reports statement and lock timeouts, a server without a free
+// connection slot or that is starting, stopping or in recovery, and connection
+// exceptions.
 func temporary(code string) bool {
 	switch code[:min(2, len(code))] {
 	case "08", "53", "57", "58":
@@ -54,8 +55,15 @@ func temporary(code string) bool {
 	return code == lockNotAvailable
 }
 
-// connectError marks everything that can go wrong on the way in. A wrong
-// password is as unreachable as a closed port: mended there, a retry helps.
+// lockTimedOut reports whether a statement waited for a lock until lock_timeout.
+func lockTimedOut(err error) bool {
+	pg, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && pg.Code == lockNotAvailable
+}
+
+// connectError marks everything that can fail while connecting as
+// session.ErrUnreachable. A wrong password is, too: once it is corrected, a retry
+// helps.
 func connectError(err error) error {
 	if errors.Is(err, context.Canceled) {
 		return err
@@ -63,15 +71,16 @@ func connectError(err error) error {
 	return fmt.Errorf("%w: %w", session.ErrUnreachable, oneLine{err})
 }
 
-// unsent marks an error that came before the statement had reached the server.
-type unsent struct{ error }
+// notSent marks an error that came before the statement had reached the server: it
+// is session.ErrNotSent.
+type notSent struct{ error }
 
-func (e unsent) Is(target error) bool { return target == session.ErrNotSent }
+func (e notSent) Is(target error) bool { return target == session.ErrNotSent }
 
-func (e unsent) Unwrap() error { return e.error }
+func (e notSent) Unwrap() error { return e.error }
 
-// oneLine says once, and in one line, what pgx says for each address and each
-// kind of encryption that it tried.
+// oneLine is an error of pgx in one line. pgx writes a line for each address and
+// each kind of encryption that it tried; equal ones are written once.
 type oneLine struct{ error }
 
 func (e oneLine) Error() string {

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype/zeronull"
 
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
@@ -15,21 +15,23 @@ import (
 var (
 	//go:embed sql/find.sql
 	findSQL string
-	//go:embed sql/named.sql
-	namedSQL string
+	//go:embed sql/find_with_names.sql
+	findWithNamesTemplate string
 )
 
-// withNames is named.sql with find.sql in its place.
-func withNames() string { return strings.Replace(namedSQL, "-- find.sql\n", findSQL, 1) }
-
-// question asks for one session. Those that wait for the acting connection at
-// the same time share one statement.
-type question struct {
-	pid    int32
-	answer chan answer // takes exactly one, and has room for it
+// findWithNamesSQL is find_with_names.sql with find.sql in its place.
+func findWithNamesSQL() string {
+	return strings.Replace(findWithNamesTemplate, "-- find.sql\n", findSQL, 1)
 }
 
-type answer struct {
+// findRequest asks for one session. Requests that wait for the action connection
+// at the same time share one statement.
+type findRequest struct {
+	pid    int32
+	result chan findResult // takes exactly one value and is buffered, so that the connection's owner never blocks
+}
+
+type findResult struct {
 	found session.Found
 	ok    bool
 	err   error
@@ -38,13 +40,13 @@ type answer struct {
 // Find reads one session by its pid, which must be greater than 0. The second
 // result is false when there is no such backend.
 func (s *Server) Find(ctx context.Context, pid int32) (session.Found, bool, error) {
-	q := &question{pid: pid, answer: make(chan answer, 1)}
-	var got answer
-	err := enqueue(ctx, s.acting, s.acting.questions, q)
+	request := &findRequest{pid: pid, result: make(chan findResult, 1)}
+	var got findResult
+	err := enqueue(ctx, s.action, s.action.finds, request)
 	if err == nil {
 		var ok bool
-		if got, ok = await(ctx, q.answer); !ok {
-			got.err = waited(ctx)
+		if got, ok = await(ctx, request.result); !ok {
+			got.err = waitError(ctx)
 		}
 		err = got.err
 	}
@@ -57,140 +59,125 @@ func (s *Server) Find(ctx context.Context, pid int32) (session.Found, bool, erro
 	return got.found, got.ok, nil
 }
 
-// together makes one job of the question and of all that wait with it.
-func (a *acting) together(first *question) *job {
-	asked := []*question{first}
+// batchFinds makes one job of a request and of all others that wait.
+func (a *actionConn) batchFinds(first *findRequest) *job {
+	batch := []*findRequest{first}
 	for more := true; more; {
 		select {
-		case q := <-a.questions:
-			asked = append(asked, q)
+		case next := <-a.finds:
+			batch = append(batch, next)
 		default:
 			more = false
 		}
 	}
-	pids := make([]int32, 0, len(asked))
-	for _, q := range asked {
-		pids = append(pids, q.pid)
+	pids := make([]int32, 0, len(batch))
+	for _, request := range batch {
+		pids = append(pids, request.pid)
 	}
 	slices.Sort(pids)
 	pids = slices.Compact(pids)
-	var found map[int32]answer
+	var found map[int32]findResult
 	return &job{
-		run: func(ctx context.Context, l *link) (err error) {
-			found, err = l.find(ctx, pids)
+		run: func(ctx context.Context, c *openConn) (err error) {
+			found, err = c.find(ctx, pids)
 			return err
 		},
-		tell: func(err error) {
-			for _, q := range asked {
+		done: func(err error) {
+			for _, request := range batch {
 				if err != nil {
-					q.answer <- answer{err: err}
+					request.result <- findResult{err: err}
 				} else {
-					q.answer <- found[q.pid]
+					request.result <- found[request.pid]
 				}
 			}
 		},
 	}
 }
 
-// find reads sessions with their names. Where a catalogue is locked, it asks for
-// the sessions alone and takes what is known of the names.
-func (l *link) find(ctx context.Context, pids []int32) (map[int32]answer, error) {
-	seen, read, err := l.findNamed(ctx, pids)
-	if locked(err) {
-		return l.findUnnamed(ctx, pids, err)
-	}
+// findRow is a row of find.sql.
+type findRow struct {
+	sessionRow
+	oids
+	LeaderPID      int32                `db:"leader_pid"`
+	QueryTruncated bool                 `db:"query_truncated"`
+	SeenAt         zeronull.Timestamptz `db:"seen_at"`
+}
+
+// found is the row without the names of its database and role.
+func (r findRow) found() session.Found {
+	s := r.session("")
+	s.QueryTruncated = r.QueryTruncated
+	return session.Found{Session: s, LeaderPID: r.LeaderPID, Own: session.FactOf(r.Own), SeenAt: utc(r.SeenAt)}
+}
+
+// findWithNamesRow is a row of find_with_names.sql.
+type findWithNamesRow struct {
+	findRow
+	namesRow
+}
+
+// find reads sessions with their names. While a catalogue is locked, it reads
+// the sessions alone and uses the names that it remembers.
+func (c *openConn) find(ctx context.Context, pids []int32) (map[int32]findResult, error) {
+	rows, err := c.conn.Query(ctx, c.findWithNames, pids, c.whoami.role)
 	if err != nil {
 		return nil, err
 	}
-	l.names.add(read)
-	found := make(map[int32]answer, len(seen))
-	for _, row := range seen {
-		found[row.PID] = l.answer(row, read)
-	}
-	return found, nil
-}
-
-func (l *link) findNamed(ctx context.Context, pids []int32) (seen []sessionRow, _ names, _ error) {
-	rows, err := l.conn.Query(ctx, l.named, pids, l.self.role)
-	if err != nil {
-		return nil, names{}, err
-	}
-	read := names{databases: map[uint32]database{}, roles: map[uint32]role{}}
-	var one sessionRow
-	var at stamps
-	var n nameRow
-	_, err = pgx.ForEachRow(rows, append(one.targets(&at), n.targets()...), func() error {
-		seen = append(seen, one.seen(at))
-		n.into(read, one.datid, one.usesysid, encodingOf(l.conn))
-		return nil
+	var seen []findRow
+	read := newNames()
+	err = readRows(rows, func(r findWithNamesRow) {
+		seen = append(seen, r.findRow)
+		read.addRow(r.oids, r.namesRow, encodingOf(c.conn))
 	})
-	return seen, read, err
-}
-
-// findUnnamed is find while a catalogue is locked, which blocked says.
-func (l *link) findUnnamed(ctx context.Context, pids []int32, blocked error) (map[int32]answer, error) {
-	rows, err := l.conn.Query(ctx, findSQL, pids, l.self.role)
+	if lockTimedOut(err) {
+		return c.findByRememberedNames(ctx, pids, err)
+	}
 	if err != nil {
 		return nil, err
 	}
-	var seen []sessionRow
-	var one sessionRow
-	var at stamps
-	if _, err = pgx.ForEachRow(rows, one.targets(&at), func() error {
-		seen = append(seen, one.seen(at))
-		return nil
-	}); err != nil {
-		return nil, err
-	}
-	roles, err := l.readRoles(ctx, seen)
-	if err != nil && !locked(err) {
-		return nil, err
-	}
-	found := make(map[int32]answer, len(seen))
+	c.names.addAll(read)
+	found := make(map[int32]findResult, len(seen))
 	for _, row := range seen {
-		have := l.names.trusted(row.Found, row.datid, row.usesysid)
-		if roles != nil {
-			have.roles = roles
-		}
-		a := l.answer(row, have)
-		if a.err != nil {
-			a.err = fmt.Errorf("%w: %w", a.err, blocked)
-		}
-		found[row.PID] = a
+		found[row.PID] = c.named(row, read)
 	}
 	return found, nil
 }
 
-// answer is the session with its names, or why it has none.
-func (l *link) answer(row sessionRow, have names) answer {
-	l.logins.add(row.PID, row.usesysid)
-	if err := have.into(&row.Found, row.datid, row.usesysid, encodingOf(l.conn)); err != nil {
-		return answer{err: err}
+// findByRememberedNames is find while a catalogue is locked, as blocked says.
+func (c *openConn) findByRememberedNames(ctx context.Context, pids []int32, blocked error) (map[int32]findResult, error) {
+	rows, err := c.conn.Query(ctx, findSQL, pids, c.whoami.role)
+	if err != nil {
+		return nil, err
 	}
-	return answer{found: row.Found, ok: true}
-}
-
-// sessionRow is a row of find.sql.
-type sessionRow struct {
-	session.Found
-	own             bool
-	datid, usesysid uint32
-}
-
-func (r *sessionRow) targets(at *stamps) []any {
-	return []any{
-		&r.PID, &at.backendStart, &r.datid, &r.usesysid,
-		&r.ApplicationName, &r.ClientAddr, &r.BackendType, &r.LeaderPID, &r.own,
-		&r.State, &at.queryStart, &at.xactStart, &at.stateChange,
-		&r.WaitEventType, &r.WaitEvent, &r.QueryID, &r.Query, &r.QueryTruncated, &r.SeenAt,
+	var seen []findRow
+	if err := readRows(rows, func(r findRow) { seen = append(seen, r) }); err != nil {
+		return nil, err
 	}
+	roles, err := c.readRoles(ctx, seen)
+	if err != nil && !lockTimedOut(err) {
+		return nil, err
+	}
+	found := make(map[int32]findResult, len(seen))
+	for _, row := range seen {
+		known := c.names.reliableFor(row.found(), row.oids)
+		if roles != nil {
+			known.roles = roles
+		}
+		result := c.named(row, known)
+		if result.err != nil {
+			result.err = fmt.Errorf("%w: %w", result.err, blocked)
+		}
+		found[row.PID] = result
+	}
+	return found, nil
 }
 
-// seen is a copy of the row, with its times.
-func (r *sessionRow) seen(at stamps) sessionRow {
-	row := *r
-	at.into(&row.ID, &row.Activity)
-	row.Own = session.FactOf(row.own)
-	row.SeenAt = row.SeenAt.UTC()
-	return row
+// named is the session with its names, or an error if they are not known.
+func (c *openConn) named(row findRow, known names) findResult {
+	c.loginRoles.add(row.PID, row.UseSysID)
+	found := row.found()
+	if err := known.fillIn(&found, row.oids, encodingOf(c.conn)); err != nil {
+		return findResult{err: err}
+	}
+	return findResult{found: found, ok: true}
 }

@@ -18,8 +18,8 @@ var t0 = time.Date(2026, 11, 22, 11, 5, 54, 871475000, time.UTC)
 func TestNamesThatMayBeWrongPermitNothing(t *testing.T) {
 	const datid, usesysid = 16384, 16385
 	read := names{
-		databases: map[uint32]database{datid: {name: "shop", encoding: "LATIN1", at: t0}},
-		roles:     map[uint32]role{usesysid: {name: "boss", superuser: true, at: t0}},
+		databases: map[uint32]database{datid: {name: "shop", encoding: "LATIN1", readAt: t0}},
+		roles:     map[uint32]role{usesysid: {name: "boss", superuser: true, readAt: t0}},
 	}
 	session0 := func(begun, seen time.Duration) session.Found {
 		return session.Found{Session: session.Session{ID: session.ID{BackendStart: t0.Add(begun)}, Query: "caf\xe9"}, SeenAt: t0.Add(seen)}
@@ -32,16 +32,16 @@ func TestNamesThatMayBeWrongPermitNothing(t *testing.T) {
 		"read while it was there":           {session0(-time.Hour, time.Second), datid, usesysid, true},
 		"read as it began":                  {session0(0, time.Second), datid, usesysid, true},
 		"the database may be another's now": {session0(time.Microsecond, time.Second), datid, usesysid, false},
-		"the role was read a minute ago":    {session0(-time.Hour, roleLasts), datid, usesysid, true},
-		"the role may have changed since":   {session0(-time.Hour, roleLasts+time.Microsecond), datid, usesysid, false},
+		"the role was read a minute ago":    {session0(-time.Hour, maxRoleAge), datid, usesysid, true},
+		"the role may have changed since":   {session0(-time.Hour, maxRoleAge+time.Microsecond), datid, usesysid, false},
 		"the server's clock was set back":   {session0(-time.Hour, -time.Microsecond), datid, usesysid, false},
 		"another database":                  {session0(-time.Hour, time.Second), datid + 1, usesysid, false},
 		"another role":                      {session0(-time.Hour, time.Second), datid, usesysid + 1, false},
 		"a background process has neither":  {session0(-time.Hour, time.Hour), 0, 0, true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := tc.s
-			err := read.trusted(tc.s, tc.datid, tc.usesysid).into(&got, tc.datid, tc.usesysid, "UTF8")
+			got, of := tc.s, oids{tc.datid, tc.usesysid}
+			err := read.reliableFor(tc.s, of).fillIn(&got, of, "UTF8")
 			want := tc.s
 			switch {
 			case !tc.known:
@@ -61,7 +61,7 @@ func TestNamesThatMayBeWrongPermitNothing(t *testing.T) {
 			}
 		})
 	}
-	if err := new(names).into(new(session.Found), datid, usesysid, ""); !errors.Is(err, session.ErrUnreachable) {
+	if err := new(names).fillIn(new(session.Found), oids{datid, usesysid}, ""); !errors.Is(err, session.ErrUnreachable) {
 		t.Errorf("the zero names: %v", err)
 	}
 }
@@ -77,11 +77,11 @@ func TestAPingDoesNotNeedTheNames(t *testing.T) {
 	s.Start()
 	t.Cleanup(s.Close)
 	locker := srv.Open(t, "super1")
-	if err := s.acting.ping(t.Context()); err != nil {
+	if err := s.action.ping(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	locker.Exec(t, "begin; lock pg_catalog.pg_database")
-	if err := s.acting.ping(t.Context()); err != nil {
+	if err := s.action.ping(t.Context()); err != nil {
 		t.Error(err)
 	}
 }

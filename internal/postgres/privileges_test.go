@@ -42,8 +42,8 @@ func TestMissingPrivilegesAreToldOnce(t *testing.T) {
 	s.Close()
 	told := lines.String()
 	for mend, times := range map[string]int{
-		`mend="GRANT pg_monitor TO \"nopriv\""`:        1,
-		`mend="GRANT pg_signal_backend TO \"nopriv\""`: 2, // again when what our role may do has changed
+		`hint="GRANT pg_monitor TO \"nopriv\""`:        1,
+		`hint="GRANT pg_signal_backend TO \"nopriv\""`: 2, // again when what our role may do has changed
 	} {
 		if got := strings.Count(told, mend); got != times {
 			t.Errorf("%d times %s, want %d, in\n%s", got, mend, times, told)
@@ -63,11 +63,12 @@ func TestTheGrantNamesTheRole(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.Start()
 	defer s.Close()
 	snapshot(t, s)
 	for _, grant := range []string{
-		`"mend":"GRANT pg_monitor TO \"o\"\"brien x\""`,
-		`"mend":"GRANT pg_signal_backend TO \"o\"\"brien x\""`,
+		`"hint":"GRANT pg_monitor TO \"o\"\"brien x\""`,
+		`"hint":"GRANT pg_signal_backend TO \"o\"\"brien x\""`,
 	} {
 		if !strings.Contains(lines.String(), grant) {
 			t.Errorf("no %s in\n%s", grant, lines.String())

@@ -14,25 +14,25 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Server is one PostgreSQL server: a warm connection for acting, and one for
-// scraping. Create it with New, then Start, without which nothing can be found
-// or signalled; Close waits for its goroutines.
+// Server is one PostgreSQL server: a warm connection for actions, and one for
+// scrapes. Create it with New, then Start, without which every call waits for
+// its context; Close waits for its goroutines.
 type Server struct {
 	name   string
 	cfg    Config
 	logger log.Logger
 
-	acting  *acting
-	scraper *scraper
+	action  *actionConn
+	scrape  *scrapeConn
 	watcher *watcher
 
-	dials   *Dials
-	failing atomic.Bool // the last attempt to connect failed
-	peers   peers
+	dials          *Dials
+	lastDialFailed atomic.Bool
+	pair           connPair
 
-	life context.Context // ends at Close
-	end  context.CancelFunc
-	done sync.WaitGroup
+	lifetime   context.Context // ends at Close
+	cancel     context.CancelFunc
+	goroutines sync.WaitGroup
 }
 
 // New checks the configuration; it does not connect. All servers share one
@@ -51,9 +51,12 @@ func New(cfg Config, dials *Dials, logger log.Logger) (*Server, error) {
 		logger: log.With(logger, "server", cfg.Name),
 		dials:  dials,
 	}
-	s.life, s.end = context.WithCancel(context.Background())
-	s.acting = newActing(s.life, func(ctx context.Context) (*pgx.Conn, self, error) { return s.connect(ctx, forActing) })
-	s.scraper = newScraper(cfg, func(ctx context.Context) (*pgx.Conn, self, error) { return s.connect(ctx, forScraping) }, s.logger)
+	s.lifetime, s.cancel = context.WithCancel(context.Background())
+	connectFor := func(p purpose) func(context.Context) (*pgx.Conn, whoami, error) {
+		return func(ctx context.Context) (*pgx.Conn, whoami, error) { return s.connect(ctx, p) }
+	}
+	s.action = newActionConn(s.lifetime, connectFor(forAction))
+	s.scrape = newScrapeConn(s.lifetime, cfg.Name, connectFor(forScrape), s.logger)
 	s.watcher = newWatcher(s.look)
 	return s, nil
 }
@@ -64,27 +67,27 @@ func (s *Server) Name() string { return s.name }
 // Config is what the server was made from, with its name resolved.
 func (s *Server) Config() Config { return s.cfg }
 
-// Start opens the acting connection in the background and keeps it warm.
+// Start opens the action connection in the background and keeps it warm.
 func (s *Server) Start() {
-	s.done.Go(s.acting.run)
-	s.done.Go(func() { s.keepWarm(s.life) })
-	s.done.Go(func() { s.watcher.run(s.life) })
+	s.goroutines.Go(s.action.run)
+	s.goroutines.Go(s.scrape.run)
+	s.goroutines.Go(func() { s.keepWarm(s.lifetime) })
+	s.goroutines.Go(func() { s.watcher.run(s.lifetime) })
 }
 
 // Close stops the goroutines, ends what is still running and closes the
 // connections. It does not wait for a server that hangs.
 func (s *Server) Close() {
-	s.end()
-	s.done.Wait()
-	s.scraper.close()
+	s.cancel()
+	s.goroutines.Wait()
 }
 
-// keepWarm pings the acting connection, and says in the log when a server
-// comes and goes, once each.
+// keepWarm pings the action connection, and says in the log when the server
+// becomes unreachable or reachable again, once each.
 func (s *Server) keepWarm(ctx context.Context) {
 	up := true
 	for {
-		err := s.acting.ping(ctx)
+		err := s.action.ping(ctx)
 		if ctx.Err() != nil {
 			return
 		}
@@ -96,7 +99,7 @@ func (s *Server) keepWarm(ctx context.Context) {
 		}
 		up = err == nil
 		pause := keepWarmEvery
-		if !up { // servers that failed together do not come back together
+		if !up { // spread the attempts of servers that failed together
 			pause -= rand.N(keepWarmEvery / 2)
 		}
 		select {

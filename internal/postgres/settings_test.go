@@ -29,7 +29,7 @@ func TestOurSettingsWin(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(s.Close)
-		for _, u := range []use{forActing, forScraping} {
+		for _, u := range []purpose{forAction, forScrape} {
 			conn, _, err := s.connect(t.Context(), u)
 			if err != nil {
 				t.Fatal(err)

@@ -5,142 +5,75 @@ import (
 	_ "embed"
 	"time"
 
-	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype/zeronull"
 
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
 
-var (
-	//go:embed sql/snapshot.sql
-	snapshotSQL string
-	//go:embed sql/facts.sql
-	factsSQL string
-)
+//go:embed sql/snapshot.sql
+var snapshotSQL string
 
-// readSnapshot reads the activity and remembers what the next one needs. now is
-// before it.
-func (r *scraper) readSnapshot(ctx context.Context, opts session.SnapshotOptions, now clocks, to *session.Snapshot) error {
+// snapshotRow is a row of snapshot.sql: one backend, or, with pid 0, a number of
+// idle sessions.
+type snapshotRow struct {
+	scrapedRow
+	Sessions int64                `db:"sessions"`
+	Hidden   bool                 `db:"hidden"` // our role may not see what it does
+	Now      zeronull.Timestamptz `db:"now"`
+}
+
+// truncationMargin: a text of at least track_activity_query_size minus this many
+// bytes may have lost its end. The server keeps one byte for itself and cuts at a
+// character boundary, up to 3 bytes earlier.
+const truncationMargin = 1 + 3
+
+// readSnapshot reads the activity, and keeps what the next snapshot needs. now is
+// the clocks before it.
+func (c *scrapeConn) readSnapshot(ctx context.Context, opts session.SnapshotOptions, now clocks, to *session.Snapshot) error {
 	minAge := time.Duration(opts.MinAge * float64(time.Second))
-	if !r.delta.holds(now) {
-		r.delta = delta{}
+	if !c.delta.usable(now) {
+		c.delta = delta{}
 	}
-	rows, err := r.conn.Query(ctx, snapshotSQL, minAge, opts.Text, r.self.role, r.delta.since(), r.delta.pids)
+	rows, err := c.conn.Query(ctx, snapshotSQL, minAge, opts.Text, c.whoami.role, c.delta.since(), c.delta.notIdle)
 	if err != nil {
 		return err
 	}
-	next := r.delta.next(now)
-	row := snapshotRow{tally: newTally(opts, to), names: encodingOf(r.conn)}
-	row.s.Server = r.cfg.Name
-	_, err = pgx.ForEachRow(rows, row.targets(), func() error {
-		if row.s.PID > 0 {
-			next.pids = append(next.pids, row.s.PID)
+	next := c.delta.next(now)
+	tally := newTally(opts, to)
+	lockWaits := false // somebody waits for a lock, a session or not
+	namesEncoding := encodingOf(c.conn)
+	if err := readRows(rows, func(r snapshotRow) {
+		if r.PID > 0 {
+			next.notIdle = append(next.notIdle, r.PID)
 		}
-		row.count()
-		return nil
-	})
-	if err != nil {
+		lockWaits = lockWaits || r.WaitEventType == session.WaitEventTypeLock
+		r.count(tally, namesEncoding)
+	}); err != nil {
 		return err
 	}
-	row.finish()
-	to.LocksKnown = !row.waits && to.Hidden == 0
-	r.delta = next
-	if to.Connections < r.worthwhile || !to.Facts.CanSee { // hidden times cannot tell who has changed
-		r.delta = delta{}
+	tally.finish()
+	to.LocksKnown = !lockWaits && to.Hidden == 0
+	c.delta = next
+	if to.Connections < c.deltaMinBackends || !to.Facts.CanSee { // hidden times cannot tell which backends have changed
+		c.delta = delta{}
 	}
 	return nil
 }
 
-// snapshotRow is a row of snapshot.sql.
-type snapshotRow struct {
-	*tally
-	names    string // their encoding
-	s        session.Session
-	encoding string // of its database
-	sessions int64
-	at       stamps
-	now      *time.Time
-	own      bool
-	hidden   bool // our role may not see what it does
-	waits    bool // somebody waits for a lock, a session or not
-}
-
-func (r *snapshotRow) targets() []any {
-	return []any{
-		&r.s.PID, &r.sessions, &r.at.backendStart, &r.s.Datname, &r.s.Usename,
-		&r.s.ApplicationName, &r.s.ClientAddr, &r.s.BackendType, &r.own, &r.hidden,
-		&r.s.State, &r.at.queryStart, &r.at.xactStart, &r.at.stateChange,
-		&r.s.WaitEventType, &r.s.WaitEvent, &r.s.QueryID, &r.s.Query, &r.encoding, &r.now,
-	}
-}
-
 // count adds the row to the snapshot.
-func (r *snapshotRow) count() {
-	r.waits = r.waits || r.s.WaitEventType == session.WaitEventTypeLock
+func (r snapshotRow) count(t *tally, namesEncoding string) {
+	client := r.BackendType == session.BackendTypeClient
 	switch {
-	case r.s.PID == 0:
-		s := r.s
-		validTexts(&s, r.names, r.encoding)
-		r.idle(s, r.sessions)
-	case r.hidden:
-		r.to.Connections++
-		r.to.Hidden++
-	case r.s.BackendType == session.BackendTypeClient && r.own:
-		r.to.Connections++
-	case r.s.BackendType == session.BackendTypeClient:
-		s := r.s
-		r.at.into(&s.ID, &s.Activity)
-		blankFastpath(&s)
-		s.QueryTruncated = int64(len(s.Query)) >= r.to.Facts.TextBytes-longestRune
-		validTexts(&s, r.names, r.encoding)
-		r.session(s, *r.now)
+	case r.PID == 0:
+		t.idle(r.session(t.to.Server, namesEncoding), r.Sessions)
+	case r.Hidden:
+		t.to.Connections++
+		t.to.Hidden++
+	case client && r.Own:
+		t.to.Connections++
+	case client:
+		s := r.session(t.to.Server, namesEncoding)
+		s.QueryTruncated = int64(len(r.Query)) >= t.to.Facts.TextBytes-truncationMargin
+		t.session(s, utc(r.Now))
 	}
-}
-
-// validTexts makes valid UTF-8 of names and of the statement, which is in the
-// encoding of its own database.
-func validTexts(s *session.Session, names, text string) {
-	s.Datname, s.Usename = validText(names, s.Datname), validText(names, s.Usename)
-	s.Query = validText(text, s.Query)
-}
-
-// longestRune: the server cuts a text at a character boundary, one byte short of
-// track_activity_query_size.
-const longestRune = 1 + 3
-
-// blankFastpath: in a fastpath call the server shows the previous statement's
-// start.
-func blankFastpath(s *session.Session) {
-	if s.State == session.StateFastpath {
-		s.QueryStart = time.Time{}
-	}
-}
-
-// readFacts reads what the server is and what we may do there, and its clock.
-func (r *scraper) readFacts(ctx context.Context, to *session.Snapshot) (now clocks, _ error) {
-	now.before = time.Now()
-	rows, err := r.conn.Query(ctx, factsSQL)
-	if err != nil {
-		return now, err
-	}
-	f := session.Facts{SystemIdentifier: r.self.systemIdentifier}
-	var datname *string
-	var prepared session.Prepared
-	_, err = pgx.ForEachRow(rows, []any{
-		&f.MaxConnections, &f.InRecovery, &f.PostmasterStart, &now.server, &f.TextBytes, &f.Version,
-		&f.Role, &f.CanSignal, &f.CanSee, &datname, &prepared.Count, &prepared.Oldest,
-	}, func() error {
-		if datname != nil {
-			prepared.Datname = validText(encodingOf(r.conn), *datname)
-			f.Prepared = append(f.Prepared, prepared)
-		}
-		return nil
-	})
-	if err != nil {
-		return now, err
-	}
-	now.after = time.Now()
-	f.Role = validText(encodingOf(r.conn), f.Role)
-	to.Facts = f
-	r.tellPrivileges(f)
-	return now, nil
 }

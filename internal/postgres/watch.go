@@ -9,19 +9,20 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
 
-// How often the watcher looks: soon after a signal, then more and more seldom.
+// The pause between two looks doubles from the first bound to the second.
 const (
-	firstLook = 5 * time.Millisecond
-	lastLook  = 200 * time.Millisecond
-	// lastWord is how long a watch whose context has ended waits for the look
-	// that tells what was seen last.
-	lastWord = time.Second
+	minLookPause = 5 * time.Millisecond
+	maxLookPause = 200 * time.Millisecond
 )
 
+// finalLookTimeout is how long a watch whose context has ended waits for one more
+// look.
+const finalLookTimeout = time.Second
+
 // watcher looks at all sessions of one server that were signalled, in one
-// statement for all of them, for as long as somebody waits for one.
+// statement for all of them, for as long as a caller waits for one.
 //
-// Only its goroutine touches the pending watches; others hand theirs over.
+// Only its goroutine touches the pending watches; callers hand theirs over.
 type watcher struct {
 	look func(context.Context, []int32) (map[int32]session.Observation, error)
 	add  chan *watch
@@ -34,18 +35,19 @@ type watch struct {
 	id     session.ID
 	result chan session.Observation
 
-	mu    sync.Mutex // guards ended, which the caller may not expect after Watch
+	mu    sync.Mutex // guards ended, which must not be called after Watch has returned
 	ended func(session.Observation) bool
 }
 
-// judge reports whether the watch ends with what is seen now.
-func (w *watch) judge(now session.Observation) bool {
+// endsWith reports whether the watch ends with what is seen now.
+func (w *watch) endsWith(now session.Observation) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.ended(now)
 }
 
-// abandon has the watcher ask the caller nothing more.
+// abandon makes the watch end at the next look, without a call to the caller's
+// function.
 func (w *watch) abandon() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -57,7 +59,7 @@ func newWatcher(look func(context.Context, []int32) (map[int32]session.Observati
 }
 
 // Watch looks at one session until ended is true of what it sees, or the
-// context ends; it returns what it saw last. While the server cannot be asked
+// context ends; it returns what it saw last. While the server cannot be asked,
 // it goes on trying until then. When the server is closed, it ends at once.
 func (s *Server) Watch(ctx context.Context, id session.ID, ended func(session.Observation) bool) (session.Observation, error) {
 	w := &watch{ctx: ctx, id: id, ended: ended, result: make(chan session.Observation, 1)}
@@ -65,14 +67,14 @@ func (s *Server) Watch(ctx context.Context, id session.ID, ended func(session.Ob
 	case s.watcher.add <- w:
 	case <-ctx.Done():
 		return session.Observation{}, s.failed("watch "+id.String(), context.Cause(ctx))
-	case <-s.life.Done():
+	case <-s.lifetime.Done():
 		return session.Observation{}, s.failed("watch "+id.String(), errClosed)
 	}
 	seen, ok, err := w.wait()
 	switch {
 	case ok:
 		return seen, nil
-	case s.life.Err() != nil:
+	case s.lifetime.Err() != nil:
 		err = errClosed
 	case err == nil:
 		err = session.ErrUnreachable
@@ -80,15 +82,15 @@ func (s *Server) Watch(ctx context.Context, id session.ID, ended func(session.Ob
 	return session.Observation{}, s.failed("watch "+id.String(), err)
 }
 
-// wait returns the watch's end. The watcher sees that a context has ended at its
-// next look; a look that hangs is not waited for.
+// wait returns the watch's result. The watcher notices at its next look that the
+// context has ended. If that look hangs, wait returns without it.
 func (w *watch) wait() (seen session.Observation, ok bool, err error) {
 	select {
 	case seen, ok = <-w.result:
 		return seen, ok, nil
 	case <-w.ctx.Done():
 	}
-	timer := time.NewTimer(lastWord)
+	timer := time.NewTimer(finalLookTimeout)
 	defer timer.Stop()
 	select {
 	case seen, ok = <-w.result:
@@ -99,8 +101,8 @@ func (w *watch) wait() (seen session.Observation, ok bool, err error) {
 	}
 }
 
-// run serves watches until the context ends; it does nothing while nobody
-// waits. Watches that arrive between two looks share the next one.
+// run serves watches until the context ends; without a watch it does nothing.
+// Watches that arrive between two looks share the next one.
 func (w *watcher) run(ctx context.Context) {
 	var pending []*watch
 	for {
@@ -110,18 +112,19 @@ func (w *watcher) run(ctx context.Context) {
 		case first := <-w.add:
 			pending = append(pending, first)
 		}
-		for pause := firstLook; len(pending) > 0; pause = min(2*pause, lastLook) {
+		for pause := minLookPause; len(pending) > 0; pause = min(2*pause, maxLookPause) {
 			var stopped bool
 			if pending, stopped = w.gather(ctx, pending, pause); stopped {
 				return
 			}
-			pending = w.runOnce(ctx, pending)
+			pending = w.lookOnce(ctx, pending)
 		}
 	}
 }
 
-// gather takes in new watches for the length of the pause, which starts anew,
-// short, when one arrives. Stopped, it lets go of every watch.
+// gather adds new watches to the pending ones for the length of the pause. A new
+// watch shortens a longer pause to minLookPause. When the context ends, gather
+// ends every watch without a result.
 func (w *watcher) gather(ctx context.Context, pending []*watch, pause time.Duration) (_ []*watch, stopped bool) {
 	timer := time.NewTimer(pause)
 	defer timer.Stop()
@@ -134,9 +137,9 @@ func (w *watcher) gather(ctx context.Context, pending []*watch, pause time.Durat
 			return nil, true
 		case more := <-w.add:
 			pending = append(pending, more)
-			if pause > firstLook {
-				pause = firstLook
-				timer.Reset(firstLook)
+			if pause > minLookPause {
+				pause = minLookPause
+				timer.Reset(minLookPause)
 			}
 		case <-timer.C:
 			return pending, false
@@ -144,8 +147,8 @@ func (w *watcher) gather(ctx context.Context, pending []*watch, pause time.Durat
 	}
 }
 
-// runOnce looks once and returns the watches that go on.
-func (w *watcher) runOnce(ctx context.Context, pending []*watch) []*watch {
+// lookOnce looks once and returns the watches that go on.
+func (w *watcher) lookOnce(ctx context.Context, pending []*watch) []*watch {
 	pids := make([]int32, 0, len(pending))
 	for _, p := range pending {
 		pids = append(pids, p.id.PID)
@@ -159,7 +162,7 @@ func (w *watcher) runOnce(ctx context.Context, pending []*watch) []*watch {
 			now = session.Observation{}
 		}
 		switch {
-		case err == nil && !hidden && p.judge(now):
+		case err == nil && !hidden && p.endsWith(now):
 			p.result <- now
 		case p.ctx.Err() != nil && (err != nil || hidden):
 			close(p.result)

@@ -1,12 +1,12 @@
 -- The names of the databases and roles of all sessions.
--- A role or database that was dropped has an empty name. "at" is before the catalogues are read.
+-- A role or database that was dropped has an empty name. "read_at" is before the catalogues are read.
 SELECT b.datid,
        b.usesysid,
        coalesce(d.datname, '')::text  AS datname,
        coalesce(pg_catalog.pg_encoding_to_char(d.encoding), '')::text AS encoding,
        coalesce(r.rolname, '')::text  AS usename,
        coalesce(r.rolsuper, false)    AS superuser,
-       pg_catalog.statement_timestamp() AS at
+       pg_catalog.statement_timestamp() AS read_at
 FROM (
   SELECT DISTINCT pg_catalog.pg_stat_get_backend_dbid(i) AS datid, pg_catalog.pg_stat_get_backend_userid(i) AS usesysid
   FROM pg_catalog.pg_stat_get_backend_idset() AS i

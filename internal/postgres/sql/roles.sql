@@ -1,9 +1,9 @@
 -- What roles are, for when pg_database is locked and names.sql cannot be had.
 --   $1 oid[]  roles, each once
--- A role that was dropped has an empty name. "at" is before the catalogue is read.
+-- A role that was dropped has an empty name. "read_at" is before the catalogue is read.
 SELECT wanted.oid,
        coalesce(r.rolname, '')::text    AS usename,
        coalesce(r.rolsuper, false)      AS superuser,
-       pg_catalog.statement_timestamp() AS at
+       pg_catalog.statement_timestamp() AS read_at
 FROM pg_catalog.unnest($1::oid[]) AS wanted(oid)
 LEFT JOIN pg_catalog.pg_roles AS r ON r.oid = wanted.oid

@@ -1,0 +1,156 @@
+package postgres
+
+import (
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/pgbailiff/pgbailiff/internal/session"
+)
+
+//go:embed sql/lock_timeout.sql
+var lockTimeoutSQL string
+
+// catalogLockTimeout is how long a statement of the action connection waits for a
+// lock. Only those that read names take any.
+const catalogLockTimeout = 200 * time.Millisecond
+
+// job is a statement, or a few, for the action connection.
+type job struct {
+	// run speaks to the server and stores its result in variables of the caller,
+	// which may read them only after done was called without an error.
+	run func(context.Context, *openConn) error
+	// done takes the end of the job. It is called once and must not block.
+	done func(error)
+	// atMostOnce: run must not be tried again, unless the first try certainly never
+	// reached the server.
+	atMostOnce bool
+
+	finished bool         // only actionConn.run touches it
+	progress atomic.Int32 // see the constants
+}
+
+// How far a job has come. Its caller and the owner of the connection agree here
+// on whether it was sent.
+const (
+	jobWaiting int32 = iota
+	jobStarted
+	jobWithdrawn
+)
+
+// start reports whether the job may be sent: its caller has not withdrawn it.
+func (j *job) start() bool {
+	return j.progress.CompareAndSwap(jobWaiting, jobStarted) || j.progress.Load() == jobStarted
+}
+
+// unstart makes a job whose statement was not sent one that waits again.
+func (j *job) unstart() { j.progress.Store(jobWaiting) }
+
+// withdraw reports whether the job has not been sent, and makes sure that it
+// never will be.
+func (j *job) withdraw() bool { return j.progress.CompareAndSwap(jobWaiting, jobWithdrawn) }
+
+// finish calls done, the first time.
+func (j *job) finish(err error) {
+	if !j.finished {
+		j.finished = true
+		j.done(err)
+	}
+}
+
+// do has the job run and waits for its end, or for the context's. If the context
+// ends first, the job may still be running.
+func (a *actionConn) do(ctx context.Context, queue chan<- *job, j *job) error {
+	end := make(chan error, 1) // buffered, so that the owner never blocks on a caller that has left
+	j.done = func(err error) { end <- err }
+	if err := enqueue(ctx, a, queue, j); err != nil {
+		return err
+	}
+	err, ok := await(ctx, end)
+	if !ok {
+		err = waitError(ctx)
+		if j.withdraw() {
+			err = notSent{err}
+		}
+	}
+	return err
+}
+
+// enqueue waits until the owner of the connection takes the item.
+func enqueue[T any](ctx context.Context, a *actionConn, queue chan<- T, item T) error {
+	if ctx.Err() != nil { // select would choose at random
+		return notSent{waitError(ctx)}
+	}
+	select {
+	case queue <- item:
+		return nil
+	case <-ctx.Done():
+		return notSent{waitError(ctx)}
+	case <-a.lifetime.Done():
+		return notSent{errClosed}
+	}
+}
+
+// await waits for the result or for the end of the context, and prefers the
+// result.
+func await[T any](ctx context.Context, result <-chan T) (_ T, ok bool) {
+	select {
+	case v := <-result:
+		return v, true
+	case <-ctx.Done():
+	}
+	select {
+	case v := <-result:
+		return v, true
+	default:
+		var none T
+		return none, false
+	}
+}
+
+func waitError(ctx context.Context) error {
+	return fmt.Errorf("%w: wait for the action connection: %w", session.ErrUnreachable, context.Cause(ctx))
+}
+
+// openNew connects, prepares every statement of the action connection, so that
+// each costs one round trip from then on, and reads all names.
+func (a *actionConn) openNew(ctx context.Context) (*openConn, error) {
+	conn, who, err := a.connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, statementTimeout)
+	defer cancel()
+	c := &openConn{conn: conn, whoami: who, findWithNames: findWithNamesSQL()}
+	for _, sql := range []string{findSQL, c.findWithNames, namesSQL, rolesSQL, signalSQL, lookSQL} {
+		if err == nil {
+			_, err = conn.Prepare(ctx, sql, sql)
+		}
+	}
+	if err == nil {
+		_, err = conn.Exec(ctx, lockTimeoutSQL, milliseconds(catalogLockTimeout))
+	}
+	if err == nil {
+		err = c.refreshNames(ctx)
+	}
+	if err != nil {
+		return nil, connectError(errors.Join(err, closeConn(conn)))
+	}
+	return c, nil
+}
+
+// ping keeps the connection warm, or opens it.
+func (a *actionConn) ping(ctx context.Context) error {
+	return a.do(ctx, a.normal, &job{run: func(ctx context.Context, c *openConn) error { return c.refreshNames(ctx) }})
+}
+
+func closeConn(conn *pgx.Conn) error {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	return conn.Close(ctx)
+}

@@ -1,0 +1,87 @@
+package postgres
+
+import (
+	"errors"
+	"io"
+	"net"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// suspected returns a suspected netConn, and its other end, which reads all
+// that comes and says nothing by itself.
+func suspected(t *testing.T) (*netConn, net.Conn) {
+	t.Helper()
+	ours, theirs := net.Pipe()
+	w := &netConn{Conn: ours}
+	t.Cleanup(func() { _ = errors.Join(w.Close(), theirs.Close()) })
+	go func() { _, _ = io.Copy(io.Discard, theirs) }()
+	w.suspect()
+	return w, theirs
+}
+
+func TestADoubtedConnectionMustAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, _ := suspected(t)
+		began := time.Now()
+		if _, err := w.Write([]byte("?")); err != nil {
+			t.Fatal(err)
+		}
+		_, err := w.Read(make([]byte, 1))
+		if took := time.Since(began); err == nil || took != answerTimeout || !w.isClosed() {
+			t.Errorf("it is closed: %t after %s, %v", w.isClosed(), took, err)
+		}
+	})
+}
+
+func TestAConnectionThatAnswersIsDoubtedNoMore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, theirs := suspected(t)
+		for i := range 2 {
+			if _, err := w.Write([]byte("?")); err != nil {
+				t.Fatal(err)
+			}
+			<-time.After(answerTimeout * time.Duration(i*5+1) * 9 / 10) // the second answer takes long
+			if i == 0 && w.isClosed() {
+				t.Fatal("it was closed too early")
+			}
+			go func() { _, _ = theirs.Write([]byte("!")) }()
+			if _, err := w.Read(make([]byte, 1)); err != nil {
+				t.Errorf("answer %d: %v", i+1, err)
+			}
+		}
+	})
+}
+
+func TestADoubtedConnectionMayBeIdle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, _ := suspected(t)
+		<-time.After(time.Hour)
+		if w.isClosed() {
+			t.Error("it was closed while nothing was asked")
+		}
+	})
+}
+
+// One that owes an answer when it is doubted has the same time from then on.
+func TestADoubtInTheMiddleOfAStatement(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, _ := suspected(t)
+		w.mu.Lock()
+		w.clearSuspicion()
+		w.mu.Unlock()
+		if _, err := w.Write([]byte("?")); err != nil {
+			t.Fatal(err)
+		}
+		<-time.After(time.Hour)
+		if w.isClosed() {
+			t.Fatal("it was closed without a doubt")
+		}
+		w.suspect()
+		<-time.After(answerTimeout + time.Millisecond)
+		if !w.isClosed() {
+			t.Error("it is still open")
+		}
+	})
+}
