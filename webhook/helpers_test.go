@@ -1,16 +1,17 @@
 package webhook_test
 
 import (
+	"errors"
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/go-kit/log"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/pgbailiff/pgbailiff/internal/auth"
 	"github.com/pgbailiff/pgbailiff/internal/ledger"
+	"github.com/pgbailiff/pgbailiff/internal/proctest"
 	"github.com/pgbailiff/pgbailiff/internal/remediation"
 )
 
@@ -61,14 +62,10 @@ func metric(t testing.TB, registry *prometheus.Registry, series string) float64 
 // soon waits until something is true.
 func soon(t testing.TB, what string, is func() bool) {
 	t.Helper()
-	deadline := time.After(time.Minute)
-	tick := time.NewTicker(2 * time.Millisecond)
-	defer tick.Stop()
-	for !is() {
-		select {
-		case <-tick.C:
-		case <-deadline:
-			t.Fatalf("waited in vain for %s", what)
+	proctest.Eventually(t, what, func() error {
+		if !is() {
+			return errors.New("not yet")
 		}
-	}
+		return nil
+	})
 }

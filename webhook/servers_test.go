@@ -88,7 +88,7 @@ func TestUnreachableServer(t *testing.T) {
 	if code != http.StatusServiceUnavailable || len(results) != 2 || time.Since(begun) > 10*time.Second {
 		t.Fatalf("%d %+v after %s", code, results, time.Since(begun))
 	}
-	if results[0].Outcome != "failed" || results[1].Reason != "bad_label" || results[1].PID != "x" {
+	if results[0].Outcome != "failed" || results[1].Reason != "bad_label" || results[1].PID != "x" || results[1].Server != "orders" {
 		t.Errorf("%+v", results)
 	}
 }

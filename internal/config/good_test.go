@@ -153,7 +153,7 @@ func TestMergeKeysAreRead(t *testing.T) {
 	if diff := cmp.Diff(want, r.Limits); diff != "" {
 		t.Errorf("limits (-want +got):\n%s", diff)
 	}
-	for i, name := range []string{"a", "b", "c", "d"} {
+	for i, name := range []string{"a", "b", "c", "d", "e"} {
 		rule := policy.RuleConfig{Name: name, Matchers: []string{`usename="etl"`}, Action: policy.None}
 		if diff := cmp.Diff(rule, r.Policy.Rules[i]); diff != "" {
 			t.Errorf("rule %d (-want +got):\n%s", i, diff)

@@ -1,6 +1,3 @@
-// Package remediation carries one request through to its recorded result: find
-// the session, decide, act, see the effect, record. It knows no HTTP and no
-// Alertmanager.
 package remediation
 
 import (

@@ -32,9 +32,9 @@ const (
 	crashLater = 150 * time.Millisecond
 )
 
-// TestKilledBetweenIntentAndOutcome kills the whole program without warning
-// under a stream of alerts, and then compares three stories: that of the
-// sessions which were hit, that of the ledger, and that of the answers.
+// TestKilledBetweenIntentAndOutcome kills the whole program with SIGKILL under a
+// stream of alerts. Then it compares what the sessions saw, what the ledger says,
+// and what the answers said.
 func TestKilledBetweenIntentAndOutcome(t *testing.T) {
 	srv := pgtest.Start(t)
 	w := newTargets(t, srv)

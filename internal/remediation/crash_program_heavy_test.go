@@ -3,16 +3,13 @@
 package remediation_test
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptrace"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -21,6 +18,7 @@ import (
 
 	"github.com/pgbailiff/pgbailiff/internal/ledger"
 	"github.com/pgbailiff/pgbailiff/internal/pgtest"
+	"github.com/pgbailiff/pgbailiff/internal/proctest"
 	"github.com/pgbailiff/pgbailiff/webhook"
 )
 
@@ -29,20 +27,15 @@ type program struct {
 	dir, path string
 	dsn       string
 
+	process *proctest.Process
 	address string // while it runs
-	cmd     *exec.Cmd
-	drained chan struct{} // closed when all of its log has been read
 }
 
 // newProgram builds it.
 func newProgram(t *testing.T, srv *pgtest.Server) *program {
 	t.Helper()
 	p := &program{dir: t.TempDir(), dsn: srv.DSN("monsig")}
-	p.path = filepath.Join(p.dir, "pgbailiff")
-	build := exec.CommandContext(t.Context(), "go", "build", "-buildvcs=false", "-o", p.path, "github.com/pgbailiff/pgbailiff")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	p.path = proctest.Build(t, "github.com/pgbailiff/pgbailiff", "pgbailiff")
 	writeFile(t, filepath.Join(p.dir, "token"), "secret\n")
 	return p
 }
@@ -52,59 +45,26 @@ func (p *program) ledger() string { return filepath.Join(p.dir, "ledger.jsonl") 
 // start runs it with a budget, and returns when it listens.
 func (p *program) start(t *testing.T, actions int) {
 	t.Helper()
-	config := filepath.Join(p.dir, "pgbailiff.yml")
-	writeFile(t, config, fmt.Sprintf(`
+	writeFile(t, filepath.Join(p.dir, "pgbailiff.yml"), fmt.Sprintf(`
 servers: [{name: orders, dsn: %q}]
 collector: {query_text: full}
-webhook: {credentials_file: %q}
+webhook: {credentials_file: token}
 remediation:
   mode: enforce
   verify_timeout: 30ms
   limits: {actions: %d, window: 1h, suspend_after: 1000000000, suspend_window: 1h}
   ledger: {file: %q}
-`, p.dsn, filepath.Join(p.dir, "token"), actions, p.ledger()))
-	p.cmd = exec.CommandContext(t.Context(), p.path, "--config.file="+config, "--web.listen-address=127.0.0.1:0")
-	p.cmd.Env = []string{"PATH=" + os.Getenv("PATH")}
-	stderr, err := p.cmd.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := p.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	listening, drained := make(chan string, 1), make(chan struct{})
-	p.drained = drained
-	go func() {
-		defer close(drained)
-		address := regexp.MustCompile(`msg="Listening on" address=(\S+)`)
-		said := ""
-		for scanner := bufio.NewScanner(stderr); scanner.Scan(); {
-			said += scanner.Text() + "\n"
-			if found := address.FindStringSubmatch(scanner.Text()); found != nil {
-				listening <- found[1]
-			}
-		}
-		select {
-		case listening <- "nowhere:\n" + said:
-		default:
-		}
-	}()
-	select {
-	case p.address = <-listening:
-	case <-time.After(20 * time.Second):
-		p.address = "nowhere"
-	}
-	if strings.HasPrefix(p.address, "nowhere") {
-		p.kill()
-		t.Fatalf("pgbailiff listens %s", p.address)
-	}
+`, p.dsn, actions, p.ledger()))
+	p.process = proctest.Start(t, proctest.Command{
+		Path: p.path, Dir: p.dir, Args: []string{"--config.file=pgbailiff.yml", "--web.listen-address=127.0.0.1:0"},
+	})
+	p.address = p.process.Address()
 }
 
 // kill is kill -9. It may be called again.
 func (p *program) kill() {
-	_ = p.cmd.Process.Kill()
-	<-p.drained
-	_ = p.cmd.Wait()
+	_ = p.process.Signal(os.Kill) // it may have ended
+	p.process.Wait()
 }
 
 // post sends the alerts in one message and returns the answers; none when the

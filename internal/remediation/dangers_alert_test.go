@@ -27,15 +27,15 @@ func TestAlertWithoutIdentityIsFencedByTime(t *testing.T) {
 		outcome  ledger.Outcome
 		reason   policy.Reason
 	}{
-		"raised before the query":      {busy, queryStart.Add(-time.Second), ledger.Gone, ""},
-		"raised as the query began":    {busy, queryStart, ledger.Gone, ""},
-		"raised before the idling":     {transaction, stateChange.Add(-time.Second), ledger.Gone, ""},
-		"raised as the idling began":   {transaction, stateChange, ledger.Gone, ""},
-		"of a session that is idle":    {idle, time.Now(), ledger.Gone, ""},
-		"raised in the future":         {busy, time.Now().Add(time.Hour), ledger.Refused, policy.ReasonNoIdentity},
-		"raised nobody knows when":     {busy, time.Time{}, ledger.Refused, policy.ReasonNoIdentity},
-		"raised an hour too early":     {busy, time.Now().Add(-time.Hour), ledger.Gone, ""},
-		"raised before time was young": {transaction, time.Unix(0, 0), ledger.Gone, ""},
+		"raised before the query":    {busy, queryStart.Add(-time.Second), ledger.Gone, ""},
+		"raised as the query began":  {busy, queryStart, ledger.Gone, ""},
+		"raised before the idling":   {transaction, stateChange.Add(-time.Second), ledger.Gone, ""},
+		"raised as the idling began": {transaction, stateChange, ledger.Gone, ""},
+		"of a session that is idle":  {idle, time.Now(), ledger.Gone, ""},
+		"raised in the future":       {busy, time.Now().Add(time.Hour), ledger.Refused, policy.ReasonNoIdentity},
+		"raised nobody knows when":   {busy, time.Time{}, ledger.Refused, policy.ReasonNoIdentity},
+		"raised an hour too early":   {busy, time.Now().Add(-time.Hour), ledger.Gone, ""},
+		"raised in 1970":             {transaction, time.Unix(0, 0), ledger.Gone, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			stays := untouched(t, srv, tc.client.PID())
@@ -99,7 +99,8 @@ func TestLabelsWithSQL(t *testing.T) {
 		t.Errorf("the ledger says %+v", lines)
 	}
 	stays()
-	// Where such a value names nobody it does no harm, and says what it said.
+	// Such a value in a label that is no identity does no harm, and is recorded as it
+	// is.
 	sql := "'; drop table victims; --\n{\"event\":\"intent\"}"
 	results, lines = b.recorded(t, time.Now(), alert.with("severity", "warning", "alertname", sql, "datname", sql, "usename", sql))
 	check(t, results[0], policy.Cancel, ledger.Cancelled, policy.ReasonSeverity)

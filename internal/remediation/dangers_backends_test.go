@@ -1,8 +1,7 @@
 package remediation_test
 
-// In this file: the backends that nobody may signal, whatever the rules say
-// and whatever PostgreSQL would allow. The bailiffs lift all that can be
-// lifted, and two of them are superusers.
+// In this file: the backends that are always protected, whatever the rules say and
+// whatever PostgreSQL would allow.
 
 import (
 	"fmt"
@@ -114,7 +113,7 @@ func TestAutovacuumIsNeverSignalled(t *testing.T) {
 	// Nor any other of the server's own processes.
 	for _, kind := range []string{"autovacuum launcher", "logical replication launcher", "checkpointer", "background writer", "walwriter"} {
 		own := pgtest.Value[int](t, srv, "select pid from pg_stat_activity where backend_type = $1", kind)
-		b := newBailiff(t, srv, "super1", everything(t, policy.Terminate))
+		b := newBailiff(t, srv, "super1", liftsAll(t, policy.Terminate))
 		b.sendsNothing(t, backendIdentity(t, srv, own), ledger.Refused, policy.ReasonProtectedBackend)
 		if pgtest.Value[int](t, srv, "select pid from pg_stat_activity where backend_type = $1", kind) != own {
 			t.Errorf("the %s has ended", kind)
@@ -146,8 +145,8 @@ func TestParallelWorkerIsNeverSignalled(t *testing.T) {
 	check(t, b.alert(t, identity(t, leader, "warning", "query_start")), policy.Cancel, ledger.Cancelled, policy.ReasonSeverity)
 }
 
-// A commit that waits for its synchronous standby is durable here. A cancel
-// would say INSERT 0 1 to a client that must believe in two copies.
+// A commit that waits for its synchronous standby is durable locally. A cancel
+// would report success to the client before the standby has confirmed.
 func TestSynchronousCommitIsNeverSignalled(t *testing.T) {
 	srv := pgtest.Start(t)
 	bailiffs := permissive(t, srv)
@@ -178,7 +177,7 @@ func TestSynchronousCommitIsNeverSignalled(t *testing.T) {
 			t.Errorf("the commit of %s does not wait any more: %v", c, c.Wait(t))
 		}
 	}
-	// A cancel that was on its way would be obeyed before anything else.
+	// A pending cancel would take effect before anything else.
 	srv.Exec(t, "alter system reset synchronous_standby_names", "select pg_reload_conf()")
 	for _, c := range []*pgtest.Client{simple, inTransaction} {
 		if err := c.Wait(t); err != nil {
@@ -194,7 +193,7 @@ func TestOurOwnSessionsAreNeverSignalled(t *testing.T) {
 	srv := pgtest.Start(t)
 	for _, role := range []string{"monsig", "super1"} {
 		for range 2 { // the second one is a replica of the first
-			b := newBailiff(t, srv, role, everything(t, policy.CancelThenTerminate))
+			b := newBailiff(t, srv, role, liftsAll(t, policy.CancelThenTerminate))
 			if _, err := b.settings.Servers["orders"].(*postgres.Server).Snapshot(t.Context(), session.SnapshotOptions{}); err != nil {
 				t.Fatal(err)
 			}
@@ -213,7 +212,7 @@ func TestOurOwnSessionsAreNeverSignalled(t *testing.T) {
 			}
 		}
 	}
-	// Nobody hides behind our name.
+	// Another session with our application_name is not protected.
 	c := srv.Run(t, "app", "select pg_sleep(60)", pgtest.AppName(postgres.ApplicationName))
 	b := newBailiff(t, srv, "monsig")
 	check(t, b.alert(t, identity(t, c, "warning", "query_start")), policy.Cancel, ledger.Cancelled, policy.ReasonSeverity)

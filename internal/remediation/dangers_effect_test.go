@@ -1,7 +1,7 @@
 package remediation_test
 
-// In this file: the signal that does not do what it says, cannot be sent, or
-// hits those who only wait.
+// In this file: the signal has no effect, cannot be sent, or would hit a session
+// that only waits.
 
 import (
 	"errors"
@@ -29,8 +29,8 @@ func (b *bailiff) refusesToCancel(t *testing.T, alert labels) {
 	}
 }
 
-// PostgreSQL says true to these cancels. Where the client goes on at last, a
-// cancel that was sent nevertheless would hit it then.
+// PostgreSQL returns true for these cancels, but the backend would not look at
+// them until its client moves, and then they would hit what comes next.
 func TestCancelThatWouldStayPending(t *testing.T) {
 	srv := pgtest.Start(t)
 	b := newBailiff(t, srv, "monsig")
@@ -64,8 +64,8 @@ func TestCancelThatWouldStayPending(t *testing.T) {
 	})
 }
 
-// That the server has sent a signal does not mean that anybody obeys.
-func TestSentIsNotDead(t *testing.T) {
+// That the server has sent a signal does not mean that the backend reacts.
+func TestASentSignalIsNoSuccess(t *testing.T) {
 	srv := pgtest.Start(t)
 	b := newBailiff(t, srv, "monsig", shortVerify)
 	hung := srv.Run(t, "app", "select pg_sleep(60)")
@@ -80,7 +80,7 @@ func TestSentIsNotDead(t *testing.T) {
 	if len(lines) != 2 || lines[1].Outcome != ledger.Ignored || !lines[1].Signalled || lines[1].ID != lines[0].ID {
 		t.Errorf("the ledger says %+v", lines)
 	}
-	// Somebody can raise an alert on a remediation that failed.
+	// An alert can be raised on a remediation that failed.
 	ignored := "pgbailiff_remediations_total{action=terminate,outcome=ignored,server=orders}"
 	if got := metric(t, b.registry, ignored); got != 1 {
 		t.Errorf("%s is %v", ignored, got)
@@ -93,8 +93,7 @@ func TestSentIsNotDead(t *testing.T) {
 	check(t, b.alert(t, alert), policy.None, ledger.Gone, "")
 }
 
-// With every slot taken nobody can log in any more, to end a query or
-// anything else.
+// With every connection slot taken nobody can log in, not even to end a query.
 func TestConnectionsExhausted(t *testing.T) {
 	srv := pgtest.Start(t, "max_connections=12", "max_wal_senders=0")
 	b := newBailiff(t, srv, "monsig")
@@ -118,8 +117,8 @@ func TestConnectionsExhausted(t *testing.T) {
 	}
 }
 
-// PostgreSQL says pid 0 of whoever prepared the transaction: there is nobody
-// to signal.
+// PostgreSQL reports pid 0 for a prepared transaction: there is no backend to
+// signal.
 func TestPreparedTransactionBlocks(t *testing.T) {
 	srv := pgtest.Start(t, "max_prepared_transactions=2")
 	srv.Exec(t, "create table t (i int)", "grant all on t to app")
@@ -129,7 +128,7 @@ func TestPreparedTransactionBlocks(t *testing.T) {
 	if pid := pgtest.Value[int](t, srv, "select (pg_blocking_pids($1))[1]", waiter.PID()); pid != 0 {
 		t.Fatalf("the blocker is pid %d", pid)
 	}
-	b := newBailiff(t, srv, "super1", everything(t, policy.Terminate))
+	b := newBailiff(t, srv, "super1", liftsAll(t, policy.Terminate))
 	stays, alsoStays := untouched(t, srv, waiter.PID()), untouched(t, srv, preparer.PID())
 	b.sendsNothing(t, pidOnly(0), ledger.Refused, policy.ReasonBadLabel)
 	b.sendsNothing(t, pidOnly(0).with("xact_start", "2020-01-01T00:00:00.000000Z", "backend_start", "2020-01-01T00:00:00.000000Z"),
@@ -142,7 +141,7 @@ func TestPreparedTransactionBlocks(t *testing.T) {
 	}
 }
 
-func TestRootBlockerAndNotThoseWhoWait(t *testing.T) {
+func TestTheRootBlockerIsEndedNotTheWaiters(t *testing.T) {
 	srv := pgtest.Start(t)
 	srv.Exec(t, "create table t (i int)", "grant all on t to app, app2", "insert into t values (1)")
 	b := newBailiff(t, srv, "monsig")
@@ -159,11 +158,11 @@ func TestRootBlockerAndNotThoseWhoWait(t *testing.T) {
 		t.Errorf("the ledger says %+v", lines)
 	}
 	if err := first.Wait(t); err != nil {
-		t.Errorf("who waited was hit: %v", err)
+		t.Errorf("a waiter was hit: %v", err)
 	}
 	first.Exec(t, "commit")
 	if err := second.Wait(t); err != nil {
-		t.Errorf("who waited was hit: %v", err)
+		t.Errorf("a waiter was hit: %v", err)
 	}
 	if got := pgtest.Value[int](t, srv, "select i from t"); got != 111 {
 		t.Errorf("i is %d", got)

@@ -2,7 +2,7 @@
 
 package remediation_test
 
-// In this file: the pid in the alert is somebody else's by now.
+// In this file: the pid in the alert belongs to another session by now.
 
 import (
 	"fmt"
@@ -36,8 +36,8 @@ func TestReusedPid(t *testing.T) {
 	})
 }
 
-// The name of a server leads to another one, and there, by chance, the pid is
-// somebody else's.
+// The server's name leads to another server, where another session happens to have
+// the pid.
 func TestRightPidWrongServer(t *testing.T) {
 	pgtest.InPIDNamespace(t, func() {
 		before, now := pgtest.Start(t), pgtest.Start(t)

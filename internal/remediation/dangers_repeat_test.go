@@ -22,7 +22,7 @@ func outcomes(results []remediation.Result) map[ledger.Outcome]int {
 	return n
 }
 
-// intents counts the signals that were meant.
+// intents counts the intents.
 func intents(lines []ledger.Entry) (n int) {
 	for _, line := range lines {
 		if line.Event == ledger.EventIntent {

@@ -1,7 +1,7 @@
 package remediation_test
 
-// In this file: sessions that a signal would break more in than it mends, and
-// those that we may not judge.
+// In this file: sessions whose end would do more harm than good, and sessions that
+// our role may not see.
 
 import (
 	"strings"
@@ -18,8 +18,8 @@ func lifting(t testing.TB, matcher string, action policy.Action) option {
 	return rules(t, policy.RuleConfig{Name: "lift", Matchers: []string{matcher}, Action: action})
 }
 
-// A session that has started a backup looks plainly idle, and the backup ends
-// with it.
+// A session that has started a backup looks plainly idle, and its end would end
+// the backup.
 func TestBackupIsNotBroken(t *testing.T) {
 	srv := pgtest.Start(t)
 	start, stop := "select pg_backup_start('nightly', true)", "select pg_backup_stop(false)"
@@ -137,7 +137,8 @@ func TestMaintenanceIsNotBroken(t *testing.T) {
 	})
 }
 
-// One superuser's session must not end what is done for the others.
+// A superuser's session must not keep others in the same message from being dealt
+// with.
 func TestSuperusersSession(t *testing.T) {
 	srv := pgtest.Start(t)
 	root := srv.Run(t, "super1", "select pg_sleep(60)")
@@ -177,7 +178,7 @@ func TestSessionThatWeMayNotSee(t *testing.T) {
 	c := srv.Run(t, "app", "select pg_sleep(60)")
 	stays := untouched(t, srv, c.PID())
 	for _, role := range []string{"sig", "nopriv"} {
-		for _, b := range []*bailiff{newBailiff(t, srv, role), newBailiff(t, srv, role, everything(t, policy.Terminate))} {
+		for _, b := range []*bailiff{newBailiff(t, srv, role), newBailiff(t, srv, role, liftsAll(t, policy.Terminate))} {
 			line := b.sendsNothing(t, backendIdentity(t, srv, c.PID(), "query_start"), ledger.Refused, policy.ReasonNotVisible)
 			if !strings.Contains(line.Detail, "pg_monitor") {
 				t.Errorf("the ledger says %+v", line)

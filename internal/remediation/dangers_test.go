@@ -1,7 +1,7 @@
 package remediation_test
 
-// One test for each way in which software that kills queries has hurt
-// somebody. In this file: the one who is hit is not the one who was meant.
+// The dangers files have one test for each way in which software that kills
+// queries has done harm. In this file: the wrong session is hit.
 
 import (
 	"fmt"
@@ -26,7 +26,7 @@ func TestRightPidWrongQuery(t *testing.T) {
 			c := srv.Run(t, "app", "select pg_sleep(60)")
 			alert := backendIdentity(t, srv, c.PID(), period)
 			cancelled(c)
-			b.sendsNothing(t, alert, ledger.Gone, "") // between two statements
+			b.sendsNothing(t, alert, ledger.Gone, "") // idle between two statements
 			c.Start(t, "select pg_sleep(60)")
 			stays := untouched(t, srv, c.PID())
 			b.sendsNothing(t, alert, ledger.Gone, "")
@@ -61,7 +61,7 @@ func TestRightPidWrongQuery(t *testing.T) {
 	})
 }
 
-func TestServerThatIsNotMeant(t *testing.T) {
+func TestAlertAboutAnotherServer(t *testing.T) {
 	srv, other := pgtest.Start(t), pgtest.Start(t)
 	billing := newServer(t, other, "billing", "monsig")
 	b := newBailiff(t, srv, "monsig", func(set *remediation.Settings) { set.Servers["billing"] = billing })
@@ -86,4 +86,19 @@ func TestServerThatIsNotMeant(t *testing.T) {
 		}
 	}
 	stays()
+}
+
+// The session that the alert names is gone, and its pid belongs to a protected
+// backend: the outcome is gone, not a refusal.
+func TestAReusedPidOfAProtectedBackendIsGone(t *testing.T) {
+	srv := pgtest.Start(t)
+	b := newBailiff(t, srv, "monsig")
+	for _, pid := range []int{
+		pgtest.Value[int](t, srv, "select pid from pg_stat_activity where backend_type = 'checkpointer'"),
+		srv.WalSender(t).PID(),
+		srv.Run(t, "super1", "select pg_sleep(60)").PID(),
+	} {
+		b.sendsNothing(t, pidOnly(pid).with("backend_start", "2020-01-01T00:00:00.000000Z",
+			"query_start", "2020-01-01T00:00:00.000000Z"), ledger.Gone, "")
+	}
 }

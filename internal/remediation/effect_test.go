@@ -37,8 +37,8 @@ func answer(v session.Verdict, after session.Observation) session.Signalled {
 	return session.Signalled{Verdict: v, QueryStart: queryStart, Before: sent, At: sent.Add(micro), After: after}
 }
 
-// What a session can be right after the signal that was meant for the query
-// that began at queryStart.
+// aftermath is what a session can be right after a signal for the query that began
+// at queryStart.
 func aftermath() map[string]session.Observation {
 	at := func(state session.State, query, change time.Time) session.Observation {
 		s := inState(state)
@@ -46,7 +46,7 @@ func aftermath() map[string]session.Observation {
 		return observed(s)
 	}
 	return map[string]session.Observation{
-		"still at it":                      at(session.StateActive, queryStart, stateChange),
+		"still active":                     at(session.StateActive, queryStart, stateChange),
 		"no session any more":              {},
 		"idle since before the signal":     at(session.StateIdle, queryStart, sent.Add(-micro)),
 		"idle since the signal":            at(session.StateIdle, queryStart, sent),
@@ -67,7 +67,7 @@ func aftermath() map[string]session.Observation {
 func TestASuccessorThatMayHaveBeenMetIsNeverASuccess(t *testing.T) {
 	f := session.Fence{PID: 42, BackendStart: backendStart, QueryStart: queryStart}
 	metByCancel := map[string]remediation.Effect{
-		"still at it":                       remediation.MetTarget,
+		"still active":                      remediation.MetTarget,
 		"no session any more":               remediation.MetTarget,
 		"idle since before the signal":      remediation.Unsettled,
 		"idle since the signal":             remediation.Unsettled,
@@ -87,10 +87,10 @@ func TestASuccessorThatMayHaveBeenMetIsNeverASuccess(t *testing.T) {
 			if got := remediation.Met(f, session.Cancel, r); got != metByCancel[name] {
 				t.Errorf("cancel: met %d", got)
 			}
-			// A terminate meets whatever the session does: present, but no
-			// longer at it, it is somebody else's work that was lost.
+			// A terminate meets whatever the session does: present, but doing
+			// something else, it is somebody else's work that was lost.
 			want := remediation.MetTarget
-			if after.Present && name != "still at it" {
+			if after.Present && name != "still active" {
 				want = remediation.MetSuccessor
 			}
 			if got := remediation.Met(f, session.Terminate, r); got != want {
@@ -135,8 +135,8 @@ func TestACancelThatCameTooLateMetNothing(t *testing.T) {
 	}
 }
 
-// A backend that aborts or exits lets go of its transaction before it shows
-// anything else: seen on a real server, once in some hundred signals.
+// A backend that aborts or exits resets xact_start before it shows anything else.
+// Seen on a real server, once in some hundred signals.
 func TestABackendThatIsEndingIsNoSuccessor(t *testing.T) {
 	query := session.Fence{PID: 42, BackendStart: backendStart, QueryStart: queryStart, XactStart: xactStart}
 	transaction := session.Fence{PID: 42, BackendStart: backendStart, XactStart: xactStart}

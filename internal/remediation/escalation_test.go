@@ -4,7 +4,6 @@ package remediation_test
 
 import (
 	"fmt"
-	"strings"
 	"testing"
 	"time"
 
@@ -23,7 +22,7 @@ func escalates(t testing.TB) option {
 	})
 }
 
-// end ends a session as anybody might.
+// end ends a session as another person might.
 func end(t testing.TB, srv *pgtest.Server, c *pgtest.Client) {
 	t.Helper()
 	srv.Exec(t, fmt.Sprintf("select pg_terminate_backend(%d)", c.PID()))
@@ -31,8 +30,8 @@ func end(t testing.TB, srv *pgtest.Server, c *pgtest.Client) {
 }
 
 // The statement is cancelled, the client rolls back to its savepoint, and the
-// transaction that the alert names goes on. What it did last, or does now, holds
-// a word that must be judged.
+// transaction that the alert names goes on. The text of its last or present
+// statement has a word that the policy must look at.
 func TestATransactionThatOutlivesItsCancelIsTerminated(t *testing.T) {
 	srv := pgtest.Start(t)
 	for _, next := range []string{
@@ -65,7 +64,7 @@ func TestATransactionThatOutlivesItsCancelIsTerminated(t *testing.T) {
 }
 
 // The second look finds something that must not be ended.
-func TestATransactionThatGoesOnWithMaintenanceIsSpared(t *testing.T) {
+func TestATransactionThatGoesOnWithMaintenanceIsNotTerminated(t *testing.T) {
 	srv := pgtest.Start(t)
 	srv.Exec(t, "create table t (i int)", "alter table t owner to app")
 	holder := srv.IdleInTransaction(t, "app", "lock table t")
@@ -89,7 +88,8 @@ func TestATransactionThatGoesOnWithMaintenanceIsSpared(t *testing.T) {
 	holder.Exec(t, "rollback")
 }
 
-// What the transaction does now, policy would only cancel; it has outlived that.
+// The policy would only cancel what the transaction does now, and the transaction
+// has outlived a cancel.
 func TestATransactionThatMayOnlyBeCancelledNow(t *testing.T) {
 	srv := pgtest.Start(t)
 	c := srv.Open(t, "app")
@@ -129,7 +129,7 @@ func TestACancelThatWorksLateIsACancel(t *testing.T) {
 	}
 }
 
-// It is still there when we look, and gone when the terminate comes.
+// The target is still there when we look, and gone when the terminate comes.
 func TestATerminateThatComesTooLateIsNotSent(t *testing.T) {
 	srv := pgtest.Start(t)
 	for name, meanwhile := range map[string]func(*pgtest.Client){
@@ -158,8 +158,8 @@ func TestATerminateThatComesTooLateIsNotSent(t *testing.T) {
 	}
 }
 
-// An alert without a whole identity means what the first look found: not what
-// the session does next, though by a clock that lags it should have begun before.
+// An alert without the whole identity means what the first look found, and not
+// what the session does next, even if that has an earlier time.
 func TestAnAlertFencedByTimeMeansWhatWasFoundFirst(t *testing.T) {
 	srv := pgtest.Start(t)
 	c := ignoresCancel(t, srv)
@@ -187,54 +187,5 @@ func TestTheBudgetEndsBetweenCancelAndTerminate(t *testing.T) {
 	checkLines(t, lines, "intent cancel", "ignored+", "refused over_budget")
 	if !c.Running() {
 		t.Error("the session was ended")
-	}
-}
-
-// Whoever turns remediation off does not want to see another signal.
-func TestOffDuringTheGrace(t *testing.T) {
-	srv := pgtest.Start(t)
-	for _, mode := range []remediation.Mode{remediation.ModeOff, remediation.ModeDryRun} {
-		t.Run(string(mode), func(t *testing.T) {
-			c := ignoresCancel(t, srv)
-			var b *bailiff
-			b = newBailiff(t, srv, "monsig", escalates(t), shortGrace(20*model.Millisecond), hooked(&hooks{
-				afterWatch: func(int, session.Observation) {
-					next := b.settings
-					next.Config.Mode = mode
-					b.apply(next)
-				},
-			}))
-			results, lines := b.recorded(t, time.Now(), identity(t, c, "warning", "query_start"))
-			check(t, results[0], policy.CancelThenTerminate, ledger.Ignored, policy.ReasonRule)
-			checkLines(t, lines, "intent cancel", "ignored+")
-			if last := lines[len(lines)-1]; !strings.Contains(last.Detail, "remediation.mode is "+string(mode)) {
-				t.Errorf("detail: %s", last.Detail)
-			}
-			if !c.Running() {
-				t.Error("the session was ended")
-			}
-		})
-	}
-}
-
-// The same before the first signal, for one that has waited for its turn.
-func TestOffBeforeTheSignal(t *testing.T) {
-	srv := pgtest.Start(t)
-	for mode, want := range map[remediation.Mode]string{remediation.ModeOff: "refused mode_off", remediation.ModeDryRun: "dry_run"} {
-		t.Run(string(mode), func(t *testing.T) {
-			c := srv.Run(t, "app", "select pg_sleep(60)")
-			stays := untouched(t, srv, c.PID())
-			var b *bailiff
-			b = newBailiff(t, srv, "monsig", hooked(&hooks{
-				afterFind: func(int, *session.Found) {
-					next := b.settings
-					next.Config.Mode = mode
-					b.apply(next)
-				},
-			}))
-			_, lines := b.recorded(t, time.Now(), identity(t, c, "warning", "query_start"))
-			checkLines(t, lines, want)
-			stays()
-		})
 	}
 }

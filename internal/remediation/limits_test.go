@@ -96,7 +96,7 @@ func (b *bailiff) limits(l ledger.Limits) {
 
 const suspended = "pgbailiff_remediation_suspended{server=orders}"
 
-// A rule that is wrong orders the end of everybody at once.
+// A wrong rule orders the end of every session at once.
 func TestBadRuleEndsFewSessions(t *testing.T) { badRule(t, 50) }
 
 func badRule(t *testing.T, sessions int) {
@@ -104,7 +104,7 @@ func badRule(t *testing.T, sessions int) {
 	const actions, suspendAfter = 10, 12
 	srv := pgtest.Start(t, "max_connections=600")
 	limits := ledger.Limits{Actions: actions, Window: model.Hour, SuspendAfter: suspendAfter, SuspendWindow: 2 * model.Hour}
-	b := newBailiff(t, srv, "monsig", everything(t, policy.Terminate), func(s *remediation.Settings) {
+	b := newBailiff(t, srv, "monsig", liftsAll(t, policy.Terminate), func(s *remediation.Settings) {
 		s.Config.Limits, s.Config.VerifyTimeout = limits, 30*model.Second
 	})
 	b.quiet()
@@ -203,7 +203,7 @@ func badRule(t *testing.T, sessions int) {
 	}
 }
 
-// What cannot be written down is not done.
+// Without a durable intent nothing is signalled.
 func TestLedgerThatCannotBeWritten(t *testing.T) {
 	srv := pgtest.Start(t)
 	b := newBailiff(t, srv, "monsig")

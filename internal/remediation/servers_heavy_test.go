@@ -12,14 +12,14 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
 
-// The server hangs between ten looks and ten signals: one was on its way, nine
-// never left. When it goes on, the repeat has the budget of the nine, and one
-// more for the session whose signal is still on its way then.
+// The server hangs between ten looks and ten signals: one may have been sent, nine
+// were not. When the server goes on, the repeat has the budget of the nine, and one
+// more for the session whose signal arrives only then.
 func TestAServerThatHangsBetweenLookAndSignal(t *testing.T) {
 	const n = 10
 	srv := pgtest.Start(t)
 	var hang, resume func()
-	all := together(n, func() { hang() })
+	all := barrier(n, func() { hang() })
 	b := newBailiff(t, srv, "monsig", hooked(&hooks{
 		beforeSignal: func(call int, _ session.Verb) error {
 			if call <= n {

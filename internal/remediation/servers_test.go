@@ -16,8 +16,8 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
 
-// hanging returns what stops a server's postmaster and our connection for
-// acting, and what lets them go on.
+// hanging returns a function that stops the server's postmaster and our acting
+// connection, and one that lets them go on.
 func hanging(t testing.TB, srv *pgtest.Server) (hang, resume func()) {
 	t.Helper()
 	srv.WaitFor(t, "select exists (select from pg_stat_activity where application_name = 'pgbailiff' and state = 'idle')")
@@ -33,9 +33,9 @@ func hanging(t testing.TB, srv *pgtest.Server) (hang, resume func()) {
 	return all(syscall.SIGSTOP), all(syscall.SIGCONT)
 }
 
-// together calls then, once, when it has been called n times; until then, all
-// wait.
-func together(n int, then func()) func() {
+// barrier returns a function that blocks until it was called n times, and `then`
+// has returned.
+func barrier(n int, then func()) func() {
 	arrived, released := make(chan struct{}, n), make(chan struct{})
 	go func() {
 		for range n {
@@ -50,12 +50,12 @@ func together(n int, then func()) func() {
 	}
 }
 
-// The server dies between ten looks and ten signals. At most one signal was on
-// its way; the budget of the others is there for the repeat.
+// The server dies between ten looks and ten signals. At most one signal may have
+// been sent, and only that one stays spent.
 func TestWhatWasNotSentIsNotSpent(t *testing.T) {
 	const n = 10
 	srv := pgtest.Start(t)
-	all := together(n, func() { srv.Kill(t) })
+	all := barrier(n, func() { srv.Kill(t) })
 	b := newBailiff(t, srv, "monsig", hooked(&hooks{
 		beforeSignal: func(call int, _ session.Verb) error {
 			if call <= n {
@@ -83,8 +83,8 @@ func repeatHelps(results []remediation.Result) bool {
 	return slices.ContainsFunc(results, func(r remediation.Result) bool { return r.Retry })
 }
 
-// spentAsSignalled checks that the budget and the lines agree on how many
-// signals may have been sent, and that it were few.
+// spentAsSignalled checks that the budget and the ledger's lines agree on how many
+// signals may have been sent, and that there are at most so many.
 func (b *bailiff) spentAsSignalled(t *testing.T, most int) {
 	t.Helper()
 	signalled := 0
@@ -98,8 +98,9 @@ func (b *bailiff) spentAsSignalled(t *testing.T, most int) {
 	}
 }
 
-// Certainly not sent, whatever the reason.
-func TestASignalThatWasNotSentIsARepeatsToSend(t *testing.T) {
+// A signal that was certainly not sent costs no budget; one that may have been
+// sent does. A repeat can send it in both cases.
+func TestASignalThatMayNotHaveBeenSent(t *testing.T) {
 	srv := pgtest.Start(t)
 	for name, tc := range map[string]struct {
 		err       error
@@ -175,8 +176,8 @@ func TestAServerThatLeftHasNoSeries(t *testing.T) {
 	}
 }
 
-// The alert has no whole identity, and what the session does must have begun
-// before it was raised, by one clock.
+// An alert without the whole identity is fenced by time. Its startsAt and the
+// server's query_start are from two clocks, which may differ.
 func TestADatabaseClockThatLags(t *testing.T) {
 	srv := pgtest.Start(t)
 	for name, tc := range map[string]struct {

@@ -20,8 +20,8 @@ func settle(r session.Signalled, looks []session.Observation) (met remediation.E
 	return remediation.Unsettled, used
 }
 
-// A backend that has let go of pending cancels and not yet shown its next
-// statement looks idle, and the cancel ends that statement: seen on a real
+// A backend that has cleared QueryCancelPending and does not show its next
+// statement yet looks idle, and the cancel ends that statement. Seen on a real
 // server, once in some thousand trials.
 func TestACancelBetweenTwoStatementsIsFollowedUntilItSettles(t *testing.T) {
 	idle := func(wait string, change time.Duration) session.Observation {
@@ -69,7 +69,7 @@ func TestACancelBetweenTwoStatementsIsFollowedUntilItSettles(t *testing.T) {
 	}
 }
 
-// The wait was looked at before the rest: nothing had begun since.
+// The server has looked at the wait first, and nothing had begun since.
 func TestACancelOfASessionThatWaitsForItsClientIsSettled(t *testing.T) {
 	idle := inState(session.StateIdle)
 	idle.QueryStart, idle.StateChange, idle.WaitEventType = queryStart, sent.Add(-micro), "Client"

@@ -119,7 +119,7 @@ func repeats(t *testing.T, b *bailiff, n int) (said []string) {
 	return all
 }
 
-// onStubborn is a bailiff on a server that only waits.
+// onStubborn is a bailiff with that server.
 func onStubborn(t *testing.T, s *stubborn, out *strings.Builder) *bailiff {
 	t.Helper()
 	l, err := ledger.Open(ledger.Config{}, log.NewNopLogger(), nil)
@@ -161,8 +161,8 @@ func TestARepeatWaitsForTheFirst(t *testing.T) {
 	})
 }
 
-// Each of them takes ten seconds: the last one has waited for thirty, and then
-// has time of its own.
+// Each of them takes ten seconds. The last one has waited for thirty, and then has
+// time of its own.
 func TestEachRepeatWaitsForThoseBeforeIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := onStubborn(t, newStubborn(time.Hour), &strings.Builder{})
@@ -176,8 +176,8 @@ func TestEachRepeatWaitsForThoseBeforeIt(t *testing.T) {
 	})
 }
 
-// Nobody waits for long where the first one has not come as far as a signal:
-// that the server cannot be reached is told within ten seconds.
+// A repeat does not wait long for a request that has not sent its signal yet: that
+// the server cannot be reached is reported within ten seconds.
 func TestARepeatDoesNotWaitForAServerThatHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStubborn(0)
@@ -190,7 +190,7 @@ func TestARepeatDoesNotWaitForAServerThatHangs(t *testing.T) {
 	})
 }
 
-// The server hangs in the grace: the cancel was sent, and what it did cannot be
+// The server hangs during the grace: the cancel was sent, and its effect cannot be
 // seen.
 func TestAServerThatHangsInTheGrace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -1,9 +1,10 @@
 package remediation_test
 
 // In this file: an alert names a transaction, and the signalling statement finds
-// that what the transaction does must be judged again.
+// that the present statement must be judged first.
 
 import (
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -16,7 +17,7 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
 
-// A word of maintenance in a text that does no maintenance.
+// The text has a keyword of maintenance, and does no maintenance.
 func TestHarmlessWordsDoNotProtectATransaction(t *testing.T) {
 	srv := pgtest.Start(t)
 	srv.Exec(t, `create table "cluster" as select 1 as i`, `grant select on "cluster" to app`,
@@ -53,9 +54,8 @@ func TestHarmlessWordsDoNotProtectATransaction(t *testing.T) {
 	})
 }
 
-// The statement that was judged is over, and its transaction goes on with
-// another that must be judged: no signal, nor an intent of its own, comes of
-// looking again.
+// The statement that was judged is over, and its transaction goes on with another
+// one that must be judged. The further looks need no further intent.
 func TestATransactionThatMovesOnIsJudgedAgain(t *testing.T) {
 	srv := pgtest.Start(t)
 	srv.Exec(t, "create table t (i int)", "alter table t owner to app")
@@ -89,15 +89,15 @@ func TestATransactionThatMovesOnIsJudgedAgain(t *testing.T) {
 			_, lines := b.recorded(t, time.Now(), identity(t, c, "critical", "xact_start"))
 			checkLines(t, lines, tc.lines...)
 			holder.Exec(t, "rollback")
-			if spared := strings.HasPrefix(tc.lines[1], "refused"); c.Alive(t) != spared {
-				t.Errorf("alive is not %t", spared)
+			if protected := strings.HasPrefix(tc.lines[1], "refused"); c.Alive(t) != protected {
+				t.Errorf("alive is not %t", protected)
 			}
 		})
 	}
 }
 
-// A transaction that goes on, under a policy that judges statements: the intent
-// stays open over the looks.
+// The transaction goes on under a policy that judges statements. The same intent
+// covers all looks.
 func TestADecisionThatMovedHasOneOutcome(t *testing.T) {
 	srv := pgtest.Start(t)
 	c := srv.IdleInTransaction(t, "app", "select 1")
@@ -120,8 +120,8 @@ func TestADecisionThatMovedHasOneOutcome(t *testing.T) {
 	}
 }
 
-// What was running when we looked is idle when the cancel comes: the cancel's
-// intent ends without a signal, and a terminate has an intent of its own.
+// The statement that we looked at has ended when the cancel comes. The intent of
+// the cancel ends without a signal, and the terminate has an intent of its own.
 func TestTheSignalChangesWithTheState(t *testing.T) {
 	srv := pgtest.Start(t)
 	c := srv.Open(t, "app")
@@ -145,8 +145,8 @@ func TestTheSignalChangesWithTheState(t *testing.T) {
 	}
 }
 
-// A policy that judges statements pins one; the alert still means the
-// transaction, and a cancelled statement does not end it.
+// Under a policy that judges statements the signal is for one statement. The alert
+// still means the transaction, which goes on after the statement was cancelled.
 func TestACancelledStatementIsNotACancelledTransaction(t *testing.T) {
 	srv := pgtest.Start(t)
 	c := srv.Open(t, "app")
@@ -157,4 +157,24 @@ func TestACancelledStatementIsNotACancelledTransaction(t *testing.T) {
 	results, lines := b.recorded(t, time.Now(), identity(t, c, "warning", "xact_start"))
 	check(t, results[0], policy.CancelThenTerminate, ledger.Terminated, policy.ReasonRule)
 	checkLines(t, lines, "intent cancel", "ignored+", "intent terminate", "terminated+")
+}
+
+// The request ends with what the last of its looks at the transaction finds.
+func TestTheLastLookCounts(t *testing.T) {
+	const looks = 20
+	srv := pgtest.Start(t)
+	c := srv.IdleInTransaction(t, "app", "select 1")
+	b := newBailiff(t, srv, "monsig", hooked(&hooks{
+		beforeSignal: func(call int, _ session.Verb) error {
+			if call == looks {
+				c.Exec(t, "commit")
+			} else {
+				c.Exec(t, "select "+strconv.Itoa(call)+" as cluster")
+			}
+			return nil
+		},
+	}))
+	results, lines := b.recorded(t, time.Now(), identity(t, c, "critical", "xact_start"))
+	check(t, results[0], policy.None, ledger.Gone, "")
+	checkLines(t, lines, "intent terminate", "gone")
 }

@@ -10,8 +10,8 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
 
-// A cancel that found the session between two statements is reported by what
-// the session did next: never as a success if something else may have been met.
+// A cancel that found the session between two statements is reported by what the
+// session did next. It is no success if something else may have been met.
 func TestACancelBetweenTwoStatements(t *testing.T) {
 	srv := pgtest.Start(t)
 	for name, tc := range map[string]struct {

@@ -23,9 +23,9 @@ func (b *bailiff) listen() *strings.Builder {
 	return out
 }
 
-// What was decided and could not be written down comes again, as long as nothing
-// was signalled.
-func TestADecisionThatCannotBeWrittenComesAgain(t *testing.T) {
+// A decision whose line could not be written asks for a repeat, if nothing was
+// signalled.
+func TestADecisionThatCannotBeWrittenAsksForARepeat(t *testing.T) {
 	srv := pgtest.Start(t)
 	c := srv.Run(t, "app", "select pg_sleep(60)")
 	stays := untouched(t, srv, c.PID())

@@ -12,7 +12,7 @@ import (
 )
 
 // The query ended by itself just before the cancel, and its client has sent
-// nothing since: the cancel met nothing, and is not to be praised for it.
+// nothing since. The cancel met nothing, so the outcome is gone, not cancelled.
 func TestACancelThatMetNothing(t *testing.T) {
 	srv := pgtest.Start(t)
 	for name, tc := range map[string]struct {
@@ -43,7 +43,8 @@ func TestACancelThatMetNothing(t *testing.T) {
 	}
 }
 
-// The signal that is one too many shows in the metric as soon as it is answered.
+// A suspension shows in the metric as soon as the request that brought it is
+// answered.
 func TestASuspensionShowsAtOnce(t *testing.T) {
 	srv := pgtest.Start(t)
 	b := newBailiff(t, srv, "monsig", func(s *remediation.Settings) { s.Config.Limits.SuspendAfter = 1 })

@@ -1,6 +1,7 @@
 package strict
 
 import (
+	"errors"
 	"fmt"
 	"reflect"
 	"strconv"
@@ -57,12 +58,12 @@ func (d *Document) structure(n *yaml.Node, v reflect.Value, path, key string) er
 	}
 	for _, p := range pairs {
 		below, shown := child(path, p.key), child(key, p.key)
-		field, ok := fieldOf(v, p.key)
+		target, ok := fieldOf(v, p.key)
 		if !ok {
-			return &mistake{line: p.line, key: shown, err: fmt.Errorf("there is no such key")}
+			return &mistake{line: p.line, key: child(key, shownKey(p.key)), err: errors.New("there is no such key")}
 		}
 		d.places[below] = place{p.line, shown}
-		if err := d.value(p.value, field, below, shown); err != nil {
+		if err := d.value(p.value, target, below, shown); err != nil {
 			return err
 		}
 	}
@@ -95,7 +96,7 @@ func (d *Document) list(n *yaml.Node, v reflect.Value, path, key string) error {
 		below, shown := child(path, strconv.Itoa(i)), fmt.Sprintf("%s[%d]", key, i)
 		d.places[below] = place{element.Line, shown}
 		if element.ShortTag() == "!!null" {
-			return &mistake{line: element.Line, key: shown, err: fmt.Errorf("the element of the list is empty")}
+			return &mistake{line: element.Line, key: shown, err: errors.New("the element of the list is empty")}
 		}
 		if err := d.value(element, v.Index(i), below, shown); err != nil {
 			return err
@@ -134,6 +135,15 @@ func fieldOf(v reflect.Value, key string) (reflect.Value, bool) {
 		}
 	}
 	return reflect.Value{}, false
+}
+
+// shownKey is a key that nobody knows, in a message. In braces a connection
+// string without a key is one.
+func shownKey(key string) string {
+	if strings.ContainsAny(key, "=:") {
+		return "…"
+	}
+	return key
 }
 
 func child(path, key string) string { return strings.TrimPrefix(path+"."+key, ".") }

@@ -43,10 +43,13 @@ func (m *merged) add(n *yaml.Node) error {
 		if key.Kind == yaml.SequenceNode || key.Kind == yaml.MappingNode || key.Decode(&name) != nil {
 			return &mistake{line: key.Line, err: fmt.Errorf("%s is not a text", nodeName(key))}
 		}
+		if key.ShortTag() == "!!null" {
+			return &mistake{line: key.Line, err: errors.New("the key is empty")}
+		}
 		merges := key.ShortTag() == "!!merge"
 		switch {
 		case own[name]:
-			return &mistake{line: key.Line, err: fmt.Errorf("the key %q is there twice", name)}
+			return &mistake{line: key.Line, err: fmt.Errorf("the key %q is there twice", shownKey(name))}
 		case merges:
 			merge = value
 		case !m.seen[name]:

@@ -136,7 +136,7 @@ func TestCancelThenTerminate(t *testing.T) {
 	})
 }
 
-func TestIgnoredSignalIsSaidSo(t *testing.T) {
+func TestAnIgnoredSignalIsReported(t *testing.T) {
 	srv := pgtest.Start(t)
 	b := newBailiff(t, srv, "monsig", shortVerify)
 	c := ignoresCancel(t, srv)

@@ -1,6 +1,7 @@
 package remediation_test
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/ledger"
 	"github.com/pgbailiff/pgbailiff/internal/pgtest"
 	"github.com/pgbailiff/pgbailiff/internal/policy"
+	"github.com/pgbailiff/pgbailiff/internal/proctest"
 )
 
 // backendIdentity is identity for any backend, and for any number of periods.
@@ -30,7 +32,7 @@ func backendIdentity(t testing.TB, srv *pgtest.Server, pid int, periods ...strin
 	return l
 }
 
-// pidOnly is the alert as another exporter's metrics would make it.
+// pidOnly are the labels of an alert on another exporter's metrics.
 func pidOnly(pid int) labels {
 	return labels{"alertname": "Test", "server": "orders", "pid": strconv.Itoa(pid)}
 }
@@ -61,9 +63,9 @@ func (b *bailiff) sendsNothing(t testing.TB, alert labels, outcome ledger.Outcom
 	return line
 }
 
-// untouched returns a check that the backend is still the same one at the same
-// work, and that no signal is on its way to it: when it is asked to log its
-// memory, it first obeys whatever else is pending.
+// untouched returns a check that the backend still does the same, and that no
+// signal is pending: before it logs its memory contexts, as the check asks it to,
+// it handles whatever else is pending.
 func untouched(t testing.TB, srv *pgtest.Server, pid int) (check func()) {
 	t.Helper()
 	const doing = `select coalesce(concat_ws(' ', s.backend_start, s.query_start, s.state, s.query), '')
@@ -88,22 +90,18 @@ func untouched(t testing.TB, srv *pgtest.Server, pid int) (check func()) {
 // soon waits until something is true.
 func soon(t testing.TB, what string, is func() bool) {
 	t.Helper()
-	deadline := time.After(time.Minute)
-	tick := time.NewTicker(2 * time.Millisecond)
-	defer tick.Stop()
-	for !is() {
-		select {
-		case <-tick.C:
-		case <-deadline:
-			t.Fatalf("waited in vain for %s", what)
+	proctest.Eventually(t, what, func() error {
+		if !is() {
+			return errors.New("not yet")
 		}
-	}
+		return nil
+	})
 }
 
-// everything is a rule that lifts whatever a rule can lift.
-func everything(t testing.TB, action policy.Action) option {
+// liftsAll is a rule that lifts every protection that a rule can lift.
+func liftsAll(t testing.TB, action policy.Action) option {
 	return rules(t, policy.RuleConfig{
-		Name: "everything",
+		Name: "lifts all",
 		Matchers: []string{
 			`usename=~"postgres|super1|repl|app|app2|etl|mon|sig|monsig|nopriv"`,
 			`application_name=~"pg.*|walreceiver|standby.*|batch|crowd|payroll|target"`,
@@ -113,15 +111,15 @@ func everything(t testing.TB, action policy.Action) option {
 	})
 }
 
-// permissive are bailiffs that spare nobody but those who are always protected:
-// they have rules that lift everything else, and two of them the role of a
+// permissive are bailiffs that refuse only what is always protected: they have
+// rules that lift everything else, and two of them the role of a
 // superuser, so that PostgreSQL does not protect anybody either.
 func permissive(t testing.TB, srv *pgtest.Server) map[string]*bailiff {
 	t.Helper()
 	return map[string]*bailiff{
 		"as it comes":    newBailiff(t, srv, "monsig"),
-		"lifts, cancels": newBailiff(t, srv, "super1", everything(t, policy.Cancel)),
-		"lifts, ends":    newBailiff(t, srv, "super1", everything(t, policy.CancelThenTerminate)),
+		"lifts, cancels": newBailiff(t, srv, "super1", liftsAll(t, policy.Cancel)),
+		"lifts, ends":    newBailiff(t, srv, "super1", liftsAll(t, policy.CancelThenTerminate)),
 	}
 }
 
