@@ -5,14 +5,15 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/pgbailiff/pgbailiff/internal/pgtest"
+	"github.com/pgbailiff/pgbailiff/internal/proctest"
 )
 
 // forgeries are the headers by which a browser marks a request that a page of
@@ -49,15 +50,14 @@ servers: [{name: orders, dsn: %q}]
 webhook: {listen_address: %q, web_config_file: %q}
 remediation: {mode: enforce, ledger: {file: ledger.jsonl}}
 `, orders.DSN("monsig"), hook, own))
-			p := startProcess(t, dir, minimalEnv(dir), pgbailiff(t),
+			p := startPgbailiff(t, dir,
 				"--config.file=pgbailiff.yml", "--web.config.file=web.yml", "--web.listen-address=127.0.0.1:0")
-			t.Cleanup(p.stop)
-			address := p.address()
+			address := p.Address()
 			if hook == "" {
 				hook = address
 			}
 			send := browser(t, authority, person)
-			eventually(t, "the listener of the webhook", func() error {
+			proctest.Eventually(t, "the listener of the webhook", func() error {
 				_, err := send(http.MethodGet, "https://"+hook+"/webhook", "")
 				return err
 			})
@@ -72,8 +72,8 @@ remediation: {mode: enforce, ledger: {file: ledger.jsonl}}
 					address + "/-/reload":            "",
 				} {
 					answer, err := send(http.MethodPost, "https://"+url, body, headers...)
-					if err != nil || answer.status != http.StatusForbidden || strings.Count(answer.body, "\n") != 1 {
-						t.Errorf("%s posts to %s: %d %q, %v; want 403 and a sentence", name, url, answer.status, answer.body, err)
+					if err != nil || answer.Status != http.StatusForbidden || strings.Count(answer.Body, "\n") != 1 {
+						t.Errorf("%s posts to %s: %d %q, %v; want 403 and a sentence", name, url, answer.Status, answer.Body, err)
 					}
 				}
 			}
@@ -91,8 +91,8 @@ remediation: {mode: enforce, ledger: {file: ledger.jsonl}}
 				if strings.HasSuffix(url, "/webhook") {
 					body = alert
 				}
-				if answer, err := send(http.MethodPost, "https://"+url, body, headers...); err != nil || answer.status != http.StatusOK {
-					t.Errorf("%s: %d %q, %v", url, answer.status, answer.body, err)
+				if answer, err := send(http.MethodPost, "https://"+url, body, headers...); err != nil || answer.Status != http.StatusOK {
+					t.Errorf("%s: %d %q, %v", url, answer.Status, answer.Body, err)
 				}
 			}
 			if state := sqlstate(victim.Wait(t)); state != "57P01" {
@@ -113,59 +113,39 @@ func TestAPageOfAnotherSiteIsKeptOutWithATokenAndWithout(t *testing.T) {
 servers: [{name: down, dsn: "postgresql://nobody@127.0.0.1:1/postgres?sslmode=disable"}]
 webhook: {credentials_file: token}
 `)
-	p := startProcess(t, dir, minimalEnv(dir), pgbailiff(t),
+	p := startPgbailiff(t, dir,
 		"--config.file=pgbailiff.yml", "--web.enable-lifecycle", "--web.listen-address=127.0.0.1:0")
-	t.Cleanup(p.stop)
-	url := "http://" + p.address() + "/-/reload"
+	url := "http://" + p.Address() + "/-/reload"
 	for name, headers := range forgeries {
 		for _, token := range []string{"Accept: */*", "Authorization: Bearer secret-token"} {
-			answer, err := fetch(t.Context(), http.MethodPost, url, nil, append(headers, token)...)
-			if err != nil || answer.status != http.StatusForbidden {
-				t.Errorf("%s, with %s: %d %q, %v", name, token, answer.status, answer.body, err)
+			answer, err := proctest.Fetch(t.Context(), http.MethodPost, url, nil, append(headers, token)...)
+			if err != nil || answer.Status != http.StatusForbidden {
+				t.Errorf("%s, with %s: %d %q, %v", name, token, answer.Status, answer.Body, err)
 			}
 		}
 	}
-	if answer, err := fetch(t.Context(), http.MethodPost, url, nil); err != nil || answer.status != http.StatusOK {
-		t.Errorf("not from a browser: %d %q, %v", answer.status, answer.body, err)
+	if answer, err := proctest.Fetch(t.Context(), http.MethodPost, url, nil); err != nil || answer.Status != http.StatusOK {
+		t.Errorf("not from a browser: %d %q, %v", answer.Status, answer.Body, err)
 	}
 }
 
 // browser returns a function that sends requests with a certificate.
-func browser(t *testing.T, authority, person *certificate) func(method, url, body string, headers ...string) (reply, error) {
+func browser(t *testing.T, authority, person *certificate) func(method, url, body string, headers ...string) (proctest.Reply, error) {
 	roots := x509.NewCertPool()
 	roots.AddCert(authority.parsed)
 	transport := &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{
 		RootCAs: roots, Certificates: []tls.Certificate{{Certificate: [][]byte{person.parsed.Raw}, PrivateKey: person.key}},
 	}}
-	return func(method, url, body string, headers ...string) (reply, error) {
-		ctx, cancel := context.WithTimeout(t.Context(), patience)
+	return func(method, url, body string, headers ...string) (proctest.Reply, error) {
+		ctx, cancel := context.WithTimeout(t.Context(), proctest.Patience)
 		defer cancel()
-		request, err := http.NewRequestWithContext(ctx, method, url, strings.NewReader(body))
-		if err != nil {
-			return reply{}, err
-		}
-		request.Header.Set("Content-Type", "text/plain") // as a form can
-		for _, header := range headers {
-			name, value, _ := strings.Cut(header, ": ")
-			request.Header.Set(name, value)
-		}
-		response, err := transport.RoundTrip(request)
-		if err != nil {
-			return reply{}, err
-		}
-		defer response.Body.Close()
-		text, err := io.ReadAll(response.Body)
-		return reply{response.StatusCode, response.Header, string(text)}, err
+		headers = append([]string{"Content-Type: text/plain"}, headers...) // as a form can
+		return proctest.FetchOver(ctx, transport, method, url, strings.NewReader(body), headers...)
 	}
 }
 
 // freeAddress returns an address on which nothing listens.
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	return listener.Addr().String()
+	return net.JoinHostPort("127.0.0.1", strconv.Itoa(proctest.FreePort(t)))
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/pgbailiff/pgbailiff/internal/pgtest"
+	"github.com/pgbailiff/pgbailiff/internal/proctest"
 )
 
 // ending waits for the end of a session's statement and returns its SQLSTATE.
@@ -20,7 +21,7 @@ func (l *loop) ending(c *pgtest.Client) string {
 	l.t.Helper()
 	select {
 	case <-c.Done():
-	case <-time.After(2 * patience):
+	case <-time.After(2 * proctest.Patience):
 		l.t.Fatalf("nothing has ended the statement of %s", c)
 	}
 	return sqlstate(c.Wait(l.t))
@@ -74,7 +75,7 @@ func (l *loop) expire(silence string) {
 // awaitAlert waits until Alertmanager has the session's alert in this state.
 func (l *loop) awaitAlert(c *pgtest.Client, state string) {
 	l.t.Helper()
-	eventually(l.t, fmt.Sprintf("the alert about %s to be %s", c, state), func() error {
+	proctest.Eventually(l.t, fmt.Sprintf("the alert about %s to be %s", c, state), func() error {
 		var alerts []struct {
 			Labels map[string]string `json:"labels"`
 			Status struct {
@@ -94,14 +95,14 @@ func (l *loop) awaitAlert(c *pgtest.Client, state string) {
 // ask calls Alertmanager's API.
 func (l *loop) ask(method, path, body string, into any) {
 	l.t.Helper()
-	ctx, cancel := context.WithTimeout(l.t.Context(), patience)
+	ctx, cancel := context.WithTimeout(l.t.Context(), proctest.Patience)
 	defer cancel()
-	answer, err := fetch(ctx, method, l.alertmanager+path, strings.NewReader(body), "Content-Type: application/json")
-	if err == nil && answer.status != http.StatusOK {
-		err = fmt.Errorf("%d %s", answer.status, answer.body)
+	answer, err := proctest.Fetch(ctx, method, l.alertmanager+path, strings.NewReader(body), "Content-Type: application/json")
+	if err == nil && answer.Status != http.StatusOK {
+		err = fmt.Errorf("%d %s", answer.Status, answer.Body)
 	}
 	if err == nil && into != nil {
-		err = json.Unmarshal([]byte(answer.body), into)
+		err = json.Unmarshal([]byte(answer.Body), into)
 	}
 	if err != nil {
 		l.t.Fatalf("%s %s: %v", method, path, err)
@@ -112,7 +113,7 @@ func (l *loop) ask(method, path, body string, into any) {
 // an intent and an outcome.
 func (l *loop) expectLedger(c *pgtest.Client, want ...string) {
 	l.t.Helper()
-	eventually(l.t, fmt.Sprintf("the ledger to say %q of %s", want, c), func() error {
+	proctest.Eventually(l.t, fmt.Sprintf("the ledger to say %q of %s", want, c), func() error {
 		if got := l.ledger(c); !slices.Equal(got, want) {
 			return fmt.Errorf("it says %q", got)
 		}

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/pgbailiff/pgbailiff/internal/pgtest"
+	"github.com/pgbailiff/pgbailiff/internal/proctest"
 )
 
 const loopToken = "token-of-the-loop"
@@ -44,11 +45,9 @@ groups:
 // that does not opt in has no effect.
 func TestLoop(t *testing.T) {
 	t.Parallel()
-	prometheus := installed(t, "install Prometheus (Debian's package prometheus)", "prometheus")
-	alertmanager := installed(t, "install Alertmanager (Debian's package prometheus-alertmanager)", "alertmanager", "prometheus-alertmanager")
 	l := &loop{t: t, dir: t.TempDir(), orders: pgtest.Start(t)}
 	l.serveBailiff()
-	l.startAlertmanager(alertmanager)
+	l.startAlertmanager()
 
 	// The silence is there before its alert fires.
 	kept := l.orders.Run(t, "app", "select pg_sleep(601)", pgtest.AppName("report-kept"))
@@ -58,7 +57,7 @@ func TestLoop(t *testing.T) {
 	watched := l.orders.Run(t, "app", "select pg_sleep(604)", pgtest.AppName("batch"))
 	other := l.orders.Run(t, "app", "select pg_sleep(605)", pgtest.AppName("shop"))
 	idle := l.orders.IdleInTransaction(t, "app")
-	l.startPrometheus(prometheus)
+	l.startPrometheus()
 
 	// The sessions send nothing more until the outcome is there: a next statement
 	// may make the effect of the signal hard to tell.
@@ -134,7 +133,7 @@ remediation:
 `, l.orders.DSN("monsig")))
 }
 
-func (l *loop) startAlertmanager(path string) {
+func (l *loop) startAlertmanager() {
 	l.t.Helper()
 	write(l.t, l.dir, "alertmanager.yml", fmt.Sprintf(`
 route:
@@ -157,15 +156,10 @@ receivers:
           authorization:
             credentials_file: token
 `, l.bailiffURL))
-	p := startProcess(l.t, l.dir, minimalEnv(l.dir), path,
-		"--config.file=alertmanager.yml", "--storage.path=alertmanager", "--cluster.listen-address=",
-		"--web.listen-address=127.0.0.1:0", "--web.external-url=http://alertmanager.example")
-	l.t.Cleanup(p.stop)
-	l.alertmanager = "http://" + p.address()
-	l.awaitReady(l.alertmanager)
+	l.alertmanager = proctest.Alertmanager(l.t, l.dir).URL
 }
 
-func (l *loop) startPrometheus(path string) {
+func (l *loop) startPrometheus() {
 	l.t.Helper()
 	write(l.t, l.dir, "rules.yml", loopRules)
 	write(l.t, l.dir, "prometheus.yml", fmt.Sprintf(`
@@ -183,16 +177,5 @@ scrape_configs:
     static_configs:
       - targets: [%q]
 `, strings.TrimPrefix(l.alertmanager, "http://"), strings.TrimPrefix(l.bailiffURL, "http://")))
-	p := startProcess(l.t, l.dir, minimalEnv(l.dir), path,
-		"--config.file=prometheus.yml", "--storage.tsdb.path=prometheus", "--web.listen-address=127.0.0.1:0")
-	l.t.Cleanup(p.stop)
-	l.awaitReady("http://" + p.address())
-}
-
-func (l *loop) awaitReady(url string) {
-	l.t.Helper()
-	eventually(l.t, url+" to be ready", func() error {
-		_, err := get(l.t, url+"/-/ready")
-		return err
-	})
+	proctest.Prometheus(l.t, l.dir)
 }

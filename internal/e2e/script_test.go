@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"slices"
@@ -85,7 +84,7 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Setup: func(env *testscript.Env) error {
-			env.Setenv("GORACE", "atexit_sleep_ms=0") // as in minimalEnv
+			env.Setenv("GORACE", "atexit_sleep_ms=0") // as in proctest.MinimalEnv
 			env.Values[worldKey{}] = &world{
 				t:        env.T().(testing.TB),
 				servers:  map[string]*pgtest.Server{},
@@ -130,7 +129,7 @@ type world struct {
 	servers   map[string]*pgtest.Server
 	first     string // server, for sessions that name none
 	sessions  map[string]*scriptSession
-	pgbailiff *process
+	pgbailiff *proctest.Process
 	pending   map[string]*pendingReply
 }
 
@@ -182,28 +181,20 @@ func (w *world) expand(neg bool, args []string) error {
 }
 
 func (w *world) serve(neg bool, args []string) error {
-	env, flags := minimalEnv(w.ts.MkAbs(".")), []string{"--web.listen-address=127.0.0.1:0"}
+	dir := w.ts.MkAbs(".")
+	c := proctest.Command{Path: proctest.Find(w.t, "pgbailiff"), Dir: dir, Env: proctest.MinimalEnv(dir)}
 	for _, arg := range args {
 		if strings.HasPrefix(arg, "--") {
-			flags = append(flags, arg)
+			c.Args = append(c.Args, arg)
 		} else {
-			env = append(env, arg)
+			c.Env = append(c.Env, arg)
 		}
 	}
-	p := startProcess(w.t, w.ts.MkAbs("."), env, pgbailiff(w.t), flags...)
-	w.ts.Defer(p.stop)
-	w.pgbailiff = p
-	address := p.address()
-	url := "http://" + address
-	w.ts.Setenv("ADDRESS", address)
-	w.ts.Setenv("URL", url)
-	eventually(w.t, "pgbailiff to be ready", func() error {
-		answer, err := fetch(w.t.Context(), http.MethodGet, url+"/-/ready", nil)
-		if err == nil && answer.status != http.StatusOK && answer.status != http.StatusUnauthorized {
-			err = fmt.Errorf("/-/ready: %d", answer.status)
-		}
-		return err
-	})
+	p := proctest.Serve(w.t, c)
+	w.ts.Defer(p.Stop) // before the directory with its log is removed
+	w.pgbailiff = p.Process
+	w.ts.Setenv("ADDRESS", p.Address)
+	w.ts.Setenv("URL", p.URL)
 	return usage(neg, args, 0, -1)
 }
 
@@ -233,14 +224,14 @@ func (w *world) signal(neg bool, args []string) error {
 	if !ok {
 		return errUsage
 	}
-	return w.pgbailiff.cmd.Process.Signal(sig)
+	return w.pgbailiff.Signal(sig)
 }
 
 func (w *world) exited(neg bool, args []string) error {
 	if err := usage(neg, args, 1, 1); err != nil {
 		return err
 	}
-	if got := strconv.Itoa(w.pgbailiff.wait()); got != args[0] {
+	if got := strconv.Itoa(w.pgbailiff.Wait()); got != args[0] {
 		return fmt.Errorf("pgbailiff has exited with status %s", got)
 	}
 	return nil

@@ -10,13 +10,14 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"fmt"
-	"io"
 	"math/big"
 	"net"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/pgbailiff/pgbailiff/internal/proctest"
 )
 
 // mutualTLS lets nobody in without a client certificate.
@@ -49,14 +50,14 @@ func TestClientCertificates(t *testing.T) {
 			p, url := start(t, dir, "servers: ["+nobodysServer+"]\nwebhook: "+webhook+
 				"\nremediation: {mode: enforce, ledger: {file: ledger.jsonl}}\n", flags...)
 			if own { // the metrics stay plain
-				if _, err := get(t, url+"/metrics"); err != nil {
+				if _, err := proctest.Get(t, url+"/metrics"); err != nil {
 					t.Error(err)
 				}
 			} else {
-				hook = p.address()
+				hook = p.Address()
 			}
 			url = "https://" + hook + "/webhook"
-			eventually(t, "an answer", func() error {
+			proctest.Eventually(t, "an answer", func() error {
 				_, err := postTLS(t, url, authority, client)
 				return err
 			})
@@ -69,8 +70,8 @@ func TestClientCertificates(t *testing.T) {
 			if status, err := postTLS(t, url, authority, stranger); err == nil {
 				t.Errorf("with a certificate of another authority: %d", status)
 			}
-			answer, err := fetch(t.Context(), http.MethodPost, "http://"+hook+"/webhook", nil)
-			if err == nil && answer.status == http.StatusOK {
+			answer, err := proctest.Fetch(t.Context(), http.MethodPost, "http://"+hook+"/webhook", nil)
+			if err == nil && answer.Status == http.StatusOK {
 				t.Error("without TLS: 200")
 			}
 
@@ -82,7 +83,7 @@ func TestClientCertificates(t *testing.T) {
 			if status, err := postTLS(t, url, renewed, client); err == nil {
 				t.Errorf("with a certificate of the old authority: %d", status)
 			}
-			if strings.Contains(p.output(), "plain HTTP") {
+			if strings.Contains(p.Output(), "plain HTTP") {
 				t.Error("the log calls a listener with TLS plain")
 			}
 		})
@@ -98,12 +99,11 @@ func TestClientCertificatesOfTheOtherListenerDoNotCount(t *testing.T) {
 	write(t, dir, "tls.yml", mutualTLS)
 	write(t, dir, "pgbailiff.yml", "servers: ["+nobodysServer+"]\nwebhook: {listen_address: '127.0.0.1:0'}"+
 		"\nremediation: {mode: enforce, ledger: {file: ledger.jsonl}}\n")
-	p := startProcess(t, dir, minimalEnv(dir), pgbailiff(t),
+	p := startPgbailiff(t, dir,
 		"--config.file=pgbailiff.yml", "--web.config.file=tls.yml", "--web.listen-address=127.0.0.1:0")
-	t.Cleanup(p.stop)
 	const want = "remediation.mode: to enforce, and everybody could order a signal"
-	if code := p.wait(); code != 1 || !strings.Contains(p.output(), want) {
-		t.Errorf("exit status %d, want 1 and %q in\n%s", code, want, p.output())
+	if code := p.Wait(); code != 1 || !strings.Contains(p.Output(), want) {
+		t.Errorf("exit status %d, want 1 and %q in\n%s", code, want, p.Output())
 	}
 }
 
@@ -126,19 +126,9 @@ func postTLS(t *testing.T, url string, authority, client *certificate) (int, err
 		config.Certificates = []tls.Certificate{{Certificate: [][]byte{client.parsed.Raw}, PrivateKey: client.key}}
 	}
 	body := strings.NewReader(`{"version":"4","alerts":[{"status":"firing","labels":{"pid":"0"}}]}`)
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, body)
-	if err != nil {
-		return 0, err
-	}
-	request.Header.Set("Content-Type", "application/json")
 	transport := &http.Transport{DisableKeepAlives: true, TLSClientConfig: config}
-	response, err := transport.RoundTrip(request)
-	if err != nil {
-		return 0, err
-	}
-	defer response.Body.Close()
-	_, err = io.Copy(io.Discard, response.Body)
-	return response.StatusCode, err
+	answer, err := proctest.FetchOver(t.Context(), transport, http.MethodPost, url, body, "Content-Type: application/json")
+	return answer.Status, err
 }
 
 // certificate is a certificate with its key.
