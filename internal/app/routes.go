@@ -10,8 +10,8 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/config"
 )
 
-// routes says what is served where. With a listener of its own for the webhook,
-// own serves what takes and shows orders; without one, own is main.
+// routes says what is served where. When the webhook has a listener of its own,
+// own has the endpoints for orders; otherwise own is main.
 func (a *app) routes() (main, own *http.ServeMux) {
 	main = http.NewServeMux()
 	main.Handle("GET /{$}", a.current(func(h handlers) http.Handler { return h.page }))
@@ -26,7 +26,7 @@ func (a *app) routes() (main, own *http.ServeMux) {
 	if a.generations.current.Load().cfg.Webhook.ListenAddress != "" {
 		own = http.NewServeMux()
 	}
-	messages := http.NewServeMux() // inside of the counter, which counts its 405 too
+	messages := http.NewServeMux() // inside the counter, which so counts its 405 too
 	messages.Handle("POST /webhook", a.counted(func(h handlers) http.Handler { return h.webhook }))
 	own.Handle("/webhook", a.messages.CountRequests(messages))
 	own.Handle("POST /-/resume", a.current(func(h handlers) http.Handler { return h.resume }))
@@ -42,8 +42,8 @@ func (a *app) current(of func(handlers) http.Handler) http.Handler {
 }
 
 // counted does the same for orders: the generation keeps its servers open until
-// the order has ended. An order that comes after the stop is for the next
-// pgbailiff.
+// the order has ended. After the stop it answers 503, and Alertmanager repeats
+// the alert to the next pgbailiff.
 func (a *app) counted(of func(handlers) http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		g, ok := a.generations.enter()
@@ -56,8 +56,8 @@ func (a *app) counted(of func(handlers) http.Handler) http.Handler {
 	})
 }
 
-// reloadHandler is for whoever may give orders, or with --web.enable-lifecycle
-// for everybody who can reach it.
+// reloadHandler reloads for everybody who may give orders, and with
+// --web.enable-lifecycle for everybody.
 func (a *app) reloadHandler(cfg *config.Config, access access) http.Handler {
 	load := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if err := a.requestReload(r.Context()); err != nil {
@@ -80,9 +80,8 @@ func forbidden(why string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, why, http.StatusForbidden) })
 }
 
-// notCrossSite refuses what a page of another site makes a browser send: where
-// basic auth or a client certificate lets a person in, the browser adds them to
-// such a request too.
+// notCrossSite refuses the requests that a page of another site makes a browser
+// send. The browser adds basic auth and client certificates to them too.
 func (a *app) notCrossSite(next http.Handler) http.Handler {
 	protection := http.NewCrossOriginProtection()
 	protection.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
