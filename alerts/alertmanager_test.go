@@ -6,10 +6,12 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"go.yaml.in/yaml/v3"
+
+	"github.com/pgbailiff/pgbailiff/internal/proctest"
 )
 
 func TestAmtoolAcceptsConfiguration(t *testing.T) {
-	run(t, "amtool", "check-config", "alertmanager.yml")
+	proctest.Output(t, "amtool", "check-config", "alertmanager.yml")
 }
 
 func TestRoutes(t *testing.T) {
@@ -20,16 +22,17 @@ func TestRoutes(t *testing.T) {
 		{"severity=info remediation=auto", "pgbailiff,chat"},
 		{"severity=warning remediation=auto", "pgbailiff,chat"},
 		{"severity=critical remediation=auto", "pgbailiff,pager,chat"},
-		// Only the one word is an order.
+		// Only the value "auto", in lower case, makes it an order.
 		{"severity=warning remediation=manual", "chat"},
 		{"severity=critical remediation=Auto", "pager,chat"},
-		// An order without a severity still arrives, to be refused on record.
+		// An order without a severity is delivered too: pgbailiff refuses it and
+		// writes that down.
 		{"remediation=auto", "pgbailiff,chat"},
 		{"alertname=Other", "chat"},
 	} {
 		t.Run(tt.labels, func(t *testing.T) {
 			args := []string{"config", "routes", "test", "--config.file=alertmanager.yml"}
-			got := run(t, "amtool", append(args, strings.Fields(tt.labels)...)...)
+			got := proctest.Output(t, "amtool", append(args, strings.Fields(tt.labels)...)...)
 			if got = strings.TrimSpace(got); got != tt.receivers {
 				t.Errorf("goes to %s, want %s", got, tt.receivers)
 			}
@@ -37,9 +40,9 @@ func TestRoutes(t *testing.T) {
 	}
 }
 
-// TestOrdersRoute holds what facts about Alertmanager's delivery force on the
-// route to pgbailiff; each value has its reason in alertmanager.yml.
-func TestOrdersRoute(t *testing.T) {
+// TestRouteToPgbailiff checks the values that follow from how Alertmanager
+// delivers. alertmanager.yml has the reason for each.
+func TestRouteToPgbailiff(t *testing.T) {
 	var config struct {
 		Route struct {
 			Routes []map[string]any `yaml:"routes"`

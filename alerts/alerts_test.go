@@ -1,16 +1,17 @@
-// Package alerts_test holds the shipped rules, their tests, the runbook and the
-// example configurations to each other and to the tools that will read them.
+// Package alerts_test checks the shipped rules, their tests, the runbook and
+// the example configurations against each other and with the tools that read
+// them.
 package alerts_test
 
 import (
 	"bytes"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/pgbailiff/pgbailiff/internal/proctest"
 )
 
 const (
@@ -19,7 +20,8 @@ const (
 	runbookURL     = "https://github.com/pgbailiff/pgbailiff/blob/main/alerts/runbook.md#"
 )
 
-// ruleFile is the part of Prometheus's format that we use; more would be a typo.
+// ruleFile is the part of Prometheus's format that we use. The decoder is
+// strict, so another key is an error.
 type ruleFile struct {
 	Groups []struct {
 		Name  string `yaml:"name"`
@@ -27,8 +29,8 @@ type ruleFile struct {
 	} `yaml:"groups"`
 }
 
-// There is no KeepFiringFor: it would go on naming a session that has gone, and
-// the strict decoder refuses it.
+// rule has no KeepFiringFor: the alert would still name a session that has
+// ended.
 type rule struct {
 	Record      string            `yaml:"record"`
 	Alert       string            `yaml:"alert"`
@@ -38,22 +40,22 @@ type rule struct {
 	Annotations map[string]string `yaml:"annotations"`
 }
 
-// rung is an alert and what it means to pgbailiff.
-type rung struct{ alert, severity string }
+// alertID tells the alerts of the file apart.
+type alertID struct{ name, severity string }
 
-func (r rule) rung() rung { return rung{r.Alert, r.Labels["severity"]} }
+func (r rule) id() alertID { return alertID{r.Alert, r.Labels["severity"]} }
 
-func (r rung) String() string { return r.alert + "/" + r.severity }
+func (id alertID) String() string { return id.name + "/" + id.severity }
 
 func TestPromtoolAcceptsConfigurationAndRules(t *testing.T) {
-	run(t, "promtool", "check", "config", "prometheus.yml")
-	run(t, "promtool", "check", "rules", thresholdsFile, rulesFile)
+	proctest.Output(t, "promtool", "check", "config", "prometheus.yml")
+	proctest.Output(t, "promtool", "check", "rules", thresholdsFile, rulesFile)
 }
 
 func TestRules(t *testing.T) {
 	for _, file := range testFiles(t) {
 		t.Run(filepath.Base(file), func(t *testing.T) {
-			run(t, "promtool", "test", "rules", file)
+			proctest.Output(t, "promtool", "test", "rules", file)
 		})
 	}
 }
@@ -64,7 +66,7 @@ func alerts(t *testing.T) []rule {
 	all := rules(t, rulesFile)
 	for _, r := range all {
 		if r.Alert == "" {
-			t.Errorf("%s is for alerts, and has record %s", rulesFile, r.Record)
+			t.Errorf("%s is for alerts only, and has the recording rule %s", rulesFile, r.Record)
 		}
 	}
 	return all
@@ -104,17 +106,4 @@ func read(t *testing.T, path string) []byte {
 		t.Fatal(err)
 	}
 	return data
-}
-
-// run returns the tool's standard output; a tool that is missing or that fails
-// fails the test.
-func run(t *testing.T, tool string, args ...string) string {
-	t.Helper()
-	var stdout, stderr bytes.Buffer
-	cmd := exec.CommandContext(t.Context(), installed(t, tool), args...)
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	if err := cmd.Run(); err != nil {
-		t.Fatalf("%s %s: %v\n%s%s", tool, strings.Join(args, " "), err, &stdout, &stderr)
-	}
-	return stdout.String()
 }

@@ -8,12 +8,15 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"go.yaml.in/yaml/v3"
+
+	"github.com/pgbailiff/pgbailiff/internal/proctest"
 )
 
-// TestEachRungHasANameOfItsOwn: Alertmanager configurations that compare names
-// (kube-prometheus-stack's and OpenShift's do, out of the box) take a critical
-// alert of the same name for the same trouble, whatever session it is about.
-func TestEachRungHasANameOfItsOwn(t *testing.T) {
+// TestNamesDifferBySeverity: some Alertmanager configurations inhibit by name,
+// by default those of kube-prometheus-stack and OpenShift. There a critical
+// alert inhibits the warnings of the same name, whichever session they are
+// about.
+func TestNamesDifferBySeverity(t *testing.T) {
 	severity := map[string]string{}
 	for _, r := range alerts(t) {
 		if s, taken := severity[r.Alert]; taken && s != r.Labels["severity"] {
@@ -22,15 +25,15 @@ func TestEachRungHasANameOfItsOwn(t *testing.T) {
 		severity[r.Alert] = r.Labels["severity"]
 	}
 	for name, s := range severity {
-		if mild, is := strings.CutSuffix(name, "Critical"); is && (s != "critical" || severity[mild] != "warning") {
-			t.Errorf("%s has severity %s, and %s has %q: want critical and warning", name, s, mild, severity[mild])
+		if warning, is := strings.CutSuffix(name, "Critical"); is && (s != "critical" || severity[warning] != "warning") {
+			t.Errorf("%s has severity %s, and %s has %q: want critical and warning", name, s, warning, severity[warning])
 		}
 	}
 }
 
-// kube is what kube-prometheus-stack configures if nobody says otherwise, but
-// for the receiver of its watchdog.
-const kube = `
+// kubePrometheusStack is that chart's default configuration, without the
+// receiver of its watchdog.
+const kubePrometheusStack = `
 route:
   group_by: [namespace]
   group_wait: 30s
@@ -52,101 +55,103 @@ inhibit_rules:
   - target_matchers: ['alertname = InfoInhibitor']
 `
 
-// TestEveryOrderArrivesBesideKubePrometheusStack: seven sessions are in trouble
-// at once, some at warning and some at critical; whoever has put our route and
-// receiver into that configuration, with or without our inhibition, gets seven
-// orders.
-func TestEveryOrderArrivesBesideKubePrometheusStack(t *testing.T) {
+// TestOrdersWithKubePrometheusStack adds our route and receiver to that
+// configuration, with and without our inhibition. Alerts about seven sessions
+// fire at once, some at warning and some at critical, and all seven orders must
+// arrive.
+func TestOrdersWithKubePrometheusStack(t *testing.T) {
 	var ordered []rule
 	for _, r := range alerts(t) {
 		if r.Labels["remediation"] == "auto" {
 			ordered = append(ordered, r)
 		}
 	}
-	ordered = append(ordered, ordered[0]) // another session with the same trouble
+	ordered = append(ordered, ordered[0]) // the same alert about another session
 	if len(ordered) != 7 {
 		t.Fatalf("%d sessions, want 7", len(ordered))
 	}
-	for _, with := range []struct{ namespace, inhibition string }{{"", "theirs"}, {"monitoring", "theirs"}, {"monitoring", "both"}} {
-		t.Run(fmt.Sprintf("namespace=%q,inhibition=%s", with.namespace, with.inhibition), func(t *testing.T) {
+	for _, tt := range []struct{ namespace, inhibition string }{
+		{"", "theirs"}, {"monitoring", "theirs"}, {"monitoring", "both"},
+	} {
+		t.Run(fmt.Sprintf("namespace=%q,inhibition=%s", tt.namespace, tt.inhibition), func(t *testing.T) {
 			inNamespace := func(l labels) labels {
-				if with.namespace != "" {
-					l["namespace"] = with.namespace
+				if tt.namespace != "" {
+					l["namespace"] = tt.namespace
 				}
 				return l
 			}
-			var critical, mild, probe []labels
+			var critical, warnings, probes []labels
 			for i, r := range ordered {
-				if l := inNamespace(r.about(i)); r.Labels["severity"] == "critical" {
+				if l := inNamespace(r.labelsFor(i)); r.Labels["severity"] == "critical" {
 					critical = append(critical, l)
 				} else {
-					mild = append(mild, l)
+					warnings = append(warnings, l)
 				}
 			}
 			for _, severity := range []string{"critical", "warning"} {
-				probe = append(probe, inNamespace(labels{"alertname": "Probe", "severity": severity}))
+				probes = append(probes, inNamespace(labels{"alertname": "Probe", "severity": severity}))
 			}
 
 			var configuration, ours map[string]any
-			if err := yaml.Unmarshal([]byte(kube), &configuration); err != nil {
+			if err := yaml.Unmarshal([]byte(kubePrometheusStack), &configuration); err != nil {
 				t.Fatal(err)
 			}
 			bailiff := newBailiff(t)
 			ours = bailiff.configuration(t)
 			configuration["route"].(map[string]any)["routes"] = first(ours["route"].(map[string]any)["routes"])
 			configuration["receivers"] = append(first(ours["receivers"]), configuration["receivers"].([]any)...)
-			if with.inhibition == "both" {
+			if tt.inhibition == "both" {
 				configuration["inhibit_rules"] = append(configuration["inhibit_rules"].([]any), ours["inhibit_rules"].([]any)...)
 			}
 			a := startAlertmanager(t, configuration)
 
-			a.post(t, append(critical, probe...)...)
-			eventually(t, "the critical alerts to inhibit", func() bool { return a.inhibited(t, probe[1]) })
-			a.post(t, mild...)
-			eventually(t, fmt.Sprintf("the orders\n%s", strings.Join(names(slices.Concat(critical, mild)), "\n")), func() bool {
-				for _, l := range mild {
+			a.post(t, append(critical, probes...)...)
+			a.awaitInhibited(t, probes[1]) // from now on critical alerts inhibit
+			a.post(t, warnings...)
+			proctest.Eventually(t, "the orders", func() error {
+				for _, l := range warnings {
 					if a.inhibited(t, l) {
-						t.Fatalf("%s is kept back; of 7 orders %d have arrived", l.name(), len(bailiff.received()))
+						t.Fatalf("%s is inhibited; of 7 orders %d have arrived", l.name(), len(bailiff.received()))
 					}
 				}
-				return cmp.Equal(names(slices.Concat(critical, mild)), bailiff.received())
+				return different(names(slices.Concat(critical, warnings)), bailiff.received())
 			})
 		})
 	}
 }
 
-// TestOnlyTheSameThingIsInhibited runs alertmanager.yml as it is shipped: where
-// the critical rung fires, the warning about the very same session and period is
-// kept back, and an order with it; nothing else is.
-func TestOnlyTheSameThingIsInhibited(t *testing.T) {
+// TestInhibition runs alertmanager.yml as it is shipped: a critical alert
+// inhibits the warning about the same session and period, which may be an
+// order, and nothing else.
+func TestInhibition(t *testing.T) {
 	byName := map[string]rule{}
 	for _, r := range alerts(t) {
 		byName[r.Alert] = r
 	}
 	var critical, probes, same, other, arrives []labels
 	for _, r := range alerts(t) {
-		c, has := byName[r.Alert+"Critical"]
-		if !has {
+		c, is := byName[r.Alert+"Critical"]
+		if !is {
 			continue
 		}
-		probe := r.about(1)
+		probe := r.labelsFor(1)
 		delete(probe, "remediation")
 		probe["of"] = "the test"
-		next := r.about(2)
-		if begun := r.period(); begun != "" { // the session goes on with something new
-			next = r.about(1)
-			next[begun] = r.about(2)[begun]
+		next := r.labelsFor(2)
+		if period := r.periodLabel(); period != "" { // the same session in its next period
+			next = r.labelsFor(1)
+			next[period] = r.labelsFor(2)[period]
 		}
-		critical = append(critical, c.about(1))
-		other = append(other, r.about(3), next)
+		critical = append(critical, c.labelsFor(1))
+		other = append(other, r.labelsFor(3), next)
 		if r.Alert == "PgbailiffRemediationFailed" {
-			other = append(other, r.about(1)) // it names no session: each is news
+			other = append(other, r.labelsFor(1)) // it names no session, so it is not inhibited
 			continue
 		}
-		probes, same = append(probes, probe), append(same, r.about(1))
+		probes, same = append(probes, probe), append(same, r.labelsFor(1))
 	}
 	if len(same) != 8 {
-		t.Errorf("%d pairs of rungs, want 8", len(same))
+		t.Errorf("%d pairs of warning and critical, want 8", len(same))
 	}
 	for _, l := range slices.Concat(critical, other) {
 		if l["remediation"] == "auto" {
@@ -158,21 +163,34 @@ func TestOnlyTheSameThingIsInhibited(t *testing.T) {
 	a := startAlertmanager(t, bailiff.configuration(t))
 	a.post(t, slices.Concat(critical, probes)...)
 	for _, l := range probes {
-		eventually(t, l.name()+" to be kept back", func() bool { return a.inhibited(t, l) })
+		a.awaitInhibited(t, l)
 	}
 	a.post(t, slices.Concat(same, other)...)
 	for _, l := range same {
 		if !a.inhibited(t, l) {
-			t.Errorf("%s is not kept back", l.name())
+			t.Errorf("%s is not inhibited", l.name())
 		}
 	}
 	for _, l := range other {
 		if a.inhibited(t, l) {
-			t.Fatalf("%s is kept back by an alert about something else", l.name())
+			t.Fatalf("%s is inhibited by an alert about something else", l.name())
 		}
 	}
-	eventually(t, "the other sessions' orders", func() bool { return len(bailiff.received()) >= len(arrives) })
-	if diff := cmp.Diff(names(arrives), bailiff.received()); diff != "" {
-		t.Errorf("orders (-want +received):\n%s", diff)
+	proctest.Eventually(t, "the orders about other sessions", func() error {
+		if got := len(bailiff.received()); got < len(arrives) {
+			return fmt.Errorf("%d of %d", got, len(arrives))
+		}
+		return nil
+	})
+	if err := different(names(arrives), bailiff.received()); err != nil {
+		t.Error(err)
 	}
+}
+
+// different compares the orders that were received.
+func different(want, got []string) error {
+	if diff := cmp.Diff(want, got); diff != "" {
+		return fmt.Errorf("orders (-want +received):\n%s", diff)
+	}
+	return nil
 }

@@ -20,7 +20,7 @@ import (
 // labels are those of an alert.
 type labels map[string]string
 
-// name is enough for these tests to tell one alert from another.
+// name tells one alert of these tests from another.
 func (l labels) name() string {
 	text := l["alertname"] + " for"
 	for _, key := range []string{"server", "pid", "query_start", "xact_start", "state_change"} {
@@ -41,8 +41,8 @@ func names(alerts []labels) (all []string) {
 
 var subject = regexp.MustCompile(`^pgbailiff_(query|transaction|idle_in_transaction|lock_wait|blocked)_(duration_seconds|backends)\s`)
 
-// period is the label that says what the session does, if the rule is about one.
-func (r rule) period() string {
+// periodLabel is the label that says since when, if the rule is about sessions.
+func (r rule) periodLabel() string {
 	found := subject.FindStringSubmatch(r.Expr)
 	if found == nil {
 		return ""
@@ -53,21 +53,22 @@ func (r rule) period() string {
 	}[found[1]]
 }
 
-// about is the rule's alert about the nth session, or about the nth server.
-func (r rule) about(n int) labels {
+// labelsFor are those of the rule's alert about the nth session, or about the
+// nth server.
+func (r rule) labelsFor(n int) labels {
 	l := labels{"alertname": r.Alert, "job": "pgbailiff", "instance": "a:10187", "server": "orders", "datname": "shop"}
 	maps.Copy(l, r.Labels)
-	if begun := r.period(); begun != "" {
+	if period := r.periodLabel(); period != "" {
 		l["pid"] = fmt.Sprint(4200 + n)
 		l["backend_start"] = fmt.Sprintf("2026-11-22T11:05:54.%06dZ", n)
-		l[begun] = fmt.Sprintf("2026-11-22T11:06:00.%06dZ", n)
+		l[period] = fmt.Sprintf("2026-11-22T11:06:00.%06dZ", n)
 	} else {
 		l["server"] = fmt.Sprintf("orders%d", n)
 	}
 	return l
 }
 
-// bailiff stands for pgbailiff: it counts the orders that carry the token.
+// bailiff takes pgbailiff's place: it keeps the orders that carry the token.
 type bailiff struct {
 	server *httptest.Server
 	token  string
@@ -87,7 +88,7 @@ func newBailiff(t *testing.T) *bailiff {
 func (b *bailiff) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var message struct{ Alerts []struct{ Labels labels } }
 	if err := json.NewDecoder(r.Body).Decode(&message); err != nil || r.Header.Get("Authorization") != "Bearer "+b.token {
-		http.Error(w, "no order", http.StatusBadRequest)
+		http.Error(w, "not an order", http.StatusBadRequest)
 		return
 	}
 	b.mu.Lock()

@@ -14,13 +14,13 @@ import (
 )
 
 func TestEveryAlertIsComplete(t *testing.T) {
-	seen := map[rung]bool{}
+	seen := map[alertID]bool{}
 	for _, r := range alerts(t) {
-		t.Run(r.rung().String(), func(t *testing.T) {
-			if seen[r.rung()] {
+		t.Run(r.id().String(), func(t *testing.T) {
+			if seen[r.id()] {
 				t.Error("defined twice")
 			}
-			seen[r.rung()] = true
+			seen[r.id()] = true
 			if !regexp.MustCompile(`^Pgbailiff[A-Z][A-Za-z]+$`).MatchString(r.Alert) {
 				t.Error("the name is not Pgbailiff and a word in CamelCase")
 			}
@@ -29,7 +29,7 @@ func TestEveryAlertIsComplete(t *testing.T) {
 					t.Errorf("label %s: only severity and remediation carry policy", label)
 				}
 				if strings.Contains(value, "{{") {
-					t.Errorf("label %s is a template: each value of it is another alert", label)
+					t.Errorf("label %s is a template: each of its values would be another alert", label)
 				}
 			}
 			if !slices.Contains([]string{"info", "warning", "critical"}, r.Labels["severity"]) {
@@ -59,16 +59,16 @@ var (
 		`^pgbailiff_(query|transaction|idle_in_transaction)_duration_seconds\s+> on \(\) group_left \(\) `)
 )
 
-// TestOrdersNameOneSession holds the six habits at the top of the rules file.
+// TestOrdersNameOneSession checks the six habits at the top of the rules file.
 func TestOrdersNameOneSession(t *testing.T) {
-	var got []rung
+	var got []alertID
 	for _, r := range alerts(t) {
 		value, opted := r.Labels["remediation"]
 		if !opted {
 			continue
 		}
-		got = append(got, r.rung())
-		t.Run(r.rung().String(), func(t *testing.T) {
+		got = append(got, r.id())
+		t.Run(r.id().String(), func(t *testing.T) {
 			if value != "auto" {
 				t.Errorf("remediation is %q, want auto", value)
 			}
@@ -86,8 +86,9 @@ func TestOrdersNameOneSession(t *testing.T) {
 			}
 		})
 	}
-	// A cancel ends what runs, so a transaction that idles has no order at warning.
-	want := []rung{
+	// A cancel only ends a running statement, so an idle transaction has no order at
+	// warning.
+	want := []alertID{
 		{"PgbailiffLongQuery", "warning"},
 		{"PgbailiffLongQueryCritical", "critical"},
 		{"PgbailiffLongTransaction", "warning"},
@@ -95,8 +96,8 @@ func TestOrdersNameOneSession(t *testing.T) {
 		{"PgbailiffIdleInTransactionCritical", "critical"},
 		{"PgbailiffBlockerCritical", "critical"},
 	}
-	if diff := cmp.Diff(want, got, cmp.AllowUnexported(rung{})); diff != "" {
-		t.Errorf("rungs that opt in (-want +got):\n%s", diff)
+	if diff := cmp.Diff(want, got, cmp.AllowUnexported(alertID{})); diff != "" {
+		t.Errorf("alerts that opt in (-want +got):\n%s", diff)
 	}
 }
 
@@ -138,9 +139,9 @@ func TestThresholds(t *testing.T) {
 	}
 }
 
-// TestLadderAscends: critical is above warning. Thresholds are products of
-// numbers, so nothing needs to evaluate them.
-func TestLadderAscends(t *testing.T) {
+// TestCriticalIsAboveWarning compares thresholds, which are products of
+// numbers.
+func TestCriticalIsAboveWarning(t *testing.T) {
 	value := map[string]float64{}
 	for _, r := range rules(t, thresholdsFile) {
 		product := 1.0
@@ -154,16 +155,16 @@ func TestLadderAscends(t *testing.T) {
 		value[r.Labels["alert"]] = product
 	}
 	for name, v := range value {
-		if mild, critical := strings.CutSuffix(name, "Critical"); critical && v <= value[mild] {
-			t.Errorf("%s is not above %s", name, mild)
+		if warning, critical := strings.CutSuffix(name, "Critical"); critical && v <= value[warning] {
+			t.Errorf("%s is not above %s", name, warning)
 		}
 	}
 	if value["PgbailiffIdleInTransaction"] >= value["PgbailiffLongTransaction"] {
-		t.Error("a transaction that idles would be left out of PgbailiffLongTransaction before it is reported as idle")
+		t.Error("an idle transaction would leave PgbailiffLongTransaction before PgbailiffIdleInTransaction fires")
 	}
 }
 
-// TestEveryAlertIsTested: each rung has a test in which it fires and one in
+// TestEveryAlertIsTested: each alert has a test in which it fires and one in
 // which it does not.
 func TestEveryAlertIsTested(t *testing.T) {
 	type testFile struct {
@@ -184,7 +185,7 @@ func TestEveryAlertIsTested(t *testing.T) {
 	}
 	sample := regexp.MustCompile(`^ALERTS\{alertname="(\w+)", alertstate="firing", severity="(\w+)"`)
 	names := regexp.MustCompile(`^ALERTS\{alertname=~?"([\w|]+)"`)
-	fires, quiet := map[rung]bool{}, map[string]bool{}
+	fires, quiet := map[alertID]bool{}, map[string]bool{}
 	for _, path := range testFiles(t) {
 		var file testFile
 		if err := yaml.Unmarshal(read(t, path), &file); err != nil {
@@ -193,7 +194,7 @@ func TestEveryAlertIsTested(t *testing.T) {
 		for _, test := range file.Tests {
 			for _, a := range test.Alerts {
 				for _, e := range a.Expected {
-					fires[rung{a.Name, e.Labels["severity"]}] = true
+					fires[alertID{a.Name, e.Labels["severity"]}] = true
 				}
 				if len(a.Expected) == 0 {
 					quiet[a.Name] = true
@@ -202,7 +203,7 @@ func TestEveryAlertIsTested(t *testing.T) {
 			for _, e := range test.Exprs {
 				for _, s := range e.Expected {
 					if m := sample.FindStringSubmatch(s.Labels); m != nil {
-						fires[rung{m[1], m[2]}] = true
+						fires[alertID{m[1], m[2]}] = true
 					}
 				}
 				if m := names.FindStringSubmatch(e.Expr); m != nil && len(e.Expected) == 0 {
@@ -214,8 +215,8 @@ func TestEveryAlertIsTested(t *testing.T) {
 		}
 	}
 	for _, r := range alerts(t) {
-		if !fires[r.rung()] {
-			t.Errorf("no test expects %s to fire", r.rung())
+		if !fires[r.id()] {
+			t.Errorf("no test expects %s to fire", r.id())
 		}
 		if !quiet[r.Alert] {
 			t.Errorf("no test expects %s not to fire", r.Alert)

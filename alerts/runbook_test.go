@@ -37,7 +37,7 @@ func TestRunbookHasASectionForEveryAlert(t *testing.T) {
 	}
 }
 
-func TestRunbookLinksLead(t *testing.T) {
+func TestRunbookLinksResolve(t *testing.T) {
 	runbook := string(read(t, "runbook.md"))
 	anchors := map[string]bool{}
 	for _, m := range regexp.MustCompile(`(?m)^#+ (.+)$`).FindAllStringSubmatch(runbook, -1) {

@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/common/model"
 
 	"github.com/pgbailiff/pgbailiff/collector"
+	"github.com/pgbailiff/pgbailiff/internal/metricstest"
 	"github.com/pgbailiff/pgbailiff/internal/querytext"
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
@@ -81,7 +82,7 @@ func TestEveryMetricIsInAGoldenFile(t *testing.T) {
 		}
 		golden.Write(text)
 	}
-	metrics := described(collector.New(t.Context(), config(), nil, nil))
+	metrics := metricstest.Described(collector.New(t.Context(), config(), nil, nil))
 	if len(metrics) == 0 {
 		t.Error("no metrics are described")
 	}

@@ -3,20 +3,14 @@
 package collector_test
 
 import (
-	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
-	"io"
-	"net/http"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
-	"syscall"
 	"testing"
 	"time"
 
@@ -24,73 +18,22 @@ import (
 )
 
 // prometheusServer is a running Prometheus.
-type prometheusServer struct {
-	url    string
-	client *http.Client
-}
+type prometheusServer struct{ *proctest.Server }
 
 // startPrometheus starts a Prometheus that scrapes the target twice a second.
 func startPrometheus(t *testing.T, target string) prometheusServer {
 	t.Helper()
-	binary, err := exec.LookPath("prometheus")
-	if err != nil {
-		t.Fatal("this test needs Prometheus: install what Debian packages as prometheus")
-	}
 	dir := t.TempDir()
-	file := filepath.Join(dir, "prometheus.yml")
 	settings := fmt.Sprintf(`
 global: {scrape_interval: 500ms, scrape_timeout: 500ms}
 scrape_configs:
   - job_name: pgbailiff
     static_configs: [{targets: [%q]}]
 `, target)
-	if err := os.WriteFile(file, []byte(settings), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "prometheus.yml"), []byte(settings), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	address := fmt.Sprintf("127.0.0.1:%d", proctest.FreePort(t))
-	var said bytes.Buffer
-	cmd := exec.CommandContext(t.Context(), binary, "--config.file="+file,
-		"--storage.tsdb.path="+filepath.Join(dir, "data"), "--web.listen-address="+address)
-	cmd.Stdout, cmd.Stderr = &said, &said
-	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
-	cmd.WaitDelay = 30 * time.Second
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	transport := &http.Transport{}
-	t.Cleanup(func() {
-		transport.CloseIdleConnections()
-		_ = cmd.Wait() // the end of the test's context stops it
-		if t.Failed() {
-			t.Logf("Prometheus said:\n%s", &said)
-		}
-	})
-	p := prometheusServer{url: "http://" + address, client: &http.Client{Transport: transport, Timeout: time.Minute}}
-	for ready := time.Now().Add(time.Minute); ; {
-		if _, err := p.get(t.Context(), "/-/ready"); err == nil {
-			return p
-		} else if time.Now().After(ready) {
-			t.Fatal(err)
-		}
-		<-time.After(50 * time.Millisecond)
-	}
-}
-
-func (p prometheusServer) get(ctx context.Context, path string) ([]byte, error) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, p.url+path, nil)
-	if err != nil {
-		return nil, err
-	}
-	answer, err := p.client.Do(r)
-	if err != nil {
-		return nil, err
-	}
-	defer answer.Body.Close()
-	body, err := io.ReadAll(answer.Body)
-	if err == nil && answer.StatusCode != http.StatusOK {
-		err = fmt.Errorf("%s: %s: %s", path, answer.Status, body)
-	}
-	return body, err
+	return prometheusServer{proctest.Prometheus(t, dir)}
 }
 
 // watch polls the target every half second until each expression has reached its
@@ -134,9 +77,9 @@ func (p prometheusServer) watch(t *testing.T, least map[string]float64) map[stri
 
 func (p prometheusServer) ask(t *testing.T, path string, answer any) {
 	t.Helper()
-	body, err := p.get(t.Context(), path)
+	body, err := proctest.Get(t, p.URL+path)
 	if err == nil {
-		err = json.Unmarshal(body, answer)
+		err = json.Unmarshal([]byte(body), answer)
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -146,12 +89,12 @@ func (p prometheusServer) ask(t *testing.T, path string, answer any) {
 // rejected returns Prometheus's counters of rejected samples.
 func (p prometheusServer) rejected(t *testing.T) map[string]float64 {
 	t.Helper()
-	body, err := p.get(t.Context(), "/metrics")
+	body, err := proctest.Get(t, p.URL+"/metrics")
 	if err != nil {
 		t.Fatal(err)
 	}
 	counts := map[string]float64{}
-	for _, m := range regexp.MustCompile(`(?m)^(prometheus_target_scrapes_(?:sample|exceeded)_\w+) (\S+)$`).FindAllStringSubmatch(string(body), -1) {
+	for _, m := range regexp.MustCompile(`(?m)^(prometheus_target_scrapes_(?:sample|exceeded)_\w+) (\S+)$`).FindAllStringSubmatch(body, -1) {
 		if counts[m[1]], err = strconv.ParseFloat(m[2], 64); err != nil {
 			t.Fatal(err)
 		}

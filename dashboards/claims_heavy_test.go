@@ -12,14 +12,14 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// claim is that an expression finds something. A number on a board has to be
-// other than zero, or nobody has seen it move.
+// claim says that an expression finds something. A number on a board has to
+// differ from zero at least once.
 type claim struct {
 	what   string
 	query  string
 	label  string   // the query is a variable's: the values of this label
 	ranged bool     // evaluated as for a graph
-	zero   bool     // a zero is an answer
+	zero   bool     // a zero counts
 	labels []string // one of the results has all of these
 	proven bool
 }
@@ -49,10 +49,11 @@ func variableClaims(t *testing.T) (all []*claim) {
 	return all
 }
 
-// ruleClaims are that each rule's expression finds something, and that its
-// alert fires with the labels of the series that it is about.
+// ruleClaims say that each rule's expression finds something, and that its alert
+// fires with the labels of the series that it is about.
 func ruleClaims(t *testing.T) (all []*claim) {
 	t.Helper()
+	c := newContract(t)
 	text, err := os.ReadFile("../alerts/pgbailiff.rules.yml")
 	if err != nil {
 		t.Fatal(err)
@@ -77,7 +78,7 @@ func ruleClaims(t *testing.T) (all []*claim) {
 				query: fmt.Sprintf("count_over_time(ALERTS{alertname=%q, severity=%q, alertstate=\"firing\"}[10m])",
 					r.Alert, r.Labels["severity"]),
 			}
-			if labels, ok := labelsOf(metric.FindString(r.Expr)); ok {
+			if labels, ok := c.labelsOf(metric.FindString(r.Expr)); ok {
 				fires.labels = labels
 			}
 			all = append(all, fires)
@@ -89,8 +90,8 @@ func ruleClaims(t *testing.T) (all []*claim) {
 	return all
 }
 
-// armByArm also has each side of an "or" find something by itself, but for the
-// constant that stands for nothing.
+// armByArm adds a claim for each side of an "or", except the constant that
+// stands for no result.
 func armByArm(whole claim) []*claim {
 	all := []*claim{&whole}
 	depth, from := 0, 0

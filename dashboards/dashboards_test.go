@@ -1,6 +1,6 @@
-// Package dashboards_test holds the boards to Grafana's format, to each other
-// and to the metrics that pgbailiff has. What it cannot hold is that a board
-// looks right; that every expression finds data is shown on a live stack.
+// Package dashboards_test checks the boards against Grafana's format, against
+// each other and against pgbailiff's metrics. On a live stack it shows that every
+// expression finds data. It cannot tell whether a board looks right.
 package dashboards_test
 
 import (
@@ -22,12 +22,12 @@ func TestBoards(t *testing.T) {
 	}
 	want := []string{"pgbailiff-blocking", "pgbailiff-long-queries", "pgbailiff-remediation"}
 	if diff := cmp.Diff(want, uids); diff != "" {
-		t.Fatalf("uids, on which links and bookmarks rest (-want +got):\n%s", diff)
+		t.Fatalf("uids, which links and bookmarks use (-want +got):\n%s", diff)
 	}
 	for _, b := range all {
 		t.Run(b.UID, func(t *testing.T) {
 			if b.file != b.UID+".json" {
-				t.Errorf("lies in %s", b.file)
+				t.Errorf("its file is %s", b.file)
 			}
 			if !strings.HasPrefix(b.Title, "pgbailiff / ") || b.Description == "" {
 				t.Errorf("title %q, description %q", b.Title, b.Description)
@@ -42,11 +42,11 @@ func TestBoards(t *testing.T) {
 				t.Errorf("tags %v, refresh %q, time %v", b.Tags, b.Refresh, b.Time)
 			}
 			for _, uid := range uids {
-				leads := slices.ContainsFunc(b.Links, func(l link) bool {
+				linked := slices.ContainsFunc(b.Links, func(l link) bool {
 					return l.URL == "/d/"+uid && l.IncludeVars && l.KeepTime && l.Title != ""
 				})
-				if leads != (uid != b.UID) {
-					t.Errorf("a link to %s that keeps time and variables: %t", uid, leads)
+				if linked != (uid != b.UID) {
+					t.Errorf("a link to %s that keeps time and variables: %t", uid, linked)
 				}
 			}
 		})
@@ -104,17 +104,18 @@ func TestVariables(t *testing.T) {
 func prometheus() datasource { return datasource{Type: "prometheus", UID: "${datasource}"} }
 
 func TestPanels(t *testing.T) {
+	c := newContract(t)
 	for _, b := range boards(t) {
 		ids := map[int]bool{}
 		titles := map[string]bool{}
 		for _, p := range b.Panels {
 			t.Run(b.UID+"/"+p.Title, func(t *testing.T) {
 				if p.ID <= 0 || ids[p.ID] {
-					t.Errorf("id %d is taken or none", p.ID)
+					t.Errorf("id %d is not positive, or used twice", p.ID)
 				}
 				ids[p.ID] = true
 				if p.Title == "" || titles[p.Title] {
-					t.Error("the title is empty or taken")
+					t.Error("the title is empty, or used twice")
 				}
 				titles[p.Title] = true
 				if p.Type == "row" {
@@ -123,14 +124,14 @@ func TestPanels(t *testing.T) {
 					}
 					return
 				}
-				checkPanel(t, p)
+				checkPanel(t, c, p)
 			})
 		}
 	}
 }
 
-// checkPanel is about one panel that shows data.
-func checkPanel(t *testing.T, p panel) {
+// checkPanel checks a panel that shows data.
+func checkPanel(t *testing.T, c contract, p panel) {
 	if !slices.Contains([]string{"stat", "table", "timeseries", "state-timeline"}, p.Type) {
 		t.Errorf("type %s", p.Type)
 	}
@@ -167,21 +168,22 @@ func checkPanel(t *testing.T, p panel) {
 		if target.Datasource != prometheus() {
 			t.Errorf("target %s: datasource %v", target.RefID, target.Datasource)
 		}
-		now := p.Type == "stat" || p.Type == "table"
-		if target.Instant != now || target.Range == now || (p.Type == "table") != (target.Format == "table") {
+		instant := p.Type == "stat" || p.Type == "table"
+		if target.Instant != instant || target.Range == instant || (p.Type == "table") != (target.Format == "table") {
 			t.Errorf("target %s: a %s asks for instant=%t range=%t format=%q",
 				target.RefID, p.Type, target.Instant, target.Range, target.Format)
 		}
 	}
-	checkColumns(t, p)
+	checkColumns(t, c, p)
 }
 
-// checkColumns: what is said about a column is about one that there can be.
-func checkColumns(t *testing.T, p panel) {
+// checkColumns: every override, order and link names a column that the table can
+// have.
+func checkColumns(t *testing.T, c contract, p panel) {
 	columns := []string{"Time", "Value"}
 	for _, target := range p.Targets {
 		columns = append(columns, "Value #"+target.RefID)
-		columns = append(columns, labelsIn(t, target.Expr)...)
+		columns = append(columns, c.labelsIn(target.Expr)...)
 	}
 	if p.Type == "table" {
 		for _, o := range p.FieldConfig.Overrides {
@@ -213,12 +215,12 @@ func TestGrid(t *testing.T) {
 		for _, p := range b.Panels {
 			g := p.GridPos
 			if g.X < 0 || g.Y < 0 || g.W <= 0 || g.H <= 0 || g.X+g.W > 24 {
-				t.Errorf("%s: %s lies at %+v", b.UID, p.Title, g)
+				t.Errorf("%s: %s is placed at %+v", b.UID, p.Title, g)
 			}
 			for x := g.X; x < g.X+g.W; x++ {
 				for y := g.Y; y < g.Y+g.H; y++ {
 					if other := taken[[2]int{x, y}]; other != "" {
-						t.Fatalf("%s: %s lies on %s", b.UID, p.Title, other)
+						t.Fatalf("%s: %s overlaps %s", b.UID, p.Title, other)
 					}
 					taken[[2]int{x, y}] = p.Title
 				}

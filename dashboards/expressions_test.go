@@ -3,7 +3,6 @@ package dashboards_test
 import (
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -11,6 +10,8 @@ import (
 	"testing"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/pgbailiff/pgbailiff/internal/proctest"
 )
 
 var (
@@ -28,22 +29,23 @@ func TestExpressionsUseTheContract(t *testing.T) {
 	if len(all) < 50 {
 		t.Fatalf("only %d expressions found", len(all))
 	}
+	c := newContract(t)
 	for _, e := range all {
 		t.Run(e.String(), func(t *testing.T) {
-			checkExpression(t, e)
+			checkExpression(t, c, e)
 		})
 	}
 }
 
-func checkExpression(t *testing.T, e expression) {
+func checkExpression(t *testing.T, c contract, e expression) {
 	selected := selector.FindAllStringSubmatch(e.Expr, -1)
 	if named := metric.FindAllString(quoted.ReplaceAllString(e.Expr, ""), -1); len(named) != len(selected) {
 		t.Errorf("%d metrics, %d of them with a selector: %s", len(named), len(selected), e.Expr)
 	}
 	for _, s := range selected {
-		labels, ok := labelsOf(s[1])
+		labels, ok := c.labelsOf(s[1])
 		if !ok {
-			t.Errorf("nobody exposes %s", s[1])
+			t.Errorf("no program exposes %s", s[1])
 			continue
 		}
 		var used []string
@@ -61,7 +63,7 @@ func checkExpression(t *testing.T, e expression) {
 			t.Errorf("%s is not filtered by $server", s[1])
 		}
 	}
-	labels := labelsIn(t, e.Expr)
+	labels := c.labelsIn(e.Expr)
 	for _, g := range grouping.FindAllStringSubmatch(e.Expr, -1) {
 		for label := range strings.SplitSeq(g[1], ",") {
 			if label = strings.TrimSpace(label); label != "" && !slices.Contains(labels, label) {
@@ -85,17 +87,16 @@ func checkExpression(t *testing.T, e expression) {
 }
 
 // labelsIn are the labels of all the metrics in an expression.
-func labelsIn(t *testing.T, expr string) []string {
-	t.Helper()
+func (c contract) labelsIn(expr string) []string {
 	var all []string
 	for _, s := range selector.FindAllStringSubmatch(expr, -1) {
-		labels, _ := labelsOf(s[1])
+		labels, _ := c.labelsOf(s[1])
 		all = append(all, labels...)
 	}
 	return all
 }
 
-// TestExpressionsParse lets Prometheus's own tool read them, as recording rules.
+// TestExpressionsParse has promtool parse them, as recording rules.
 func TestExpressionsParse(t *testing.T) {
 	type rule struct {
 		Record string            `yaml:"record"`
@@ -114,11 +115,5 @@ func TestExpressionsParse(t *testing.T) {
 	if err := os.WriteFile(path, file, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	promtool, err := exec.LookPath("promtool")
-	if err != nil {
-		t.Fatal("promtool is missing: install it, on Debian and Ubuntu with `apt-get install prometheus`")
-	}
-	if out, err := exec.CommandContext(t.Context(), promtool, "check", "rules", path).CombinedOutput(); err != nil {
-		t.Errorf("promtool check rules: %v\n%s", err, out)
-	}
+	proctest.Output(t, "promtool", "check", "rules", path)
 }

@@ -5,6 +5,8 @@ package dashboards_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"math"
 	"net/url"
 	"slices"
@@ -12,12 +14,14 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/pgbailiff/pgbailiff/internal/proctest"
 )
 
-// TestEveryExpressionOnALiveStack brings about, with real programs, every
-// situation that the boards and the rules are for, and has Prometheus execute
-// all of their expressions meanwhile. One that never finds anything is wrong,
-// however well it parses.
+// TestEveryExpressionOnALiveStack creates, with real programs, every situation
+// that the boards and the rules are for, and has Prometheus execute all of their
+// expressions meanwhile. An expression that never finds anything is wrong,
+// although it parses.
 func TestEveryExpressionOnALiveStack(t *testing.T) {
 	s := startStack(t)
 	claims := slices.Concat(boardClaims(t), variableClaims(t), ruleClaims(t), situationClaims())
@@ -26,7 +30,7 @@ func TestEveryExpressionOnALiveStack(t *testing.T) {
 	s.prove(t, about(claims, "absent("))
 	incomplete := s.thresholds[:strings.LastIndex(s.thresholds, "      - record:")]
 	s.configurePrometheus(t, s.targets, incomplete)
-	s.prove(t, append(about(claims, "all is well"), about(claims, "Configuration in force")...))
+	s.prove(t, append(about(claims, "every server that can be up"), about(claims, "Configuration in force")...))
 	s.breakReload(t)
 	s.becomeStandby(t)
 	s.misbehave(t)
@@ -40,7 +44,12 @@ func TestEveryExpressionOnALiveStack(t *testing.T) {
 	s.checkNoErrors(t, claims)
 	s.checkContract(t)
 	for _, receiver := range []string{"chat", "pager"} {
-		eventually(t, "Alertmanager to tell the receiver "+receiver, func() bool { return s.told(receiver) > 0 })
+		proctest.Eventually(t, "a notification of the receiver "+receiver, func() error {
+			if s.notifications(receiver) == 0 {
+				return errors.New("none so far")
+			}
+			return nil
+		})
 	}
 }
 
@@ -52,9 +61,7 @@ func (s *stack) prove(t *testing.T, claims []*claim) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
-	ticker := time.NewTicker(300 * time.Millisecond)
-	defer ticker.Stop()
-	for {
+	err := proctest.Poll(ctx, 300*time.Millisecond, func() error {
 		var left []string
 		for _, c := range claims {
 			if !c.proven && !s.holds(t, c, c.ranged) {
@@ -63,14 +70,13 @@ func (s *stack) prove(t *testing.T, claims []*claim) {
 			}
 			c.proven = true
 		}
-		if len(left) == 0 {
-			return
+		if len(left) > 0 {
+			return fmt.Errorf("%d of %d have never found anything:\n%s", len(left), len(claims), strings.Join(left, "\n"))
 		}
-		select {
-		case <-ticker.C:
-		case <-ctx.Done():
-			t.Fatalf("%d of %d have never found anything:\n%s", len(left), len(claims), strings.Join(left, "\n"))
-		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -89,11 +95,11 @@ func (s *stack) holds(t *testing.T, c *claim, ranged bool) bool {
 		parameters.Set("end", time.Now().Add(2*time.Second).UTC().Format(time.RFC3339))
 		parameters.Set("step", "1")
 	}
-	status, body := s.fetch(t, s.prometheusURL+path+"?"+parameters.Encode(), "")
+	status, body := s.fetch(t, s.prometheus.URL+path+"?"+parameters.Encode(), "")
 	var answer struct{ Data json.RawMessage }
 	if err := json.Unmarshal([]byte(body), &answer); err != nil || status != 200 {
 		t.Errorf("%s: %d %s\n%s", c.what, status, body, c.query)
-		return true // it will not get better
+		return true // the failure stays
 	}
 	if c.label != "" {
 		return len(answer.Data) > len("[]")
@@ -124,13 +130,13 @@ func (s *stack) holds(t *testing.T, c *claim, ranged bool) bool {
 	return false
 }
 
-// checkNoErrors executes every expression for every second of the run: one that
-// meets two series where it expects one fails then.
+// checkNoErrors executes every expression for every second of the run. One that
+// finds two series where it may only find one fails then.
 func (s *stack) checkNoErrors(t *testing.T, claims []*claim) {
 	t.Helper()
 	for _, c := range claims {
 		if !s.holds(t, c, true) {
-			t.Errorf("%s has found something, and finds it no more in all of the run: %s", c.what, c.query)
+			t.Errorf("%s found something before, but nothing over the whole run: %s", c.what, c.query)
 		}
 	}
 }

@@ -20,7 +20,7 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/pgtest"
 )
 
-// situationClaims are that what this test is about has happened.
+// situationClaims say that the situations of this test have occurred.
 func situationClaims() (all []*claim) {
 	for what, query := range map[string]string{
 		"cancelled":                   `pgbailiff_remediations_total{server="orders", action="cancel", outcome="cancelled"}`,
@@ -45,7 +45,7 @@ func situationClaims() (all []*claim) {
 		"hidden backends":             `pgbailiff_hidden_backends{server="blind"}`,
 		"a server that is down":       `pgbailiff_up{server="down"} == bool 0`,
 		"the full server is watched":  `pgbailiff_up{server="billing"} and pgbailiff_connections / pgbailiff_max_connections > 0.95`,
-		"all is well that can be":     `count(pgbailiff_up == 1) == 4`,
+		"every server that can be up": `count(pgbailiff_up == 1) == 4`,
 		"a standby":                   `pgbailiff_in_recovery{server="billing"}`,
 	} {
 		all = append(all, &claim{what: "situation " + what, query: query, ranged: true})
@@ -62,7 +62,7 @@ func (s *stack) breakReload(t *testing.T) {
 	}
 }
 
-// becomeStandby restarts a server, as one that is in recovery.
+// becomeStandby restarts a server in recovery.
 func (s *stack) becomeStandby(t *testing.T) {
 	t.Helper()
 	data := pgtest.Value[string](t, s.billing, "select current_setting('data_directory')")
@@ -71,8 +71,8 @@ func (s *stack) becomeStandby(t *testing.T) {
 	s.billing.WaitFor(t, "select pg_is_in_recovery() and count(*) > 1 from pg_stat_activity where application_name = 'pgbailiff'")
 }
 
-// misbehave opens all the sessions. What is kept persists, so that no
-// expression has to be quick.
+// misbehave opens all the sessions. Those of the application "kept" stay, so
+// that every expression has time to find them.
 func (s *stack) misbehave(t *testing.T) {
 	t.Helper()
 	o, kept := s.orders, pgtest.AppName("kept")
@@ -86,7 +86,7 @@ func (s *stack) misbehave(t *testing.T) {
 	coordinator.Exec(t, "prepare transaction 'forgotten'")
 	o.Blocked(t, "app2", "select * from c")
 
-	// These are dealt with.
+	// pgbailiff ends these.
 	o.Run(t, "app", "select pg_sleep(600)")
 	o.Run(t, "app", "do $$ begin loop begin perform pg_sleep(600); exception when query_canceled then end; end loop; end $$")
 	o.NotReading(t, "app")
@@ -94,7 +94,7 @@ func (s *stack) misbehave(t *testing.T) {
 	o.IdleInTransaction(t, "app", "lock table b")
 	o.Blocked(t, "app2", "select * from b")
 
-	// These are not: a superuser, and one that reacts to nothing.
+	// It does not end these: a superuser, and one whose backend is stopped.
 	o.Run(t, "postgres", "select pg_sleep(600)")
 	frozen := o.IdleInTransaction(t, "app").PID()
 	if err := syscall.Kill(frozen, syscall.SIGSTOP); err != nil {
@@ -109,8 +109,8 @@ func (s *stack) misbehave(t *testing.T) {
 	}
 }
 
-// overload starts more slow queries than the limits allow. What is terminated
-// of them leaves a server that is not so full any more.
+// overload starts more slow queries than the limits allow. The sessions that are
+// terminated make the server less full.
 func (s *stack) overload(t *testing.T) {
 	t.Helper()
 	for _, c := range s.crowd[:36] {
@@ -118,15 +118,15 @@ func (s *stack) overload(t *testing.T) {
 	}
 }
 
-// orderByHand posts what Alertmanager with the shipped rules would not.
+// orderByHand posts messages that Alertmanager with the shipped rules would not.
 func (s *stack) orderByHand(t *testing.T) {
 	t.Helper()
-	victim := s.orders.Run(t, "app", "select pg_sleep(600)", pgtest.AppName("kept")).Activity(t)
+	target := s.orders.Run(t, "app", "select pg_sleep(600)", pgtest.AppName("kept")).Activity(t)
 	const form = "2006-01-02T15:04:05.000000Z"
 	order := func(server string) map[string]string {
 		return map[string]string{
-			"alertname": "ByHand", "severity": "warning", "remediation": "auto", "server": server, "pid": strconv.Itoa(victim.PID),
-			"backend_start": victim.BackendStart.UTC().Format(form), "query_start": victim.QueryStart.UTC().Format(form),
+			"alertname": "ByHand", "severity": "warning", "remediation": "auto", "server": server, "pid": strconv.Itoa(target.PID),
+			"backend_start": target.BackendStart.UTC().Format(form), "query_start": target.QueryStart.UTC().Format(form),
 		}
 	}
 	post := func(want int, url, bearer string, truncated int, labels map[string]string) {
@@ -153,7 +153,7 @@ func (s *stack) orderByHand(t *testing.T) {
 	post(http.StatusServiceUnavailable, s.fullDiskURL, token, 0, order("orders"))
 }
 
-// checkContract holds the table in contract_test.go to what is exposed.
+// checkContract compares the catalogue to what is exposed.
 func (s *stack) checkContract(t *testing.T) {
 	t.Helper()
 	_, text := s.fetch(t, s.bailiffURL+"/metrics", "")
@@ -164,7 +164,7 @@ func (s *stack) checkContract(t *testing.T) {
 	}
 	got, want := map[string][]string{}, map[string][]string{}
 	for name, family := range families {
-		if _, known := contract()[name]; !known && !strings.HasPrefix(name, "pgbailiff_") {
+		if strings.HasPrefix(name, "go_") {
 			continue
 		}
 		labels := map[string]bool{}
@@ -173,12 +173,12 @@ func (s *stack) checkContract(t *testing.T) {
 				labels[label.GetName()] = true
 			}
 		}
-		got[name] = slices.Sorted(maps.Keys(labels))
+		got[name] = append([]string{}, slices.Sorted(maps.Keys(labels))...)
 	}
-	for name, labels := range contract() {
-		want[name] = slices.Sorted(slices.Values(labels))
+	for name, metric := range newContract(t) {
+		want[name] = metric.Labels
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("contract_test.go and /metrics differ (-table +exposed):\n%s", diff)
+		t.Errorf("what the collectors describe and /metrics differ (-described +exposed):\n%s", diff)
 	}
 }

@@ -3,15 +3,13 @@
 package dashboards_test
 
 import (
+	"context"
 	"fmt"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -20,42 +18,39 @@ import (
 	"time"
 
 	"github.com/pgbailiff/pgbailiff/internal/pgtest"
+	"github.com/pgbailiff/pgbailiff/internal/proctest"
 )
 
 const token = "token-of-the-live-stack"
 
 // stack is the whole loop: two PostgreSQL servers, a pgbailiff that enforces,
-// one in dry run and one without room for its ledger, Alertmanager and Prometheus, with the configurations that
-// we ship and more haste.
+// one in dry run and one whose ledger cannot be written, Alertmanager and
+// Prometheus, with the configurations that we ship and shorter times.
 type stack struct {
 	dir             string
-	client          *http.Client
+	connections     *http.Transport
 	began           time.Time
 	orders, billing *pgtest.Server
 	bailiffURL      string
 	dryRunURL       string
 	fullDiskURL     string
-	alertmanager    string // host:port
-	prometheus      *child
-	prometheusURL   string
+	alertmanager    *proctest.Server
+	prometheus      *proctest.Server
 	targets         string           // of Prometheus, as YAML
 	thresholds      string           // the file
 	crowd           []*pgtest.Client // the sessions that fill billing
 
-	mu   sync.Mutex
-	tell map[string]int // messages to people, by receiver
+	mu       sync.Mutex
+	notified map[string]int // notifications of people, by receiver
 }
 
 func startStack(t *testing.T) *stack {
 	t.Helper()
 	s := &stack{
-		dir: t.TempDir(), began: time.Now(), tell: map[string]int{},
-		client: &http.Client{Transport: &http.Transport{}, Timeout: patience},
+		dir: t.TempDir(), began: time.Now(), notified: map[string]int{}, connections: &http.Transport{},
 	}
-	t.Cleanup(s.client.CloseIdleConnections)
-	prometheus := installed(t, "prometheus")
-	alertmanager := installed(t, "alertmanager", "prometheus-alertmanager")
-	bailiff := build(t)
+	t.Cleanup(s.connections.CloseIdleConnections)
+	bailiff := proctest.Build(t, "github.com/pgbailiff/pgbailiff", "pgbailiff")
 	s.orders = pgtest.Start(t, "max_prepared_transactions=5", "compute_query_id=on")
 	s.billing = pgtest.Start(t, "max_connections=50", "superuser_reserved_connections=0")
 	s.write(t, "token", token)
@@ -63,10 +58,10 @@ func startStack(t *testing.T) *stack {
 		fmt.Sprintf(enforcing, s.orders.DSN("monsig"), s.billing.DSN("monsig"), s.orders.DSN("nopriv")))
 	s.dryRunURL = s.serve(t, bailiff, "dry-run", fmt.Sprintf(dryRun, s.orders.DSN("monsig")))
 	s.fullDiskURL = s.serve(t, bailiff, "full-disk", fullDisk)
-	s.startAlertmanager(t, alertmanager)
+	s.startAlertmanager(t)
 
-	// Nobody can wait for 5 minutes here, let alone for a week of dry run: `for`
-	// is 2 s, and of the thresholds a fraction. Everything else is as shipped.
+	// `for` is 2 s and the thresholds are divided, because this test cannot wait for
+	// minutes or days. Everything else is as shipped.
 	rules := shipped(t, "pgbailiff.rules.yml")
 	s.write(t, "pgbailiff.rules.yml", regexp.MustCompile(`\bfor: \d\w+`).ReplaceAllString(rules, "for: 2s"))
 	thresholds := shipped(t, "pgbailiff.thresholds.yml")
@@ -74,25 +69,23 @@ func startStack(t *testing.T) *stack {
 		record := regexp.MustCompile(`(record: pgbailiff:threshold_` + kind + `\n +expr: )(.+)`)
 		thresholds = record.ReplaceAllString(thresholds, "$1($2) / "+divisor)
 	}
-	// A cancel has time to be carried out before the session is terminated.
-	const late = "(10 * 60) / 200\n        labels: {alert: PgbailiffLongQueryCritical}"
-	if !strings.Contains(thresholds, late) {
-		t.Fatalf("the thresholds have no %q:\n%s", late, thresholds)
+	// The critical threshold leaves time for the cancel at warning to take effect.
+	const critical = "(10 * 60) / 200\n        labels: {alert: PgbailiffLongQueryCritical}"
+	if !strings.Contains(thresholds, critical) {
+		t.Fatalf("the thresholds have no %q:\n%s", critical, thresholds)
 	}
-	s.thresholds = strings.Replace(thresholds, late, strings.Replace(late, "/ 200", "/ 20", 1), 1)
+	s.thresholds = strings.Replace(thresholds, critical, strings.Replace(critical, "/ 200", "/ 20", 1), 1)
 	s.targets = fmt.Sprintf("[%q, %q, %q, %q]", // and one that is down
 		strings.TrimPrefix(s.bailiffURL, "http://"), strings.TrimPrefix(s.dryRunURL, "http://"),
 		strings.TrimPrefix(s.fullDiskURL, "http://"), "127.0.0.1:1")
 	s.configurePrometheus(t, "[]", "groups: []")
-	s.prometheus = start(t, s.dir, "prometheus", prometheus, "--config.file=prometheus.yml",
-		"--storage.tsdb.path=prometheus.data", "--web.listen-address=127.0.0.1:0")
-	s.prometheusURL = "http://" + s.prometheus.address(t)
-	s.awaitReady(t, s.prometheusURL)
+	s.prometheus = proctest.Prometheus(t, s.dir)
 	return s
 }
 
-// enforcing has a server of each kind: two that are well, one on which it has
-// no privileges, and one that is down. What is called "kept" stays as it is.
+// enforcing has a server of each kind: two that work, one on which it has no
+// privileges, and one that is down. Sessions of the application "kept" are never
+// signalled.
 const enforcing = `
 servers:
   - {name: orders, dsn: "%s"}
@@ -130,19 +123,16 @@ remediation: {mode: dry-run, ledger: {file: /dev/full}}
 func (s *stack) serve(t *testing.T, path, name, config string) (url string) {
 	t.Helper()
 	s.write(t, name+".yml", config)
-	p := start(t, s.dir, name, path, "--config.file="+name+".yml", "--web.listen-address=127.0.0.1:0")
-	url = "http://" + p.address(t)
-	s.awaitReady(t, url)
-	return url
+	return proctest.Serve(t, proctest.Command{Path: path, Name: name, Dir: s.dir, Args: []string{"--config.file=" + name + ".yml"}}).URL
 }
 
-// startAlertmanager gives the shipped people's receivers a place to send to.
-func (s *stack) startAlertmanager(t *testing.T, path string) {
+// startAlertmanager gives the shipped receivers for people a webhook that counts.
+func (s *stack) startAlertmanager(t *testing.T) {
 	t.Helper()
 	people := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		s.tell[strings.Trim(r.URL.Path, "/")]++
+		s.notified[strings.Trim(r.URL.Path, "/")]++
 	}))
 	t.Cleanup(people.Close)
 	hook := "\n    webhook_configs:\n      - url: " + people.URL
@@ -154,35 +144,32 @@ func (s *stack) startAlertmanager(t *testing.T, path string) {
 		"repeat_interval: 1m", "repeat_interval: 5s",
 		"- name: chat", "- name: chat"+hook+"/chat", "- name: pager", "- name: pager"+hook+"/pager",
 	))
-	p := start(t, s.dir, "alertmanager", path, "--config.file=alertmanager.yml", "--storage.path=alertmanager.data",
-		"--cluster.listen-address=", "--web.listen-address=127.0.0.1:0", "--web.external-url=http://alertmanager.example")
-	s.alertmanager = p.address(t)
-	s.awaitReady(t, "http://"+s.alertmanager)
+	s.alertmanager = proctest.Alertmanager(t, s.dir)
 }
 
-func (s *stack) told(receiver string) int {
+func (s *stack) notifications(receiver string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.tell[receiver]
+	return s.notified[receiver]
 }
 
-// configurePrometheus writes the files and has a Prometheus that runs read them.
+// configurePrometheus writes the files, and reloads Prometheus if it runs.
 func (s *stack) configurePrometheus(t *testing.T, targets, thresholds string) {
 	t.Helper()
 	s.write(t, "pgbailiff.thresholds.yml", thresholds)
 	s.write(t, "prometheus.yml", shipped(
 		t, "prometheus.yml",
 		"evaluation_interval: 15s", "evaluation_interval: 1s", "scrape_interval: 15s", "scrape_interval: 1s",
-		"scrape_timeout: 10s", "scrape_timeout: 1s", `["127.0.0.1:10187"]`, targets, "127.0.0.1:9093", s.alertmanager,
+		"scrape_timeout: 10s", "scrape_timeout: 1s", `["127.0.0.1:10187"]`, targets, "127.0.0.1:9093", s.alertmanager.Address,
 	))
 	if s.prometheus != nil {
-		if err := s.prometheus.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		if err := s.prometheus.Signal(syscall.SIGHUP); err != nil {
 			t.Fatal(err)
 		}
 	}
 }
 
-// shipped is a file of alerts/ with these words replaced, each of which is there.
+// shipped is a file of alerts/ with these words replaced. Each must occur.
 func shipped(t *testing.T, name string, words ...string) string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join("../alerts", name))
@@ -204,65 +191,18 @@ func (s *stack) write(t *testing.T, name, text string) {
 	}
 }
 
-func (s *stack) awaitReady(t *testing.T, url string) {
-	t.Helper()
-	eventually(t, url+" to be ready", func() bool {
-		status, _ := s.fetch(t, url+"/-/ready", "")
-		return status == http.StatusOK
-	})
-}
-
 // fetch gets a page, or posts a message with a token.
 func (s *stack) fetch(t *testing.T, url, message string, bearer ...string) (status int, body string) {
 	t.Helper()
-	method := http.MethodGet
+	ctx, cancel := context.WithTimeout(t.Context(), proctest.Patience)
+	defer cancel()
+	method, headers := http.MethodGet, []string(nil)
 	if len(bearer) > 0 {
-		method = http.MethodPost
+		method, headers = http.MethodPost, []string{"Content-Type: application/json", "Authorization: Bearer " + bearer[0]}
 	}
-	request, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(message))
+	answer, err := proctest.FetchOver(ctx, s.connections, method, url, strings.NewReader(message), headers...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(bearer) > 0 {
-		request.Header.Set("Content-Type", "application/json")
-		request.Header.Set("Authorization", "Bearer "+bearer[0])
-	}
-	response, err := s.client.Do(request)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer response.Body.Close()
-	text, err := io.ReadAll(response.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return response.StatusCode, string(text)
-}
-
-// build builds pgbailiff, under the race detector where this test is.
-func build(t *testing.T) (path string) {
-	t.Helper()
-	path = filepath.Join(t.TempDir(), "pgbailiff")
-	args := []string{"build", "-o", path}
-	if info, ok := debug.ReadBuildInfo(); ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
-		args = append(args, "-race")
-	}
-	cmd := exec.CommandContext(t.Context(), installed(t, "go"), append(args, ".")...)
-	cmd.Dir = ".."
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
-	}
-	return path
-}
-
-func installed(t *testing.T, names ...string) string {
-	t.Helper()
-	for _, name := range names {
-		if path, err := exec.LookPath(name); err == nil {
-			return path
-		}
-	}
-	t.Fatalf("%s is missing: install Go, Prometheus and Alertmanager, the latter on Debian and Ubuntu with "+
-		"`apt-get install prometheus prometheus-alertmanager`", names[0])
-	return ""
+	return answer.Status, answer.Body
 }

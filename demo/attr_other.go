@@ -4,8 +4,8 @@ package main
 
 import "syscall"
 
-// procAttr has nothing to ask for here: children end by the signals that we send them, and
-// PostgreSQL must be started by an ordinary user.
+// procAttr does nothing here: children end by the signals that we send them, and an ordinary user
+// must start PostgreSQL.
 func procAttr(_, _ int, _ syscall.Signal) *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{}
 }

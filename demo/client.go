@@ -55,7 +55,7 @@ func newClient(ctx context.Context, s *settings, tell *teller, user, app string)
 // says tells what the client does or sees.
 func (c *client) says(format string, args ...any) { c.tell.now(c.app, format, args...) }
 
-// saw is what a statement brought to its client.
+// saw is what a client got for its statement.
 type saw struct {
 	value int       // of a query, its one number
 	err   error     // what the client saw instead
@@ -79,7 +79,7 @@ func (c *client) do(ctx context.Context, sql string) saw {
 	return s
 }
 
-// leave ends the session, if nobody else has.
+// leave ends the session if it still exists.
 func (c *client) leave(ctx context.Context) { _ = c.Close(ctx) }
 
 // took says how long the client waited for its answer.
@@ -104,7 +104,7 @@ func (s saw) String() string {
 	return s.err.Error()
 }
 
-// later lets a client wait beside the story; what it saw can be received once.
+// later runs ask in a task. The channel gets what the client saw.
 func later(t *tasks, ask func(context.Context) saw) <-chan saw {
 	result := make(chan saw, 1)
 	t.start(func(ctx context.Context) error {
@@ -153,7 +153,7 @@ func (s *stack) createObjects(ctx context.Context) (version string, err error) {
 	return version, err
 }
 
-// asSuperuser runs a statement that none of the story's people may.
+// asSuperuser runs a statement that the story's roles may not run.
 func (s *stack) asSuperuser(ctx context.Context, database, sql string) error {
 	conn, err := connect(ctx, &s.settings, superuser, narrator, database)
 	if err != nil {

@@ -38,7 +38,7 @@ const (
 	outcome = "outcome"
 )
 
-// began is when what the alert named had begun, and how long the demo's rules allow it.
+// began returns when the period that the alert named began, and how long the demo's rules allow it.
 func (r record) began() (start *time.Time, allowed time.Duration) {
 	switch {
 	case strings.HasPrefix(r.State, "idle in transaction"):
@@ -77,7 +77,7 @@ func (l *ledger) follow(tell func(record)) func(context.Context) error {
 	})
 }
 
-// add takes the whole lines of the file that are new; a line without its end is still being written.
+// add parses the new lines of the file. A line without a newline is still being written.
 func (l *ledger) add(text []byte) ([]record, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -23,7 +23,7 @@ import (
 const storyLimit = 3 * time.Minute
 
 func main() {
-	// The kernel ends our children when the thread that started them ends: keep this one.
+	// The kernel ends our children when the thread that started them ends, so keep this thread.
 	runtime.LockOSThread()
 	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
 }
@@ -38,8 +38,8 @@ func run(args []string, stdout *os.File, stderr io.Writer) int {
 	}
 	forgetLibpq()
 
-	// Signals stay caught to the end: a second Ctrl-C must not leave anything behind. Without a
-	// reader our next print fails, and that ends the demo in good order too.
+	// Signals are caught to the end, so that a second Ctrl-C does not leave programs behind. When
+	// nobody reads our output, the next print fails, and that also stops everything.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	ctx, release := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer release()
@@ -58,10 +58,10 @@ func run(args []string, stdout *os.File, stderr io.Writer) int {
 var (
 	errNotAsTold    = errors.New("the story did not end as told")
 	errStoryTooLong = fmt.Errorf("the story took longer than %s", storyLimit)
-	errOrphaned     = errors.New("whoever started the demo has gone")
+	errOrphaned     = errors.New("the process that started the demo has ended")
 )
 
-// demo plays the story and takes everything down again, however it ends.
+// demo plays the story. However it ends, demo stops all programs.
 func demo(ctx context.Context, programs *tools, once bool, stdout *os.File) (err error) {
 	began := time.Now()
 	work := newTasks(ctx)
@@ -106,7 +106,7 @@ func demo(ctx context.Context, programs *tools, once bool, stdout *os.File) (err
 	s.visit()
 	<-work.ctx.Done()
 	if ctx.Err() != nil {
-		return nil // told to end
+		return nil // a signal
 	}
 	return context.Cause(work.ctx)
 }
@@ -129,8 +129,8 @@ func (s *story) perform(ctx context.Context) []string {
 	return judge(end)
 }
 
-// forgetLibpq removes libpq's settings from the environment: neither our sessions nor the programs
-// that we start shall go anywhere else.
+// forgetLibpq removes libpq's settings from the environment, so that our sessions and programs
+// connect to the demo's server only.
 func forgetLibpq() {
 	for _, variable := range os.Environ() {
 		if name, _, _ := strings.Cut(variable, "="); strings.HasPrefix(name, "PG") {
@@ -139,7 +139,7 @@ func forgetLibpq() {
 	}
 }
 
-// endWithParent fails when the process that started us ends: "go run" dies of a SIGTERM and does
+// endWithParent fails when the process that started us ends: SIGTERM kills "go run", which does
 // not pass it on.
 func endWithParent() func(context.Context) error {
 	parent := os.Getppid()

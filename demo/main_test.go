@@ -13,17 +13,17 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func TestAPanicEndsTheTasksWithItsCause(t *testing.T) {
+func TestPanicCancelsTheTasks(t *testing.T) {
 	work := newTasks(t.Context())
 	defer work.stop()
-	work.start(func(context.Context) error { panic("nobody expected this") })
+	work.start(func(context.Context) error { panic("broken") })
 	<-work.ctx.Done()
-	if cause := context.Cause(work.ctx); !strings.Contains(cause.Error(), "nobody expected this") {
+	if cause := context.Cause(work.ctx); !strings.Contains(cause.Error(), "broken") {
 		t.Errorf("cause is %v", cause)
 	}
 }
 
-func TestTheFirstFailureIsTheCause(t *testing.T) {
+func TestFirstFailureIsTheCause(t *testing.T) {
 	work := newTasks(t.Context())
 	first := errors.New("first")
 	work.start(func(context.Context) error { return first })
@@ -35,11 +35,11 @@ func TestTheFirstFailureIsTheCause(t *testing.T) {
 	}
 }
 
-func TestWaitForSaysWhatWasWrongLast(t *testing.T) {
+func TestWaitForReturnsTheLastError(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
-		err := waitFor(t.Context(), 3*time.Second, "the moon", func(context.Context) error { return errNotYet })
-		if want := "waited 3s for the moon: not yet"; err == nil || err.Error() != want {
+		err := waitFor(t.Context(), 3*time.Second, "the server", func(context.Context) error { return errNotYet })
+		if want := "waited 3s for the server: not yet"; err == nil || err.Error() != want {
 			t.Errorf("error is %v, want %s", err, want)
 		}
 		if took := time.Since(began); took != 3*time.Second {
@@ -49,12 +49,12 @@ func TestWaitForSaysWhatWasWrongLast(t *testing.T) {
 }
 
 func TestWaitForEndsWithItsContext(t *testing.T) {
-	gone := errors.New("postgres ended by itself")
+	ended := errors.New("postgres ended by itself")
 	ctx, cancel := context.WithCancelCause(t.Context())
-	cancel(gone)
-	err := waitFor(ctx, time.Hour, "the moon", func(context.Context) error { return errNotYet })
-	if !errors.Is(err, gone) {
-		t.Errorf("error is %v, want its cause to be %v", err, gone)
+	cancel(ended)
+	err := waitFor(ctx, time.Hour, "the server", func(context.Context) error { return errNotYet })
+	if !errors.Is(err, ended) {
+		t.Errorf("error is %v, want its cause to be %v", err, ended)
 	}
 }
 
@@ -71,7 +71,7 @@ func TestMajorVersion(t *testing.T) {
 	}
 }
 
-func TestOneLineNamesAllThatIsMissing(t *testing.T) {
+func TestOneErrorNamesAllMissingPrograms(t *testing.T) {
 	binary := t.TempDir() + "/pgbailiff"
 	writeFile(t, binary, "#!/bin/sh\n", 0o755)
 	t.Setenv("PATH", t.TempDir())
@@ -89,7 +89,7 @@ func TestOneLineNamesAllThatIsMissing(t *testing.T) {
 	}
 }
 
-func TestABinaryThatIsNotThere(t *testing.T) {
+func TestMissingBinary(t *testing.T) {
 	_, err := findTools(t.Context(), t.TempDir()+"/pgbailiff")
 	if err == nil || !strings.Contains(err.Error(), "make build") {
 		t.Errorf("error is %v, want the advice to build it", err)

@@ -17,18 +17,20 @@ type program struct {
 	path     string
 	args     []string
 	uid, gid int            // -1: ours
-	stop     syscall.Signal // asks it to end in good order
-	ifWeDie  syscall.Signal // what the kernel sends it should we be killed
+	stop     syscall.Signal // a clean stop
+
+	// parentDeath is what the kernel sends the program when we die.
+	parentDeath syscall.Signal
 }
 
 func (p program) command(ctx context.Context, dir string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, p.path, p.args...)
 	cmd.Dir = dir
-	cmd.SysProcAttr = procAttr(p.uid, p.gid, p.ifWeDie)
+	cmd.SysProcAttr = procAttr(p.uid, p.gid, p.parentDeath)
 	return cmd
 }
 
-// runOnce runs a program to its end; what it said is in the error.
+// runOnce runs a program to its end. An error has its output.
 func (p program) runOnce(ctx context.Context, dir string) error {
 	if out, err := p.command(ctx, dir).CombinedOutput(); err != nil {
 		return fmt.Errorf("%s: %w %s", p.name, err, out)
@@ -42,12 +44,13 @@ type child struct {
 	logFile  string
 	cmd      *exec.Cmd
 	stopping atomic.Bool
-	ended    chan struct{} // closed when the program is gone
+	ended    chan struct{} // closed when the program has ended
 }
 
 // start runs a program until end is called. If it ends before that, fail gets the reason.
 //
-// The kernel ties ifWeDie to the thread that calls start, so only main's goroutine may.
+// The kernel sends parentDeath when the thread that called start ends, so only main's goroutine,
+// which is locked to its thread, may call it.
 func (p program) start(ctx context.Context, dir, logFile string, fail func(error)) (*child, error) {
 	out, err := os.OpenFile(logFile, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
 	if err != nil {
@@ -55,7 +58,7 @@ func (p program) start(ctx context.Context, dir, logFile string, fail func(error
 	}
 	defer out.Close()
 
-	cmd := p.command(context.WithoutCancel(ctx), dir) // ends in its turn, not with our context
+	cmd := p.command(context.WithoutCancel(ctx), dir) // end stops it, not our context
 	cmd.Stdout, cmd.Stderr = out, out
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start %s: %w", p.name, err)
@@ -71,10 +74,11 @@ func (p program) start(ctx context.Context, dir, logFile string, fail func(error
 	return c, nil
 }
 
-// end stops the program and returns when it is gone: politely first, then less so.
+// end stops the program and returns when it has ended. It sends harder signals each time that
+// patience is over.
 func (c *child) end(patience time.Duration) {
 	c.stopping.Store(true)
-	for _, signal := range []syscall.Signal{c.stop, c.ifWeDie, syscall.SIGKILL} {
+	for _, signal := range []syscall.Signal{c.stop, c.parentDeath, syscall.SIGKILL} {
 		_ = c.cmd.Process.Signal(signal) // it may be gone already
 		timer := time.NewTimer(patience)
 		select {

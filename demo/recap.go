@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// recap tells once more, person by person, what happened, and shows the evidence.
+// recap repeats what happened to each session, and shows the ledger and the counters.
 func (s *story) recap(end *ending) {
 	s.tell.title("What happened")
 	s.hit("Runaway query", &end.runaway, end.records)
@@ -33,7 +33,7 @@ func (s *story) recap(end *ending) {
 	}
 }
 
-// hit tells of a session that was signalled.
+// hit reports a session that was signalled.
 func (s *story) hit(title string, p *person, records []record) {
 	s.who(title, p)
 	for _, r := range about(records, p.pid, intent) {
@@ -58,7 +58,7 @@ func dash(text string) string {
 	return text
 }
 
-// verdict tells whether it ended as told; if not, it adds the ends of the programs' logs.
+// verdict reports whether the story ended as told. If not, it adds the ends of the programs' logs.
 func (s *story) verdict(wrong []string, took time.Duration) {
 	if len(wrong) == 0 {
 		s.tell.plain("\n%s", s.tell.paint(green, fmt.Sprintf("It ended as told, in %.0f s.", took.Seconds())))
@@ -76,7 +76,7 @@ func (s *story) verdict(wrong []string, took time.Duration) {
 	}
 }
 
-// visit tells a person where to look, once the story is over.
+// visit lists the addresses to look at after the story.
 func (s *story) visit() {
 	set := &s.stack.settings
 	s.tell.title("It all stays up until you press Ctrl-C")

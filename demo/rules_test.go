@@ -6,9 +6,9 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// As in the shipped rules: an inhibition that compares names must not take one
-// session's alert for another's.
-func TestEachRungHasANameOfItsOwn(t *testing.T) {
+// As in the shipped rules: an inhibition that compares names must not apply to
+// alerts about other sessions.
+func TestAlertNamesAreUnique(t *testing.T) {
 	text, err := files.ReadFile("files/rules.yml")
 	if err != nil {
 		t.Fatal(err)

@@ -29,7 +29,7 @@ const (
 //go:embed files
 var files embed.FS
 
-// settings are what differs from one run to the next; the templates in files/ are filled from it.
+// settings are what differs between runs. The templates in files/ are filled from it.
 type settings struct {
 	Dir              string
 	PostgresAddr     string
@@ -96,8 +96,8 @@ func (s *settings) render(name string) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
-// freeAddrs finds n free ports on the loopback interface. They lie below the range from which
-// systems take the ports of outgoing connections, so that nothing moves in before our programs do.
+// freeAddrs finds n free ports on the loopback interface. They are below the range of ports for
+// outgoing connections, so that no connection takes one before our programs listen.
 func freeAddrs(ctx context.Context, n int) ([]string, error) {
 	const low, high, tries = 20000, 32000, 200
 	var addrs []string

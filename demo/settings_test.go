@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -13,20 +12,13 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/pgbailiff/pgbailiff/internal/config"
+	"github.com/pgbailiff/pgbailiff/internal/proctest"
 )
 
 func writeFile(t *testing.T, path, content string, mode os.FileMode) {
 	t.Helper()
 	if err := os.WriteFile(path, []byte(content), mode); err != nil {
 		t.Fatal(err)
-	}
-}
-
-// check runs a program that must be satisfied.
-func check(t *testing.T, name string, args ...string) {
-	t.Helper()
-	if out, err := exec.CommandContext(t.Context(), name, args...).CombinedOutput(); err != nil {
-		t.Errorf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
 	}
 }
 
@@ -48,21 +40,21 @@ func written(t *testing.T) settings {
 	return s
 }
 
-func TestThePeersAcceptTheirConfiguration(t *testing.T) {
+func TestToolsAcceptTheConfigurations(t *testing.T) {
 	s := written(t)
-	check(t, "promtool", "check", "rules", "files/rules.yml")
-	check(t, "promtool", "check", "config", s.path("prometheus.yml"))
-	check(t, "amtool", "check-config", s.path("alertmanager.yml"))
+	proctest.Output(t, "promtool", "check", "rules", "files/rules.yml")
+	proctest.Output(t, "promtool", "check", "config", s.path("prometheus.yml"))
+	proctest.Output(t, "amtool", "check-config", s.path("alertmanager.yml"))
 }
 
-func TestPgbailiffAcceptsItsConfiguration(t *testing.T) {
+func TestConfigurationLoads(t *testing.T) {
 	s := written(t)
 	if _, err := config.Load(s.path("pgbailiff.yml")); err != nil {
 		t.Error(err)
 	}
 }
 
-func TestSecretsAreForTheirOwnerOnly(t *testing.T) {
+func TestSecretsAreReadableByTheirOwnerOnly(t *testing.T) {
 	s := written(t)
 	for _, path := range []string{s.PasswordFile, s.TokenFile} {
 		info, err := os.Stat(path)
@@ -86,8 +78,8 @@ func TestFreeAddrsDiffer(t *testing.T) {
 	}
 }
 
-// The story reckons with the thresholds in the rules and with the name of a rule of pgbailiff's.
-func TestTheStoryKnowsItsRules(t *testing.T) {
+// The story's constants repeat the thresholds of the rules and the name of a rule of pgbailiff's.
+func TestConstantsMatchTheRules(t *testing.T) {
 	text, err := files.ReadFile("files/rules.yml")
 	if err != nil {
 		t.Fatal(err)

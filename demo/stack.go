@@ -13,7 +13,7 @@ import (
 
 const (
 	startLimit   = 60 * time.Second // for one program to be ready
-	stopPatience = 10 * time.Second // for one program to end when asked
+	stopPatience = 10 * time.Second // for one program to end after a signal
 )
 
 // stack is the four programs in their temporary directory.
@@ -32,7 +32,7 @@ func newStack(t *tools, work *tasks) (*stack, error) {
 	if s.dir, err = os.MkdirTemp("", "pgbailiff-demo-"); err != nil {
 		return s, err
 	}
-	// PostgreSQL may run as another user, who must be able to pass through, not to look.
+	// PostgreSQL may run as another user, who must be able to enter the directory, not to list it.
 	if err := os.Chmod(s.dir, 0o711); err != nil { //nolint:gosec // passable on purpose
 		return s, err
 	}
@@ -44,7 +44,7 @@ func newStack(t *tools, work *tasks) (*stack, error) {
 	return s, s.settings.write()
 }
 
-// start brings the programs up in the order in which they need each other, and tells of each.
+// start starts the programs in the order in which they need each other, and reports each.
 func (s *stack) start(ctx context.Context, tell *teller) error {
 	if err := s.startPostgreSQL(ctx); err != nil {
 		return err
@@ -99,7 +99,7 @@ func (s *stack) startPostgreSQL(ctx context.Context) error {
 		}
 	}
 	initdb := program{
-		name: "initdb", path: s.tools.initdb, uid: s.tools.uid, gid: s.tools.gid, ifWeDie: syscall.SIGKILL,
+		name: "initdb", path: s.tools.initdb, uid: s.tools.uid, gid: s.tools.gid, parentDeath: syscall.SIGKILL,
 		args: []string{
 			"--pgdata", data, "--username", superuser, "--pwfile", s.settings.PasswordFile,
 			"--auth", "scram-sha-256", "--encoding", "UTF8", "--locale", "C", "--no-sync",
@@ -118,14 +118,14 @@ func (s *stack) startPostgreSQL(ctx context.Context) error {
 	}
 	server := program{
 		name: "postgres", path: s.tools.postgres, uid: s.tools.uid, gid: s.tools.gid,
-		stop:    syscall.SIGINT,  // a fast shutdown: open sessions are ended
-		ifWeDie: syscall.SIGQUIT, // an immediate one, which still tidies shared memory
+		stop:        syscall.SIGINT,  // a fast shutdown: open sessions are ended
+		parentDeath: syscall.SIGQUIT, // an immediate one, which still removes shared memory
 		args: []string{
 			"-D", data, "-p", port, "-c", "listen_addresses=" + host, "-c", "unix_socket_directories=",
 			"-c", "max_connections=40", "-c", "shared_buffers=16MB", "-c", "fsync=off",
 			"-c", "max_parallel_workers_per_gather=0", "-c", "jit=off",
 			"-c", "log_line_prefix=%m [%c] %u %a ",
-			// Should the server be killed, its busy sessions see that we have gone, and go too.
+			// If the server is killed, its busy sessions notice that their clients are gone, and end.
 			"-c", "client_connection_check_interval=1s",
 		},
 	}
@@ -143,7 +143,7 @@ func (s *stack) startPostgreSQL(ctx context.Context) error {
 
 // startServer runs one of the three that answer on /-/ready.
 func (s *stack) startServer(ctx context.Context, name, path, addr string, args ...string) error {
-	p := program{name: name, path: path, args: args, uid: -1, gid: -1, stop: syscall.SIGTERM, ifWeDie: syscall.SIGKILL}
+	p := program{name: name, path: path, args: args, uid: -1, gid: -1, stop: syscall.SIGTERM, parentDeath: syscall.SIGKILL}
 	if err := s.run(ctx, p); err != nil {
 		return err
 	}
@@ -162,7 +162,7 @@ func (s *stack) run(ctx context.Context, p program) error {
 	return nil
 }
 
-// close ends the programs, the last one first, and removes all that they wrote.
+// close ends the programs, the last one first, and removes their files.
 func (s *stack) close() error {
 	for len(s.children) > 0 {
 		last := len(s.children) - 1

@@ -17,7 +17,7 @@ const (
 	waiterSQL    = "update stock set pieces = pieces + 50 where item = 7"
 )
 
-// story plays three acts before pgbailiff. The first spans the other two.
+// story has three acts. The first one lasts until the other two have ended.
 type story struct {
 	stack  *stack
 	tasks  *tasks
@@ -26,7 +26,7 @@ type story struct {
 	alerts *alerts
 }
 
-// person is one of the story's sessions and what became of it.
+// person is a session of the story, and what happened to it.
 type person struct {
 	pid, user, app string
 	sql            string
@@ -45,7 +45,7 @@ type ending struct {
 	counters  []sample
 }
 
-// prologue tells the rules of the play.
+// prologue prints the rules.
 func (s *story) prologue() {
 	s.tell.title("The rules")
 	s.tell.plain("  A query over %s: warning, pgbailiff cancels it. Over %s: critical, it ends the session.",
@@ -54,7 +54,7 @@ func (s *story) prologue() {
 	s.tell.plain("  User etl is protected in pgbailiff's configuration: rule %q, action none.", protectedRule)
 }
 
-// play returns an error if the story could not be played to its end.
+// play plays the three acts. An error means that it could not finish.
 func (s *story) play(ctx context.Context) (*ending, error) {
 	var end ending
 	nightly, loading, err := s.beginNightlyLoad(ctx)
@@ -75,7 +75,7 @@ func (s *story) play(ctx context.Context) (*ending, error) {
 	return &end, err
 }
 
-// count reads pgbailiff's counters, which may follow the ledger's lines by a moment.
+// count reads pgbailiff's counters, which may change a moment after the ledger.
 func (s *story) count(ctx context.Context, outcomes int) (counters []sample, err error) {
 	_ = waitFor(ctx, 5*time.Second, "the counters", func(ctx context.Context) error {
 		if counters, err = s.stack.remediations(ctx); err != nil {
@@ -85,7 +85,7 @@ func (s *story) count(ctx context.Context, outcomes int) (counters []sample, err
 			return errNotYet
 		}
 		return nil
-	}) // a difference is for the judge
+	}) // judge reports a difference
 	return counters, err
 }
 
@@ -107,7 +107,7 @@ func (s *story) beginNightlyLoad(ctx context.Context) (*client, <-chan saw, erro
 	return c, loading, nil
 }
 
-// crossing tells, when the time comes, that what c begins now has passed a threshold.
+// crossing announces the moment at which what c begins now will pass a threshold.
 func (s *story) crossing(c *client, what, severity string, threshold time.Duration) {
 	s.tell.at(time.Now().Add(threshold), c.app, "%s is %s old now: the %s threshold", what, seconds(threshold), severity)
 }
@@ -205,7 +205,7 @@ func (s *story) endNightlyLoad(ctx context.Context, c *client, loading <-chan sa
 	end.nightly = person{pid: c.pid, user: c.user, app: c.app, sql: nightlySQL, saw: result}
 	if result.err != nil {
 		s.tell.at(result.ended, c.app, "sees %s", result)
-		return nil // judged later
+		return nil // judge reports it
 	}
 	s.tell.at(result.ended, c.app, "has finished undisturbed: %d batches in %.1f s", result.value, result.took().Seconds())
 	count := c.ask(ctx, "select count(*) from history")
@@ -214,8 +214,8 @@ func (s *story) endNightlyLoad(ctx context.Context, c *client, loading <-chan sa
 	return count.err
 }
 
-// onRecord waits until the ledger tells the outcome of n alerts about a backend, and gives the
-// reader's view of Prometheus, which is asked less often, a moment to catch up.
+// onRecord waits until the ledger has n outcomes about a backend, and then a moment until
+// Prometheus, which is asked less often, shows the alerts.
 func (s *story) onRecord(ctx context.Context, pid string, n int) error {
 	err := waitFor(ctx, actLimit, fmt.Sprintf("%d outcomes about pid %s in the ledger", n, pid), func(context.Context) error {
 		if len(about(s.ledger.all(), pid, outcome)) < n {
@@ -231,6 +231,6 @@ func (s *story) onRecord(ctx context.Context, pid string, n int) error {
 			return errNotYet
 		}
 		return nil
-	}) // the alert may have been over before it was looked for
+	}) // the alert may have ended before Prometheus was asked
 	return nil
 }

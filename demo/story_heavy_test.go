@@ -5,31 +5,24 @@ package main
 import (
 	"context"
 	"os/exec"
-	"path/filepath"
-	"runtime/debug"
-	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/pgbailiff/pgbailiff/internal/proctest"
 )
 
-// TestTheStoryEndsAsTold plays the demo as its user does: the four programs, the
-// three sessions, and a verdict.
-func TestTheStoryEndsAsTold(t *testing.T) {
-	dir := t.TempDir()
-	for name, source := range map[string]string{"pgbailiff": "github.com/pgbailiff/pgbailiff", "demo": "."} {
-		args := []string{"build", "-o", filepath.Join(dir, name)}
-		if info, ok := debug.ReadBuildInfo(); ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
-			args = append(args, "-race")
-		}
-		check(t, "go", append(args, source)...)
-	}
+// TestDemo runs the demo as its user does: the four programs, the three
+// sessions, and a verdict.
+func TestDemo(t *testing.T) {
+	pgbailiff := proctest.Build(t, "github.com/pgbailiff/pgbailiff", "pgbailiff")
+	demo := proctest.Build(t, ".", "demo")
 
-	// The story has a limit of its own, and so have its programs when they stop.
+	// The story has a limit of its own, and so has each program when it stops.
 	ctx, cancel := context.WithTimeout(t.Context(), storyLimit+2*time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, filepath.Join(dir, "demo"), "--binary", filepath.Join(dir, "pgbailiff"), "--once")
+	cmd := exec.CommandContext(ctx, demo, "--binary", pgbailiff, "--once")
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = time.Minute
 	out, err := cmd.CombinedOutput()

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// tasks owns the demo's goroutines. The first that fails or panics ends the context of all, with
-// its error as the cause, so that whatever waits learns why and the stack is taken down in order.
+// tasks owns the demo's goroutines. The first that fails or panics cancels the context of all, with
+// its error as the cause. Everything that waits then returns that cause, and the stack is stopped.
 type tasks struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
@@ -60,8 +60,8 @@ func every(interval time.Duration, work func(context.Context) error) func(contex
 	}
 }
 
-// waitFor asks until ready returns nil. It gives up at the limit or when ctx ends, and then says
-// what it waited for and what was wrong last.
+// waitFor calls ready until it returns nil. At the limit, or when ctx ends, it returns an error that
+// says what it waited for, and the last error of ready.
 func waitFor(ctx context.Context, limit time.Duration, what string, ready func(context.Context) error) error {
 	deadline, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()

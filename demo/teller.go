@@ -11,11 +11,11 @@ import (
 	"time"
 )
 
-// narrator is who speaks when none of the story's people does.
+// narrator is the name on the demo's own lines.
 const narrator = "demo"
 
-// hold is how long a line waits for others that happened before it and were seen later: Prometheus
-// is asked for its alerts four times a second.
+// hold is how long a line is held back, because an earlier event may be seen later: Prometheus is
+// asked for its alerts four times a second only.
 const hold = 600 * time.Millisecond
 
 // teller prints what happens as lines of time, who and what, in the order of the events' own times.
@@ -62,7 +62,7 @@ func (t *teller) title(format string, args ...any) {
 	t.plain("\n%s", t.paint(bold, fmt.Sprintf(format, args...)))
 }
 
-// plain prints text that belongs to no moment, after what has happened so far.
+// plain prints text without a time, after the lines so far.
 func (t *teller) plain(format string, args ...any) {
 	t.add(line{at: time.Now(), text: fmt.Sprintf(format, args...)})
 }

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-func TestLinesComeInTheOrderOfTheirEvents(t *testing.T) {
+func TestLinesAreSortedByTime(t *testing.T) {
 	began := time.Date(2026, 11, 22, 15, 0, 0, 0, time.UTC)
 	second := func(n float64) time.Time { return began.Add(time.Duration(n * float64(time.Second))) }
 	var out strings.Builder

@@ -27,8 +27,8 @@ type tools struct {
 // oldestPostgreSQL is the oldest major version that pgbailiff supports.
 const oldestPostgreSQL = 14
 
-// findTools looks for everything before anything is started, so that one line can name all that
-// is missing.
+// findTools looks for every program before one is started, so that one error names all that are
+// missing.
 func findTools(ctx context.Context, binary string) (*tools, error) {
 	t := &tools{uid: -1, gid: -1}
 	var err error

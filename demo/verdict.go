@@ -8,7 +8,7 @@ const (
 	adminShutdown = "57P01"
 )
 
-// judge compares what was seen with what was told; nothing returned means that it ended as told.
+// judge returns what did not end as told.
 func judge(end *ending) []string {
 	var wrong []string
 	expect := func(ok bool, format string, args ...any) {

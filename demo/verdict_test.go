@@ -8,7 +8,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// The lines of a ledger, with what this package reads of them and something that it does not.
+// Lines of a ledger, with the keys that this package reads and one that it does not.
 const (
 	cancelIntent     = `{"time":"2026-11-22T15:28:11.034Z","event":"intent","server":"demo","pid":11,"action":"cancel","alertname":"PgbailiffLongQuery","query_start":"2026-11-22T15:28:05.434000Z","state_change":"2026-11-22T15:28:05.434002Z","state":"active","usename":"analyst","application_name":"reports","new":1}`
 	cancelOutcome    = `{"time":"2026-11-22T15:28:11.039Z","event":"outcome","server":"demo","pid":11,"action":"cancel","outcome":"cancelled","alertname":"PgbailiffLongQuery","query_start":"2026-11-22T15:28:05.434000Z","state_change":"2026-11-22T15:28:05.434002Z","state":"active"}`
@@ -48,13 +48,13 @@ func asTold(t *testing.T) *ending {
 	}
 }
 
-func TestAStoryThatEndedAsTold(t *testing.T) {
+func TestJudgeAcceptsTheStory(t *testing.T) {
 	if wrong := judge(asTold(t)); len(wrong) > 0 {
 		t.Errorf("judged wrong: %q", wrong)
 	}
 }
 
-func TestEveryDifferenceIsTold(t *testing.T) {
+func TestJudgeReportsEveryDifference(t *testing.T) {
 	other := &pgconn.PgError{Severity: "ERROR", Code: "XX000", Message: "other"}
 	extra := func(t *testing.T, end *ending, text string) {
 		t.Helper()
@@ -111,11 +111,11 @@ func TestLedgerTakesWholeLinesOnly(t *testing.T) {
 		}
 	}
 	if _, err := l.add([]byte(text + cancelOutcome[40:] + "\nnonsense\n")); err == nil {
-		t.Error("nonsense was taken")
+		t.Error("a line that is not JSON was accepted")
 	}
 }
 
-func TestWhatAnAlertNamed(t *testing.T) {
+func TestRecordBegan(t *testing.T) {
 	for text, want := range map[string]time.Time{ // when it crossed its threshold
 		cancelIntent:    time.Date(2026, 11, 22, 15, 28, 9, 434e6, time.UTC),
 		terminateIntent: time.Date(2026, 11, 22, 15, 28, 19, 33e6, time.UTC),
@@ -144,9 +144,9 @@ func TestSum(t *testing.T) {
 		t.Errorf("%d lines are not at zero, want 3: %v", len(samples), samples)
 	}
 	if n := sum(samples); n != 4 {
-		t.Errorf("all are %v, want 4", n)
+		t.Errorf("the sum is %v, want 4", n)
 	}
 	if n := sum(samples, `action="none"`, `outcome="refused"`); n != 2 {
-		t.Errorf("refusals are %v, want 2", n)
+		t.Errorf("the refusals are %v, want 2", n)
 	}
 }

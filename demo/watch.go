@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// watch tells of every alert that Prometheus fires and of every line of the ledger, until the
-// tasks end.
+// watch reports every alert that Prometheus fires and every line of the ledger, until the tasks
+// end.
 func (s *story) watch() {
 	s.tasks.start(every(250*time.Millisecond, func(ctx context.Context) error {
 		firing, err := s.stack.firingAlerts(ctx)
@@ -23,7 +23,7 @@ func (s *story) watch() {
 	s.tasks.start(s.ledger.follow(func(r record) { s.tell.at(r.Time, "pgbailiff", "%s", r) }))
 }
 
-// alerts are those that Prometheus has been seen firing.
+// alerts are those that have fired.
 type alerts struct {
 	mu   sync.Mutex // guards what follows
 	seen map[string]alert
@@ -58,7 +58,7 @@ func (a *alerts) about(pid string) int {
 	return n
 }
 
-// String says which alert it is, for whom.
+// String names the alert and its backend.
 func (a alert) String() string {
 	return fmt.Sprintf("%s (%s) for pid %s", a.Labels["alertname"], a.Labels["severity"], a.Labels["pid"])
 }

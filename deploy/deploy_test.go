@@ -28,15 +28,15 @@ func read(t *testing.T, file string) string {
 	return string(text)
 }
 
-func TestTheExampleDecidesAsItsTestsSay(t *testing.T) {
+func TestPolicyTestsPass(t *testing.T) {
 	var out bytes.Buffer
 	if err := policytest.Run(&out, "pgbailiff.test.yml"); err != nil {
 		t.Errorf("%v\n%s", err, out.String())
 	}
 }
 
-// Reasons that the policy itself gives; the others are the webhook's.
-func TestTheExamplesTestsHaveEveryReasonOfThePolicy(t *testing.T) {
+// The policy itself gives these reasons; remediation gives the others.
+func TestPolicyTestsHaveEveryReason(t *testing.T) {
 	tests := read(t, "pgbailiff.test.yml")
 	for _, reason := range []policy.Reason{
 		policy.ReasonNotVisible, policy.ReasonProtectedBackend, policy.ReasonProtectedUser, policy.ReasonProtectedBackup,
@@ -49,8 +49,8 @@ func TestTheExamplesTestsHaveEveryReasonOfThePolicy(t *testing.T) {
 	}
 }
 
-// But for what has no default, the example says what an empty file means.
-func TestTheExampleIsTheDefaultWrittenOut(t *testing.T) {
+// The example writes the defaults out. Only what has no default differs.
+func TestExampleHasTheDefaults(t *testing.T) {
 	got, err := config.Load("pgbailiff.yml")
 	if err != nil {
 		t.Fatal(err)
@@ -77,7 +77,7 @@ func TestTheExampleIsTheDefaultWrittenOut(t *testing.T) {
 	}
 }
 
-func TestTheUnitFitsTheExample(t *testing.T) {
+func TestUnitMatchesTheExample(t *testing.T) {
 	unit, example := read(t, "pgbailiff.service"), read(t, "pgbailiff.yml")
 	for _, line := range []string{
 		"ExecStart=/usr/local/bin/pgbailiff --config.file=/etc/pgbailiff/pgbailiff.yml",
@@ -89,12 +89,12 @@ func TestTheUnitFitsTheExample(t *testing.T) {
 	}
 	for _, file := range []string{"orders.password", "webhook.token"} {
 		if !strings.Contains(unit, file) || !strings.Contains(example, filepath.Join("/etc/pgbailiff", file)) {
-			t.Errorf("%s: the unit and the example do not agree", file)
+			t.Errorf("%s: the unit and the example differ", file)
 		}
 	}
 }
 
-func TestTheRoleIsMadeTwiceWithoutHarm(t *testing.T) {
+func TestRoleScriptCanRunTwice(t *testing.T) {
 	s := pgtest.Start(t)
 	script := read(t, "role.sql")
 	conn := s.Connect(t, "postgres").PgConn()
@@ -103,21 +103,21 @@ func TestTheRoleIsMadeTwiceWithoutHarm(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for question, sql := range map[string]string{
-		"may log in":                "SELECT rolcanlogin FROM pg_roles WHERE rolname = 'pgbailiff'",
-		"has no attribute of power": "SELECT NOT (rolsuper OR rolcreatedb OR rolcreaterole OR rolreplication OR rolbypassrls) FROM pg_roles WHERE rolname = 'pgbailiff'",
-		"may see":                   "SELECT pg_has_role('pgbailiff', 'pg_monitor', 'usage')",
-		"may signal":                "SELECT pg_has_role('pgbailiff', 'pg_signal_backend', 'usage')",
-		"owns nothing":              "SELECT NOT EXISTS (SELECT FROM pg_shdepend WHERE refobjid = 'pgbailiff'::regrole AND deptype = 'o')",
+	for property, sql := range map[string]string{
+		"may log in":                  "SELECT rolcanlogin FROM pg_roles WHERE rolname = 'pgbailiff'",
+		"has no privileged attribute": "SELECT NOT (rolsuper OR rolcreatedb OR rolcreaterole OR rolreplication OR rolbypassrls) FROM pg_roles WHERE rolname = 'pgbailiff'",
+		"may see":                     "SELECT pg_has_role('pgbailiff', 'pg_monitor', 'usage')",
+		"may signal":                  "SELECT pg_has_role('pgbailiff', 'pg_signal_backend', 'usage')",
+		"owns nothing":                "SELECT NOT EXISTS (SELECT FROM pg_shdepend WHERE refobjid = 'pgbailiff'::regrole AND deptype = 'o')",
 	} {
 		if !pgtest.Value[bool](t, s, sql) {
-			t.Errorf("not so: the role %s", question)
+			t.Errorf("false: the role %s", property)
 		}
 	}
-	// It connects, sees another session's text and cancels it.
-	victim := s.Connect(t, "app")
-	pid := victim.PgConn().PID()
-	if _, err := victim.Exec(t.Context(), "SELECT 'seen'"); err != nil {
+	// It connects, sees another session's text and terminates the session.
+	target := s.Connect(t, "app")
+	pid := target.PgConn().PID()
+	if _, err := target.Exec(t.Context(), "SELECT 'seen'"); err != nil {
 		t.Fatal(err)
 	}
 	var text string

@@ -45,9 +45,10 @@ var layout = map[string][]string{
 	"internal/config/strict": {"internal/config/field"},
 	"internal/policytest":    {"internal/session", "internal/policy", "internal/config", "internal/config/strict", "internal/ledger"},
 
-	"internal/pgtest":   {"internal/proctest"}, // these two are imported by tests only
-	"internal/proctest": {},
-	"internal/e2e":      {}, // tests only
+	"internal/pgtest":      {"internal/proctest"}, // these are imported by tests only
+	"internal/proctest":    {},
+	"internal/metricstest": {"collector", "webhook", "internal/ledger", "internal/remediation"},
+	"internal/e2e":         {}, // tests only
 
 	"demo":       {}, // it knows the binary, not the code
 	"alerts":     {},
@@ -56,7 +57,7 @@ var layout = map[string][]string{
 }
 
 // testOnly are the packages that nothing but tests, and one another, may import.
-var testOnly = []string{"internal/pgtest", "internal/proctest"}
+var testOnly = []string{"internal/pgtest", "internal/proctest", "internal/metricstest"}
 
 // TestLayout holds the table. Tests may import what they like of it.
 func TestLayout(t *testing.T) {

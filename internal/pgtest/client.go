@@ -13,7 +13,7 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/proctest"
 )
 
-// Client is one session that the test drives, with at most one statement
+// Client is one session that the test controls, with at most one statement
 // running in the background.
 type Client struct {
 	srv  *Server
@@ -21,7 +21,7 @@ type Client struct {
 	ctx  context.Context // of the background statement
 	stop context.CancelFunc
 
-	read   func()        // lets a client that does not read begin to; may be nil
+	read   func()        // makes a NotReading client read; else nil
 	done   chan struct{} // closed when the last statement has ended
 	result error         // of the last statement; read it after done
 }
@@ -100,7 +100,7 @@ func (c *Client) start(t testing.TB, send func(*pgproto3.Frontend), mayRead <-ch
 	}()
 }
 
-// receive discards everything up to ReadyForQuery, but the error.
+// receive reads up to ReadyForQuery and returns the error that the server sent.
 func receive(ctx context.Context, conn *pgconn.PgConn) error {
 	var result error
 	for {
@@ -130,8 +130,8 @@ func (c *Client) Running() bool {
 	}
 }
 
-// Wait waits for the end of the statement that was started last and answers
-// with its error: a *pgconn.PgError if the server gave a reason.
+// Wait waits for the end of the statement that was started last and returns its
+// error: a *pgconn.PgError if the server sent one.
 func (c *Client) Wait(t testing.TB) error {
 	t.Helper()
 	select {
@@ -142,9 +142,9 @@ func (c *Client) Wait(t testing.TB) error {
 	return c.result
 }
 
-// Alive waits for the statement and tells whether the session outlived it. It
-// asks with an empty query, which an aborted transaction also answers and
-// which changes the session's query_start.
+// Alive waits for the statement and tells whether the session still exists. It
+// sends an empty query, which works in an aborted transaction too and which
+// changes the session's query_start.
 func (c *Client) Alive(t testing.TB) bool {
 	t.Helper()
 	_ = c.Wait(t)
@@ -172,8 +172,8 @@ func rowMeets(condition string) string {
 	return "select " + condition + " from pg_stat_get_activity($1) s where s.pid = $1"
 }
 
-// close ends the session while its server goes on. It gives up soon on a
-// server that does not answer: the session then ends with the server.
+// close ends the session while its server runs. It waits a few seconds for a
+// server that does not answer; the session then ends with the server.
 func (c *Client) close() {
 	if c.Running() {
 		ctx, cancel := context.WithTimeout(c.ctx, 5*time.Second)
@@ -193,8 +193,7 @@ func (c *Client) close() {
 	c.release()
 }
 
-// release gives back what the session costs us, and leaves its end to the
-// server.
+// release frees our side of the session. The server ends its own side.
 func (c *Client) release() {
 	if c.read != nil {
 		c.read()

@@ -12,8 +12,8 @@ import (
 )
 
 // makeDir makes a server's directory, with a path short enough for a unix
-// socket, and first clears away those of killed tests. t.TempDir would not do:
-// the servers' user may not enter it.
+// socket, and first deletes those of killed tests. t.TempDir is no choice: the
+// servers' user may not enter it.
 func makeDir(in installation) (string, *os.File, error) {
 	base := baseDir()
 	sweep(base)
@@ -31,8 +31,8 @@ func makeDir(in installation) (string, *os.File, error) {
 	return dir, lock, err
 }
 
-// baseDir prefers memory: a cluster is a thousand small files, which can cost
-// a disk a second.
+// baseDir prefers memory: a cluster is a thousand small files, which can take a
+// second on a disk.
 func baseDir() string {
 	const memory, enough = "/dev/shm", 1 << 30
 	var stat syscall.Statfs_t
@@ -45,8 +45,7 @@ func baseDir() string {
 	return "/tmp"
 }
 
-// sweep deletes the directories of tests that were killed: those whose lock
-// nobody holds any more.
+// sweep deletes the directories of tests that were killed: their locks are free.
 func sweep(base string) {
 	dirs, _ := filepath.Glob(filepath.Join(base, "pgtest-*"))
 	for _, dir := range dirs {
@@ -73,8 +72,8 @@ func young(path string) bool {
 	return err != nil || time.Since(info.ModTime()) < time.Minute
 }
 
-// endServer ends the postmaster of a swept directory. It was told to end when
-// its test died, but one that is paused does not hear that.
+// endServer ends the postmaster of a directory that sweep deletes. The kernel has
+// sent it SIGQUIT when its test died, but one that was paused does not react.
 func endServer(dir string) {
 	file, err := os.ReadFile(filepath.Join(dir, "data", "postmaster.pid"))
 	if err != nil {
@@ -87,7 +86,7 @@ func endServer(dir string) {
 	}
 	command, err := os.ReadFile(filepath.Join("/proc", first, "cmdline"))
 	if err != nil || !bytes.Contains(command, []byte(dir)) {
-		return // the pid is somebody else's by now
+		return // another process has the pid by now
 	}
 	_ = syscall.Kill(pid, syscall.SIGQUIT)
 	_ = syscall.Kill(pid, syscall.SIGCONT)

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"testing"
 
 	"github.com/pgbailiff/pgbailiff/internal/proctest"
 )
@@ -25,8 +26,8 @@ type installation struct {
 	cache      string              // directory of the template clusters
 }
 
-// findInstallation answers with the PostgreSQL that the tests use. Its errors
-// are sentences that say what to install.
+// findInstallation finds the PostgreSQL that the tests use. Its errors say what
+// to install.
 func findInstallation(ctx context.Context) (installation, error) {
 	bin, err := findBin(ctx)
 	if err != nil {
@@ -34,7 +35,7 @@ func findInstallation(ctx context.Context) (installation, error) {
 	}
 	in := installation{bin: bin}
 
-	// Some builds find their own libraries beside them only when told to.
+	// Some builds need LD_LIBRARY_PATH to find the libraries beside them.
 	in.env = append(os.Environ(), "LC_ALL=C", "TZ=UTC", "PGTZ=UTC")
 	if lib := filepath.Join(bin, "..", "lib"); isDir(lib) {
 		in.env = append(in.env, "LD_LIBRARY_PATH="+lib)
@@ -87,6 +88,17 @@ func hasServer(dir string) bool {
 		}
 	}
 	return true
+}
+
+// ServerUser is the user that the servers run as, for other programs that do not
+// run as root either. nil means ours.
+func ServerUser(t testing.TB) *syscall.Credential {
+	t.Helper()
+	credential, err := serverUser()
+	if err != nil {
+		t.Fatalf("pgtest: %v", err)
+	}
+	return credential
 }
 
 // serverUser is the user postgres when we are root, because PostgreSQL refuses

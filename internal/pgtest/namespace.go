@@ -21,17 +21,17 @@ import (
 // inside the namespace.
 const insideVariable = "PGBAILIFF_TEST_IN_PID_NAMESPACE"
 
-// pidTaken is how OpenWithPID fails when something else has the pid for good:
-// a thread of the test itself may be born with it. That says nothing of what is
-// tested, so the test is run again, in a new namespace.
+// pidTaken is how OpenWithPID fails when something else keeps the pid: a new
+// thread of the test itself may get it. That is not the fault of what is tested,
+// so the test is run again, in a new namespace.
 const pidTaken = "pgtest: no session got the pid"
 
 // InPIDNamespace runs f in a process-id namespace of its own, where the test
-// may choose the pids of new processes: it runs the test binary once more, for
-// this one test, under unshare. There f is called; here the outcome is
-// reported, and the output if the test failed.
+// may choose the pids of new processes. It runs the test binary once more, for
+// this one test, under unshare. The inner run calls f; the outer run reports its
+// outcome, and its output if it failed.
 //
-// The test must not do anything outside f that f does not need.
+// Both runs execute what the test does outside f.
 func InPIDNamespace(t *testing.T, f func()) {
 	t.Helper()
 	if os.Getenv(insideVariable) != "" {
@@ -45,8 +45,8 @@ func InPIDNamespace(t *testing.T, f func()) {
 
 	args := []string{"--pid", "--fork", "--kill-child", "--mount-proc"}
 	if os.Geteuid() != 0 {
-		// The user stays who it is, because PostgreSQL does not run as root,
-		// and is allowed in its own namespace what root is.
+		// The user stays the same, because PostgreSQL does not run as root, and
+		// gets root's capabilities in its own namespace.
 		args = append(args, "--user", "--map-current-user", "--keep-caps")
 	}
 	args = append(args, self, "-test.v", "-test.count=1", "-test.run="+onlyTest(t.Name()))
@@ -102,7 +102,7 @@ func SetLastPID(t testing.TB, pid int) {
 func (s *Server) OpenWithPID(t testing.TB, pid int, user string, opts ...func(*pgx.ConnConfig)) *Client {
 	t.Helper()
 	s.WaitFor(t, "select not exists (select from pg_stat_get_activity($1) s where s.pid = $1)", pid)
-	for range 50 { // a thread may be quicker than the server
+	for range 50 { // a new thread may get the pid first
 		SetLastPID(t, pid-1)
 		c := s.Open(t, user, opts...)
 		if c.PID() == pid {

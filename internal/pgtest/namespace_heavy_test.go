@@ -12,7 +12,7 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/pgtest"
 )
 
-// TestPIDReuse gives one session's pid to the next.
+// TestPIDReuse gives the pid of an ended session to a new one.
 func TestPIDReuse(t *testing.T) {
 	pgtest.InPIDNamespace(t, func() {
 		srv := pgtest.Start(t)
@@ -30,9 +30,9 @@ func TestPIDReuse(t *testing.T) {
 	})
 }
 
-// TestAPIDThatIsTaken starts over when a thread of the test was born with the
-// pid that the next session should get: it would keep it to the end.
-func TestAPIDThatIsTaken(t *testing.T) {
+// TestTakenPID: when a thread of the test has the pid that the next session
+// should get, the test is run again.
+func TestTakenPID(t *testing.T) {
 	const variable, pid = "PGBAILIFF_TEST_TAKEN", 5000
 	if os.Getenv(variable) == "" {
 		t.Setenv(variable, filepath.Join(t.TempDir(), "once"))
@@ -40,7 +40,7 @@ func TestAPIDThatIsTaken(t *testing.T) {
 	pgtest.InPIDNamespace(t, func() {
 		srv := pgtest.Start(t)
 		once, err := os.OpenFile(os.Getenv(variable), os.O_CREATE|os.O_EXCL, 0o600)
-		if err != nil { // the second time
+		if err != nil { // the second run
 			if c := srv.OpenWithPID(t, pid, "app"); c.PID() != pid {
 				t.Errorf("got the pid %d", c.PID())
 			}
@@ -59,6 +59,6 @@ func TestAPIDThatIsTaken(t *testing.T) {
 		srv.OpenWithPID(t, pid, "app")
 	})
 	if !exists(os.Getenv(variable)) {
-		t.Error("there was no first time")
+		t.Error("there was no first run")
 	}
 }

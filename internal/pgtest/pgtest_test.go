@@ -58,7 +58,7 @@ func TestRoles(t *testing.T) {
 	}
 }
 
-func TestServerGoesAndComes(t *testing.T) {
+func TestStopKillPauseAndRestart(t *testing.T) {
 	srv := pgtest.Start(t)
 	port := srv.Port()
 
@@ -75,7 +75,7 @@ func TestServerGoesAndComes(t *testing.T) {
 	killed := srv.Run(t, "app", "select pg_sleep(60)")
 	srv.Kill(t)
 	if killed.Alive(t) {
-		t.Error("a session outlived Kill")
+		t.Error("a session survived Kill")
 	}
 
 	srv.Restart(t)
@@ -88,7 +88,7 @@ func TestServerGoesAndComes(t *testing.T) {
 	srv.Run(t, "app", "select 1").Exec(t, "select 2")
 }
 
-func TestNothingStaysBehind(t *testing.T) {
+func TestEndOfTestRemovesTheServer(t *testing.T) {
 	var dir string
 	var postmaster int
 	t.Run("server", func(t *testing.T) {

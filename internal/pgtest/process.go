@@ -15,8 +15,8 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/proctest"
 )
 
-// launchSomewhere launches the server on a port that is free. No test takes
-// the port of another, but any other program may.
+// launchSomewhere launches the server on a free port. Another program, which
+// does not know of our reservations, may take the port first.
 func (s *Server) launchSomewhere(ctx context.Context) error {
 	for tries := 1; ; tries++ {
 		s.port.Release()
@@ -40,8 +40,7 @@ func (s *Server) launch(ctx context.Context) error {
 	}
 	defer log.Close()
 
-	// The server ends by shutdown, which knows how to end it well, and not
-	// with the test's context.
+	// shutdown ends the server, not the test's context.
 	ctx = context.WithoutCancel(ctx)
 	postmaster := s.in.command(ctx, "postgres", "-D", s.data(), "-p", strconv.Itoa(s.Port()))
 	postmaster.Stdout, postmaster.Stderr = log, log
@@ -119,9 +118,8 @@ func (s *Server) shutdown(t testing.TB, sig syscall.Signal) {
 	t.Errorf("pgtest: the server had to be killed\n%s", s.Log())
 }
 
-// remove stops the server and deletes its directory. The server goes first, by
-// signal, and takes its sessions along: to end a thousand of them one by one
-// can take longer than anybody waits.
+// remove stops the server and deletes its directory. The server's end ends its
+// sessions: ending a thousand of them one by one takes too long.
 func (s *Server) remove() {
 	s.shutdown(s.t, syscall.SIGQUIT)
 	for _, c := range s.clients {

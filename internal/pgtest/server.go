@@ -1,9 +1,9 @@
 // Package pgtest gives tests real PostgreSQL servers, and sessions on them
 // that misbehave on demand.
 //
-// A server is the test's own: it starts in well under a second from a copy of
-// a cluster that was initialised once, listens on a port and a socket of its
-// own, and is gone when the test ends, also when the test was killed.
+// Each test has servers of its own. A server starts in well under a second, from
+// a copy of a cluster that was initialised once. It listens on a port and a
+// socket of its own, and ends with the test, even when the test is killed.
 //
 // Every server has these roles, all of which log in without a password:
 //
@@ -160,8 +160,8 @@ func (s *Server) Stop(t testing.TB) {
 	s.shutdown(t, syscall.SIGINT)
 }
 
-// Kill shuts the server down in immediate mode: every session ends without a
-// word, and the next start has to recover.
+// Kill shuts the server down in immediate mode: every session loses its
+// connection, and the next start runs crash recovery.
 func (s *Server) Kill(t testing.TB) {
 	t.Helper()
 	s.shutdown(t, syscall.SIGQUIT)
@@ -176,8 +176,8 @@ func (s *Server) Restart(t testing.TB) {
 	}
 }
 
-// Pause stops the postmaster's process: open sessions go on, a new connection
-// is accepted by the kernel and then hangs.
+// Pause stops the postmaster's process: open sessions continue; the kernel
+// accepts a new connection, which then hangs.
 func (s *Server) Pause(t testing.TB) {
 	t.Helper()
 	s.signal(t, syscall.SIGSTOP)

@@ -7,8 +7,8 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/pgtest"
 )
 
-// TestSessions holds what each kind of session looks like, and that a cancel
-// and a terminate do to it what PostgreSQL's own rules say.
+// TestSessions checks how PostgreSQL shows each kind of session, and what a
+// cancel and a terminate do to it.
 func TestSessions(t *testing.T) {
 	srv := pgtest.Start(t)
 	srv.IdleInTransaction(t, "app2", "select pg_advisory_xact_lock(1)")
@@ -94,7 +94,7 @@ func TestSessions(t *testing.T) {
 					t.Errorf("cancelled: %q, want 57014", got)
 				}
 				if !c.Alive(t) {
-					t.Error("the session did not outlive the cancel")
+					t.Error("the session did not survive the cancel")
 				}
 				c = tt.open(t)
 			}
@@ -107,7 +107,7 @@ func TestSessions(t *testing.T) {
 				t.Errorf("terminated: %q, want %q", got, tt.terminated)
 			}
 			if c.Alive(t) || c.Exists(t) {
-				t.Error("the session outlived the terminate")
+				t.Error("the session survived the terminate")
 			}
 		})
 	}
@@ -126,7 +126,7 @@ func TestPendingCancel(t *testing.T) {
 			t.Errorf("the client's next move ended the statement with %q, want 57014", got)
 		}
 		if !c.Alive(t) {
-			t.Error("the session did not outlive the cancel")
+			t.Error("the session did not survive the cancel")
 		}
 	}
 }

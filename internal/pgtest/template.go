@@ -33,9 +33,9 @@ create role repl login replication
 grant create on schema public to app, app2, etl
 `
 
-// template answers with a cluster to copy, and makes it if it is not there:
-// once for each PostgreSQL, user and recipe. Test binaries that run at the
-// same time wait for the first.
+// template returns the directory of a cluster to copy. It is made once for each
+// PostgreSQL, user and recipe. Test binaries that run at the same time wait for
+// the first one.
 func (in installation) template(ctx context.Context) (string, error) {
 	dir, err := in.templateName()
 	if err != nil {
@@ -56,8 +56,8 @@ func (in installation) template(ctx context.Context) (string, error) {
 		return dir, nil
 	}
 
-	// Each try has a directory of its own, for what a killed run left behind may
-	// still be written to; what is renamed is whole.
+	// Each try has a directory of its own, because initdb of a killed run may still
+	// write to that run's directory. Only a complete cluster is renamed.
 	left, _ := filepath.Glob(filepath.Join(in.cache, "partial-*"))
 	for _, dir := range left {
 		_ = os.RemoveAll(dir)

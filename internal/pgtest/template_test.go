@@ -8,9 +8,9 @@ import (
 	"testing"
 )
 
-// The template is made once, however many test binaries want it first, and one
-// that was killed at it is in nobody's way.
-func TestTheTemplateIsMadeOnce(t *testing.T) {
+// Concurrent test binaries make the template once, also after an interrupted
+// run has left a partial one.
+func TestTemplateIsMadeOnce(t *testing.T) {
 	in, err := findInstallation(t.Context())
 	if err != nil {
 		t.Fatal(err)

@@ -47,16 +47,17 @@ func RefusalReasons() []Reason {
 
 // Decision is what may be done to a session, and why.
 type Decision struct {
-	// Action is what the policy orders. In a refusal it is what would have been
-	// ordered, or none.
+	// Action is what the policy orders. In a refusal it is what the rule or the
+	// severity ordered, or none.
 	Action Action
 	// First is the signal to begin with. Empty: refused.
 	First session.Verb
-	// Then is the signal to go on with, should the session still be there after
-	// a grace. Empty: none.
+	// Then is the signal to send next if the session is still there after the
+	// grace. Empty: none.
 	Then session.Verb
-	// Scope is what the decision was made about: it holds for the statement that
-	// was seen, or for every statement of the transaction.
+	// Scope says whether the decision holds for the statement that was seen only,
+	// or for every statement of the transaction: the latter if no rule that was
+	// tried looks at what changes with the statement.
 	Scope session.Scope
 	// Reason is never empty in a Decision that Decide returns.
 	Reason Reason
@@ -72,54 +73,26 @@ func (d Decision) Refused() bool { return d.First == "" }
 // Decide says what an alert with these labels may do to the session as it is
 // now. doc.go has the ladder.
 func (p *Policy) Decide(alert map[string]string, s Subject) Decision {
-	if d, no := AlwaysProtected(s); no {
-		return d
-	}
-	if s.WaitEvent == "SyncRep" {
-		return refuse(ReasonSyncRep, "its commit waits for a synchronous standby")
-	}
-
-	r, matched := p.match(facts(alert, s))
-	d := Decision{Action: None, Rule: r.name, Scope: p.scope()}
+	r, scope, matched := p.match(facts(alert, s))
+	d := Decision{Action: None, Rule: r.name, Scope: scope}
 	if matched {
 		d.Action, d.Reason = r.action, ReasonRule
 	} else if a, ok := p.severities[alert[p.severityLabel]]; ok {
 		d.Action, d.Reason = a, ReasonSeverity
 	}
 
-	text := s.text
+	for _, row := range protections {
+		if detail, applies := row.applies(s); applies && !row.liftedFor(s, r) {
+			return row.refuse(d, detail)
+		}
+	}
 	switch {
-	case s.Superuser != session.No && !r.names("usename", s.Usename):
-		return d.refuse(ReasonProtectedUser, "a superuser's session")
-	case isBackup(s) && !r.names("application_name", s.ApplicationName):
-		return d.refuse(ReasonProtectedBackup, "a backup, or a session that started one")
-	case text.maintenance && !r.names("command", text.keywords...):
-		return d.refuse(ReasonProtectedMaintenance, text.why)
 	case matched && d.Action == None:
 		return d.refuse(ReasonRule, "the rule says none")
 	case d.Action == None:
 		return d.refuse(ReasonNoAction, fmt.Sprintf("no rule matches, and %s=%q orders nothing", p.severityLabel, alert[p.severityLabel]))
 	}
 	return d.withVerbs(s)
-}
-
-// AlwaysProtected is the part of the decision that holds for a backend whatever it
-// is doing: rungs 1 and 2 of the ladder. The second result is true when it
-// refuses.
-func AlwaysProtected(s Subject) (Decision, bool) {
-	switch {
-	case !s.Visible():
-		return refuse(ReasonNotVisible, "our role may not see the session; grant it pg_monitor"), true
-	case s.LeaderPID != 0 && s.LeaderPID != s.PID:
-		return refuse(ReasonProtectedBackend, fmt.Sprintf("a parallel worker; its leader is pid %d", s.LeaderPID)), true
-	case s.BackendType != session.BackendTypeClient:
-		return refuse(ReasonProtectedBackend, "not a client's session but: "+s.BackendType), true
-	case s.Own != session.No:
-		return refuse(ReasonProtectedBackend, "pgbailiff's own session"), true
-	case s.State == session.StateDisabled:
-		return refuse(ReasonNotVisible, "track_activities is off in the session: nobody can see what it does"), true
-	}
-	return Decision{}, false
 }
 
 // withVerbs chooses the signals that the action takes in the session's state.
@@ -140,9 +113,9 @@ func (d Decision) withVerbs(s Subject) Decision {
 	return d
 }
 
-// ignoresCancel reports whether pg_cancel_backend would return true and do
-// nothing: there is no statement to cancel, or the backend waits for its own
-// client, where PostgreSQL does not look at a cancel.
+// ignoresCancel reports whether pg_cancel_backend would return true without any
+// effect: there is no statement to cancel, or the backend waits for its own
+// client, where PostgreSQL does not process a cancel.
 func ignoresCancel(s Subject) (bool, string) {
 	switch {
 	case s.State != session.StateActive && s.State != session.StateFastpath:
@@ -151,10 +124,6 @@ func ignoresCancel(s Subject) (bool, string) {
 		return true, "the session waits for its own client, where a cancel does nothing"
 	}
 	return false, ""
-}
-
-func refuse(r Reason, detail string) Decision {
-	return Decision{Action: None, Reason: r, Detail: detail}
 }
 
 func (d Decision) refuse(r Reason, detail string) Decision {

@@ -50,7 +50,7 @@ func waiting(kind, event string) func(*session.Found) {
 	return func(s *session.Found) { s.WaitEventType, s.WaitEvent = kind, event }
 }
 
-// rule makes a rule that is called "the rule".
+// rule returns a rule with the name "the rule".
 func rule(action policy.Action, matchers ...string) policy.RuleConfig {
 	return policy.RuleConfig{Name: "the rule", Matchers: matchers, Action: action}
 }
@@ -74,7 +74,7 @@ func compile(t *testing.T, rules ...policy.RuleConfig) *policy.Policy {
 
 func severity(s string) map[string]string { return map[string]string{"severity": s} }
 
-func TestEveryRungOfTheLadderHasItsReason(t *testing.T) {
+func TestEachRungHasItsReason(t *testing.T) {
 	const rulesName = "the rule"
 	for name, tt := range map[string]struct {
 		rules   []policy.RuleConfig
@@ -127,7 +127,7 @@ func TestEveryRungOfTheLadderHasItsReason(t *testing.T) {
 			alert: severity("info"), session: client(),
 			want: policy.Decision{Action: policy.None, Reason: policy.ReasonNoAction},
 		},
-		"7: nobody has heard of the severity": {
+		"7: the severity is unknown": {
 			alert: severity("Critical"), session: client(),
 			want: policy.Decision{Action: policy.None, Reason: policy.ReasonNoAction},
 		},
@@ -179,9 +179,9 @@ func TestEveryRungOfTheLadderHasItsReason(t *testing.T) {
 	}
 }
 
-// Of all that is wrong with a session the highest rung is told. Each row takes
-// away what the rung before it stumbled over.
-func TestTheRungsAreClimbedDownInOrder(t *testing.T) {
+// The session fails every rung, and the reason is that of the highest one. Each
+// step removes the cause of the reason before it.
+func TestHighestRungDecides(t *testing.T) {
 	s := client(superuser, named("pg_dump"), query("VACUUM"), state(session.StateActive), waiting("IPC", "SyncRep"))
 	s.LeaderPID, s.BackendStart = 7, time.Time{}
 	none := rule(policy.None, `severity="none"`)
@@ -210,7 +210,7 @@ func TestTheRungsAreClimbedDownInOrder(t *testing.T) {
 	}
 }
 
-func TestTheRefusalOfAParallelWorkerNamesItsLeader(t *testing.T) {
+func TestRefusalOfParallelWorkerNamesItsLeader(t *testing.T) {
 	s := client(func(s *session.Found) { s.LeaderPID, s.BackendType = 4711, "parallel worker" })
 	got, no := policy.AlwaysProtected(policy.NewSubject(s))
 	if !no || got.Reason != policy.ReasonProtectedBackend || !strings.Contains(got.Detail, "4711") {
@@ -218,7 +218,16 @@ func TestTheRefusalOfAParallelWorkerNamesItsLeader(t *testing.T) {
 	}
 }
 
-func TestTheZeroDecisionDoesNothing(t *testing.T) {
+// A wait for the standby ends with the statement, so the session is protected now
+// but not always. An alert about another statement is answered with gone.
+func TestSessionThatWaitsForStandbyIsNotAlwaysProtected(t *testing.T) {
+	s := policy.NewSubject(client(waiting("IPC", "SyncRep"), superuser, named("pg_dump"), query("VACUUM")))
+	if d, protected := policy.AlwaysProtected(s); protected {
+		t.Errorf("AlwaysProtected = %+v", d)
+	}
+}
+
+func TestZeroDecisionDoesNothing(t *testing.T) {
 	if !(policy.Decision{}).Refused() {
 		t.Error("the zero Decision is not refused")
 	}

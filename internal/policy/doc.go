@@ -1,21 +1,25 @@
 // Package policy decides what may be done to a session, and why. It is the
 // safety contract of pgbailiff.
 //
-// It is pure: no I/O, no clock, no goroutine. What it takes are the labels of
-// an alert and the session as PostgreSQL shows it now; what it returns is a
-// Decision with a Reason. The zero Decision does nothing, so that a forgotten
-// branch does nothing.
+// It is pure: no I/O, no clock, no goroutine. It takes the labels of an alert and
+// the session as PostgreSQL shows it now, and returns a Decision with a Reason.
+// The zero Decision does nothing, so that a forgotten branch does nothing. A fact
+// about the session that was not read permits nothing.
 //
-// A decision climbs down this ladder and stops at the first rung that says no.
-// Rungs 1 to 3 hold whatever the configuration says.
+// A decision goes down this ladder and stops at the first rung that refuses. The
+// rungs 1 to 6 are the rows of the table protections. The rungs 1 to 3 hold
+// whatever the configuration says.
 //
 //	   the session, as our role sees it
 //	       │
-//	1  may we see what it does? ─────────────── no ─▶ not_visible
+//	1  may we see the session? ──────────────── no ─▶ not_visible
 //	       │
 //	2  is it a client's own session? ────────── no ─▶ protected_backend
-//	       │   walsenders and autovacuum workers are somebody's safety;
-//	       │   a parallel worker belongs to its leader; our own are ours
+//	       │   walsenders and autovacuum workers are needed by others, a parallel
+//	       │   worker belongs to its leader, and one may be pgbailiff's own
+//	       │
+//	   may we see what it does? ─────────────── no ─▶ not_visible
+//	       │   track_activities is off in it
 //	       │
 //	3  does it wait for a synchronous standby? yes ─▶ sync_rep
 //	       │   the commit is durable here; a cancel would only hide from the
@@ -29,9 +33,9 @@
 //	       │   VACUUM, REINDEX, CLUSTER, REPACK, CREATE or DROP INDEX and
 //	       │   DETACH PARTITION CONCURRENTLY, pg_repack
 //	       │
-//	       │   a matcher lifts a protection only if it says what it wants
-//	       │   (= or =~) and neither an empty value nor a made-up name would
-//	       │   do: [a-z_]+ names nobody, pg_.* does
+//	       │   a matcher lifts a protection only if it is = or =~ and matches
+//	       │   neither an empty value nor a made-up name: pg_.* lifts, [a-z_]+
+//	       │   does not
 //	       │
 //	7  the rule says none? ───────────────────────── ─▶ rule
 //	   no rule: what do the severities say? nothing  ─▶ no_action
@@ -44,13 +48,13 @@
 //	       ▼
 //	   cancel or terminate
 //
-// Matchers see the alert's labels and, over them, the live session: the
-// database is the truth about itself. What a statement is, is read from its
-// text as PostgreSQL's own lexer reads it. Where the text cannot tell (it is cut
+// Matchers see the alert's labels and, over them, those of the live session: the
+// database is the truth about itself. What a statement is, querytext reads from
+// its text as PostgreSQL's own lexer does. Where the text cannot tell (it is cut
 // off before it says what it is, or something in it is left open), an active
 // statement counts as maintenance, because in doubt nobody is signalled.
 //
-// What the policy does not know: whether the alert is still right (the fence
-// knows, in the statement that signals), how much has been done lately (the
-// ledger knows) and whether it may be done at all (the mode).
+// The policy does not know whether the alert is still right (the fence is checked
+// in the statement that signals), how much has been done lately (the ledger
+// counts) and whether anything may be done at all (the mode).
 package policy

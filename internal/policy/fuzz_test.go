@@ -9,8 +9,8 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/policy"
 )
 
-// FuzzStatement: whatever the text, reading it ends without a panic, and a
-// comment in front of it hides no maintenance.
+// FuzzStatement: any text can be decided about, and a comment in front of it
+// hides no maintenance.
 func FuzzStatement(f *testing.F) {
 	for _, text := range []string{
 		"", ";", "select 1", "VACUUM", "/* a /* b */ c */ vacuum", "create unique index/**/concurrently i on t(id)",
@@ -38,8 +38,8 @@ func FuzzStatement(f *testing.F) {
 	})
 }
 
-// FuzzMatcher: whatever the matcher, it is either taken, and then deciding by
-// it works, or it is a mistake with a place.
+// FuzzMatcher: any matcher is either accepted, and then it works, or reported
+// with its path.
 func FuzzMatcher(f *testing.F) {
 	for _, line := range []string{
 		`usename="app"`, `{a="b",c!="d"}`, `query=~"(?i).*slow.*"`, `a=~"("`, `{`, `}`, ``, `a`, `a=`, `"a b"="c"`, "a=\"\xff\"", `ä=ö`, `a!~".*"`, "a=\x00",

@@ -7,8 +7,8 @@ import (
 	"github.com/prometheus/alertmanager/pkg/labels"
 )
 
-// names reports whether the rule says that it is for each of these values of
-// the label. No value can be named where there is none.
+// names reports whether the rule has a matcher that names each of these values
+// of the label. Without a value the answer is no.
 func (r rule) names(label string, values ...string) bool {
 	for _, value := range values {
 		if !slices.ContainsFunc(r.naming, func(m *labels.Matcher) bool { return m.Name == label && m.Matches(value) }) {
@@ -18,10 +18,10 @@ func (r rule) names(label string, values ...string) bool {
 	return len(values) > 0
 }
 
-// namesSomebody reports whether a matcher asks for something in particular: a
-// value that is written out, or a pattern that neither an empty value nor a
-// made-up one satisfies.
-func namesSomebody(m *labels.Matcher) bool {
+// isNaming reports whether a matcher asks for something in particular: a value
+// that is written out, or a pattern that matches neither an empty value nor a
+// made-up name.
+func isNaming(m *labels.Matcher) bool {
 	switch m.Type {
 	case labels.MatchEqual:
 		return m.Value != ""
@@ -32,10 +32,10 @@ func namesSomebody(m *labels.Matcher) bool {
 	}
 }
 
-// madeUpNames look like the names of users, applications and commands, and are
-// none: they begin with every letter, are of every usual length, and are
-// written in every usual way. A pattern that takes one of them would take just
-// any name. The first is one that PostgreSQL cannot have.
+// madeUpNames look like the names of users, applications and commands: they
+// begin with every letter, have every usual length, and are written in every
+// usual way. A pattern that matches one of them would match nearly any name. The
+// first is one that PostgreSQL cannot have.
 func madeUpNames() []string {
 	names := []string{"\x00"}
 	for i := range 26 {

@@ -9,7 +9,8 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
 
-// protectedBy are sessions that a rule has to name, with the label by which.
+// protectedBy are protected sessions by the label that lifts the protection, with
+// its value.
 var protectedBy = map[string]struct {
 	session session.Found
 	value   string
@@ -19,9 +20,9 @@ var protectedBy = map[string]struct {
 	"command":          {client(query("reindex table t")), "REINDEX"},
 }
 
-// A pattern that a made-up name would satisfy as well names nobody, however it
-// is written.
-func TestAPatternForAnyOrdinaryNameLiftsNothing(t *testing.T) {
+// A pattern that matches a made-up name as well lifts nothing, however it is
+// written.
+func TestPatternForAnyOrdinaryNameLiftsNothing(t *testing.T) {
 	for label, p := range protectedBy {
 		for _, pattern := range []string{
 			`\w+`, `\w.*`, `\S+`, `\S+.*`, `[a-z]+.*`, `(?i)[a-z]+.*`, `[A-Z]+.*`, `[a-zA-Z].*`, `[a-z0-9_]+`, `(?i)[a-z0-9_]+.*`, `[A-Z_]+`, `[ -~]+`, `[[:print:]]+`,
@@ -38,7 +39,7 @@ func TestAPatternForAnyOrdinaryNameLiftsNothing(t *testing.T) {
 	}
 }
 
-func TestAPatternThatNamesLifts(t *testing.T) {
+func TestPatternForOneNameLifts(t *testing.T) {
 	for label, p := range protectedBy {
 		for _, matcher := range []string{
 			"=" + strconv.Quote(p.value),
@@ -57,8 +58,8 @@ func TestAPatternThatNamesLifts(t *testing.T) {
 	}
 }
 
-// However long a name is, and whatever it is made of.
-func TestAPatternForUnusualNamesLiftsNothing(t *testing.T) {
+// The made-up names have every length and every kind of character.
+func TestPatternForAnyUnusualNameLiftsNothing(t *testing.T) {
 	for name, pattern := range map[string]string{
 		strings.Repeat("long_name_", 6) + "xyz": `.{63}`,
 		strings.Repeat("long_name_", 4):         `[a-z_]{40}`,
@@ -77,8 +78,8 @@ func TestAPatternForUnusualNamesLiftsNothing(t *testing.T) {
 	}
 }
 
-// A value that is written out names, even one that looks made up.
-func TestAnEqualNamesWhateverItIs(t *testing.T) {
+// A value that is written out lifts, even if it looks made up.
+func TestEqualMatcherLiftsWhateverItsValue(t *testing.T) {
 	for _, name := range []string{"q", "aho", "qx", "7319", "_", " "} {
 		s := client(superuser, func(s *session.Found) { s.Usename = name })
 		got := compile(t, rule(policy.Terminate, "usename="+strconv.Quote(name))).Decide(nil, policy.NewSubject(s))

@@ -11,7 +11,7 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/policy"
 )
 
-func TestEveryMistakeHasItsPlaceAndItsSentence(t *testing.T) {
+func TestMistakeIsReportedWithPathAndSentence(t *testing.T) {
 	good := policy.RuleConfig{Name: "good", Matchers: []string{`usename="app"`}, Action: policy.None}
 	for name, tt := range map[string]struct {
 		config     policy.Config
@@ -76,7 +76,7 @@ func TestEveryMistakeHasItsPlaceAndItsSentence(t *testing.T) {
 	}
 }
 
-// matcherMistake is a second rule whose second line is the mistake.
+// matcherMistake is a row whose second rule has this line as its second matcher.
 func matcherMistake(line string) (row struct {
 	config     policy.Config
 	path, says string
@@ -90,15 +90,15 @@ func matcherMistake(line string) (row struct {
 	return row
 }
 
-func TestTheActionsAreThoseOfTheContract(t *testing.T) {
+func TestActionsAreThoseOfTheContract(t *testing.T) {
 	want := []policy.Action{"none", "cancel", "terminate", "cancel-then-terminate"}
 	if diff := cmp.Diff(want, policy.Actions()); diff != "" {
 		t.Errorf("actions (-want +got):\n%s", diff)
 	}
 }
 
-// A policy is a copy: whoever has the configuration cannot change it any more.
-func TestAPolicyDoesNotChange(t *testing.T) {
+// A policy copies its configuration, so a later change to that has no effect.
+func TestPolicyDoesNotChangeWithItsConfiguration(t *testing.T) {
 	cfg := policy.Config{SeverityLabel: "severity", Severities: map[string]policy.Action{"warning": policy.None}}
 	p, err := policy.New(cfg)
 	if err != nil {

@@ -3,7 +3,6 @@ package policy
 import (
 	"fmt"
 	"maps"
-	"strconv"
 
 	"github.com/prometheus/alertmanager/pkg/labels"
 
@@ -17,14 +16,14 @@ type Policy struct {
 	severityLabel string
 	severities    map[string]Action
 	rules         []rule
-	judgesText    bool
 }
 
 type rule struct {
-	name     string
-	matchers labels.Matchers
-	naming   labels.Matchers // those of them that name somebody
-	action   Action
+	name        string
+	matchers    labels.Matchers
+	naming      labels.Matchers // those of the matchers that name something in particular
+	ofStatement bool            // a matcher looks at what changes with the statement
+	action      Action
 }
 
 // New compiles a configuration. An error is a *field.Error.
@@ -48,8 +47,8 @@ func New(cfg Config) (*Policy, error) {
 		}
 		r := rule{name: rc.Name, action: rc.Action, matchers: matchers}
 		for _, m := range r.matchers {
-			p.judgesText = p.judgesText || changesWithStatement(m.Name)
-			if namesSomebody(m) {
+			r.ofStatement = r.ofStatement || changesWithStatement(m.Name)
+			if isNaming(m) {
 				r.naming = append(r.naming, m)
 			}
 		}
@@ -58,63 +57,25 @@ func New(cfg Config) (*Policy, error) {
 	return p, nil
 }
 
-// scope is what a decision of this policy is about. If any rule looks at what
-// changes from one statement to the next, it holds for the statement that it was
-// made about, and for no other of the same transaction.
-func (p *Policy) scope() session.Scope {
-	if p.judgesText {
-		return session.ScopeStatement
-	}
-	return session.ScopeTransaction
-}
-
 // Severity is what the alert says of itself, by the configured label.
 func (p *Policy) Severity(alert map[string]string) string { return alert[p.severityLabel] }
 
-func changesWithStatement(label string) bool {
-	switch label {
-	case "state", "wait_event_type", "wait_event", "query_id", "command", "query":
-		return true
-	}
-	return false
-}
-
-// facts are the labels that matchers see: the alert's, and over them the live
-// session's.
-func facts(alert map[string]string, s Subject) map[string]string {
-	f := maps.Clone(alert)
-	if f == nil {
-		f = map[string]string{}
-	}
-	if s.Server != "" {
-		f[session.LabelServer] = s.Server // an alert need not name the only one
-	}
-	f["datname"] = s.Datname
-	f["usename"] = s.Usename
-	f["application_name"] = s.ApplicationName
-	f["client_addr"] = s.ClientAddr
-	f["state"] = string(s.State)
-	f["wait_event_type"] = s.WaitEventType
-	f["wait_event"] = s.WaitEvent
-	f["query_id"] = ""
-	if s.QueryID != 0 {
-		f["query_id"] = strconv.FormatInt(s.QueryID, 10)
-	}
-	f["command"] = s.text.command
-	f["query"] = s.Query
-	return f
-}
-
-// match returns the first rule whose matchers all hold.
-func (p *Policy) match(facts map[string]string) (rule, bool) {
+// match returns the first rule whose matchers all hold. If a rule that was tried
+// looks at what changes with the statement, the result is about the statement,
+// and another statement of the same transaction must be judged anew.
+func (p *Policy) match(facts map[string]string) (r rule, scope session.Scope, matched bool) {
+	scope = session.ScopeTransaction
 	for _, r := range p.rules {
+		if r.ofStatement {
+			scope = session.ScopeStatement
+		}
 		all := true
 		for _, m := range r.matchers {
 			all = all && m.Matches(facts[m.Name])
 		}
 		if all {
-			return r, true
+			return r, scope, true
 		}
 	}
-	return rule{}, false
+	return rule{}, scope, false
 }

@@ -12,7 +12,7 @@ import (
 
 const trials = 2_000
 
-// dice draws alerts, rules and sessions.
+// dice makes random alerts, rules and sessions.
 type dice struct{ *rand.Rand }
 
 func roll(t *testing.T) dice {
@@ -42,8 +42,8 @@ func (d dice) labels() map[string]string {
 	return alert
 }
 
-// rules draws rules, with plenty of matchers on the label, but none that names
-// a value of it.
+// rules makes a policy of random rules. Many matchers are on the label, but none
+// of them names a value of it.
 func (d dice) rules(t *testing.T, unnamed string) *policy.Policy {
 	t.Helper()
 	var rules []policy.RuleConfig
@@ -75,7 +75,8 @@ func (d dice) session() session.Found {
 	return s
 }
 
-func TestWhateverTheRulesTheUntouchableGetsNoAction(t *testing.T) {
+// Whatever the rules, a session of the first rungs gets no action.
+func TestNoRulesLiftTheFirstRungs(t *testing.T) {
 	d := roll(t)
 	for range trials {
 		s := d.session()
@@ -94,14 +95,14 @@ func TestWhateverTheRulesTheUntouchableGetsNoAction(t *testing.T) {
 			t.Fatalf("alert %v, session %+v: %+v", alert, s, got)
 		}
 		if _, no := policy.AlwaysProtected(policy.NewSubject(s)); !no && s.WaitEvent != "SyncRep" {
-			t.Fatalf("session %+v can be touched", s)
+			t.Fatalf("session %+v is not always protected", s)
 		}
 	}
 }
 
-// Whatever the labels of the alert and whatever the rules that do not name the
-// protection, a protected session never gets an action.
-func TestWhateverTheRulesThatDoNotNameItTheProtectedGetsNoAction(t *testing.T) {
+// Whatever the labels of the alert, and whatever the rules that do not name the
+// session, a protected session gets no action.
+func TestRulesThatDoNotNameTheSessionLiftNothing(t *testing.T) {
 	for name, p := range map[string]struct {
 		label   string
 		protect func(dice, *session.Found)
@@ -132,8 +133,8 @@ func TestWhateverTheRulesThatDoNotNameItTheProtectedGetsNoAction(t *testing.T) {
 	}
 }
 
-// A decision is either a refusal that says why, or an action of the contract.
-func TestEveryDecisionIsWhole(t *testing.T) {
+// A decision is either a refusal that says why, or an action with its signals.
+func TestDecisionIsRefusalWithReasonOrActionWithSignals(t *testing.T) {
 	d := roll(t)
 	refusals := map[policy.Reason]bool{}
 	for _, r := range policy.RefusalReasons() {

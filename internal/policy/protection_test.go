@@ -1,13 +1,14 @@
 package policy_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/pgbailiff/pgbailiff/internal/policy"
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
 
-func TestWhatIsNeverLifted(t *testing.T) {
+func TestNoRuleLiftsTheFirstRungs(t *testing.T) {
 	everything := []policy.RuleConfig{rule(policy.Terminate,
 		`usename=~"app|postgres"`, `application_name=~"checkout|pg_dump"`, `command=~"SELECT|VACUUM"`, `severity="critical"`)}
 	for name, tt := range map[string]struct {
@@ -29,6 +30,7 @@ func TestWhatIsNeverLifted(t *testing.T) {
 		"SyncRep of another type": {waiting("", "SyncRep"), policy.ReasonSyncRep},
 		"track_activities off":    {state(session.StateDisabled), policy.ReasonNotVisible},
 		"hidden":                  {backend(""), policy.ReasonNotVisible},
+		"perhaps our own":         {func(s *session.Found) { s.Own = session.Unknown }, policy.ReasonProtectedBackend},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := compile(t, everything...).Decide(severity("critical"), policy.NewSubject(client(tt.change)))
@@ -46,8 +48,8 @@ func backend(kind string) func(*session.Found) {
 	return func(s *session.Found) { s.BackendType = kind }
 }
 
-// What a rule must say to lift a protection, and what is not enough.
-func TestAProtectionIsLiftedByARuleThatNamesIt(t *testing.T) {
+// Matchers that lift a protection, and matchers that do not.
+func TestRuleThatNamesTheSessionLiftsItsProtection(t *testing.T) {
 	protections := []struct {
 		session session.Found
 		reason  policy.Reason
@@ -88,27 +90,27 @@ func TestAProtectionIsLiftedByARuleThatNamesIt(t *testing.T) {
 				if got.Refused() || got.Reason != policy.ReasonRule {
 					t.Errorf("{%s} %s does not lift %s: %+v", matcher, action, p.reason, got)
 				}
-				// Beside a matcher that lifts nothing it lifts all the same.
+				// It lifts beside a matcher that does not, too.
 				got = compile(t, rule(action, p.label+`!="x"`, matcher, `severity="critical"`)).Decide(severity("critical"), policy.NewSubject(p.session))
 				if got.Refused() {
 					t.Errorf("{%s} among others does not lift %s: %+v", matcher, p.reason, got)
 				}
 			}
 		}
-		// A rule that names it and comes second does not count.
+		// Only the first rule that matches counts.
 		got := compile(t, rule(policy.Terminate, `datname="shop"`),
 			policy.RuleConfig{Name: "late", Matchers: p.lifts[:1], Action: policy.Terminate}).Decide(nil, policy.NewSubject(p.session))
 		if got.Reason != p.reason || got.Rule != "the rule" {
 			t.Errorf("a rule that comes second lifts %s: %+v", p.reason, got)
 		}
-		// The severities name nobody.
+		// A severity lifts nothing.
 		if got := compile(t).Decide(severity("critical"), policy.NewSubject(p.session)); got.Reason != p.reason {
 			t.Errorf("the severity lifts %s: %+v", p.reason, got)
 		}
 	}
 }
 
-func TestEachProtectionIsLiftedForItself(t *testing.T) {
+func TestEachProtectionNeedsItsOwnMatcher(t *testing.T) {
 	s := client(superuser, named("pg_dump"), query("REINDEX TABLE orders"))
 	for _, step := range []struct {
 		matchers []string
@@ -125,7 +127,7 @@ func TestEachProtectionIsLiftedForItself(t *testing.T) {
 	}
 }
 
-func TestBackupsAreKnownByTheirNameOrTheirLastStatement(t *testing.T) {
+func TestBackupIsKnownByItsNameOrItsLastStatement(t *testing.T) {
 	for _, s := range []session.Found{
 		client(named("pg_dump")),
 		client(named("pg_dumpall")),
@@ -155,5 +157,27 @@ func TestBackupsAreKnownByTheirNameOrTheirLastStatement(t *testing.T) {
 		if got := compile(t).Decide(severity("critical"), policy.NewSubject(s)); got.Refused() {
 			t.Errorf("%s, %q is no backup: %+v", s.ApplicationName, s.Query, got)
 		}
+	}
+}
+
+// A fact that was not read protects, and the refusal says so.
+func TestFactThatWasNotReadProtects(t *testing.T) {
+	read := policy.NewSubject(client())
+	for name, tt := range map[string]struct {
+		subject policy.Subject
+		reason  policy.Reason
+	}{
+		"own":       {policy.NewSubject(client(func(s *session.Found) { s.Own = session.Unknown })), policy.ReasonProtectedBackend},
+		"superuser": {policy.NewSubject(client(func(s *session.Found) { s.Superuser = session.Unknown })), policy.ReasonProtectedUser},
+		"the text":  {policy.Subject{Found: client()}, policy.ReasonProtectedMaintenance},
+		"nothing":   {policy.Subject{}, policy.ReasonNotVisible},
+	} {
+		got := compile(t, rule(policy.Terminate, `datname=~".*"`)).Decide(severity("critical"), tt.subject)
+		if !got.Refused() || got.Reason != tt.reason || name != "nothing" && !strings.Contains(got.Detail, "not read") {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+	if got := compile(t).Decide(severity("critical"), read); got.Refused() {
+		t.Errorf("everything was read: %+v", got)
 	}
 }

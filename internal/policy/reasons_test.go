@@ -15,9 +15,9 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
 
-// TestEveryReasonIsListedAndGiven: RefusalReasons has each reason of the
-// package once, but for that of an action; each is given by Decide or, where
-// the policy cannot know, by the webhook; and the README says what to do.
+// RefusalReasons has each reason of a refusal once. Each one is given by Decide
+// or, where the policy cannot know, by the remediation, and is explained in the
+// README.
 func TestEveryReasonIsListedAndGiven(t *testing.T) {
 	names := reasonConstants(t)
 	want := []policy.Reason{}
@@ -33,14 +33,14 @@ func TestEveryReasonIsListedAndGiven(t *testing.T) {
 		t.Errorf("RefusalReasons has %q, the constants are %q", got, want)
 	}
 	given := decided(t)
-	elsewhere := usedByTheWebhook(t)
+	elsewhere := usedByRemediation(t)
 	readme, err := os.ReadFile("../../README.md")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for name, reason := range names {
 		if !given[reason] && !elsewhere[name] {
-			t.Errorf("%s: nobody gives it", name)
+			t.Errorf("%s: no code gives it", name)
 		}
 		if !strings.Contains(string(readme), "`"+string(reason)+"`") {
 			t.Errorf("%s: the README does not know %s", name, reason)
@@ -98,11 +98,11 @@ func decided(t *testing.T) map[policy.Reason]bool {
 	return given
 }
 
-// usedByTheWebhook are the names of our constants in the webhook's code.
-func usedByTheWebhook(t *testing.T) map[string]bool {
+// usedByRemediation are the names of our constants in the code of remediation.
+func usedByRemediation(t *testing.T) map[string]bool {
 	t.Helper()
 	used := map[string]bool{}
-	files, err := filepath.Glob("../../webhook/*.go")
+	files, err := filepath.Glob("../remediation/*.go")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,7 +11,7 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
 
-func TestTheFirstRuleThatMatchesDecides(t *testing.T) {
+func TestFirstRuleThatMatchesDecides(t *testing.T) {
 	p := compile(t,
 		policy.RuleConfig{Name: "one", Matchers: []string{`usename="etl"`}, Action: policy.None},
 		policy.RuleConfig{Name: "two", Matchers: []string{`datname="shop"`}, Action: policy.Cancel},
@@ -44,7 +44,7 @@ func TestAllMatchersOfARuleMustHold(t *testing.T) {
 		"the regex is anchored":        {[]string{`usename=~"ap"`}, false},
 		"not equal":                    {[]string{`usename!="etl"`}, true},
 		"not like":                     {[]string{`usename!~"a.*"`}, false},
-		"a label that nobody has":      {[]string{`team=""`}, true},
+		"a label that is missing":      {[]string{`team=""`}, true},
 		"without quotes":               {[]string{`usename=app`}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -56,8 +56,8 @@ func TestAllMatchersOfARuleMustHold(t *testing.T) {
 	}
 }
 
-// An alert can be minutes old, and its labels are what somebody wrote into a
-// rule. What the database says about itself is the truth.
+// An alert can be minutes old, and its labels come from a rule that somebody
+// wrote. The live session replaces them.
 func TestMatchersSeeTheLiveSessionOverTheAlertsLabels(t *testing.T) {
 	s := client(waiting("Lock", "tuple"), query("/* x */ select 1"))
 	s.QueryID = -42
@@ -68,13 +68,13 @@ func TestMatchersSeeTheLiveSessionOverTheAlertsLabels(t *testing.T) {
 	}
 	for label, value := range live {
 		t.Run(label, func(t *testing.T) {
-			alert := map[string]string{label: "a lie", "alertname": "Slow"}
+			alert := map[string]string{label: "wrong", "alertname": "Slow"}
 			before := maps.Clone(alert)
 			p := compile(t, rule(policy.Cancel, label+"="+strconv.Quote(value), `alertname="Slow"`))
 			if got := p.Decide(alert, policy.NewSubject(s)); got.Rule == "" {
 				t.Errorf("%s=%q does not match the live session", label, value)
 			}
-			if got := compile(t, rule(policy.Cancel, label+`="a lie"`)).Decide(alert, policy.NewSubject(s)); got.Rule != "" {
+			if got := compile(t, rule(policy.Cancel, label+`="wrong"`)).Decide(alert, policy.NewSubject(s)); got.Rule != "" {
 				t.Errorf("%s matches what the alert says", label)
 			}
 			if diff := cmp.Diff(before, alert); diff != "" {
@@ -84,8 +84,8 @@ func TestMatchersSeeTheLiveSessionOverTheAlertsLabels(t *testing.T) {
 	}
 }
 
-// An empty fact is a fact: a label of the alert never stands in for it.
-func TestAnEmptyFactHidesTheAlertsLabel(t *testing.T) {
+// An empty value of the session is not filled in from the alert.
+func TestEmptyFactReplacesTheAlertsLabel(t *testing.T) {
 	s := client(query(""))
 	s.ClientAddr, s.ApplicationName = "", ""
 	for _, label := range []string{"client_addr", "application_name", "wait_event_type", "wait_event", "query_id", "command", "query"} {
@@ -96,8 +96,8 @@ func TestAnEmptyFactHidesTheAlertsLabel(t *testing.T) {
 	}
 }
 
-// With one server an alert need not name it. A rule on it must match all the
-// same: it may be the one that says none.
+// With one server an alert need not name it. A rule for that server must match
+// nevertheless: it may be the one that says none.
 func TestARuleOnTheServerMatchesAnAlertThatDoesNotNameIt(t *testing.T) {
 	p := compile(t, rule(policy.None, `server="orders"`))
 	if got := p.Decide(severity("critical"), policy.NewSubject(client())); got.Reason != policy.ReasonRule {
@@ -105,20 +105,44 @@ func TestARuleOnTheServerMatchesAnAlertThatDoesNotNameIt(t *testing.T) {
 	}
 }
 
-func TestADecisionIsAboutAStatementIfARuleLooksAtIt(t *testing.T) {
-	for matcher, want := range map[string]bool{
-		`usename="app"`: false, `datname="shop"`: false, `severity="critical"`: false, `application_name=~".+"`: false,
-		`state="active"`: true, `wait_event_type="Lock"`: true, `wait_event="tuple"`: true,
-		`query_id="42"`: true, `command="SELECT"`: true, `query=~".*slow.*"`: true,
-		`{usename="app", command!="SELECT"}`: true,
+func TestScopeFollowsTheRulesThatWereTried(t *testing.T) {
+	const statement, transaction = session.ScopeStatement, session.ScopeTransaction
+	other := policy.RuleConfig{Name: "other", Matchers: []string{`usename="etl"`}, Action: policy.None}
+	ofStatement := policy.RuleConfig{Name: "statement", Matchers: []string{`command="VACUUM"`}, Action: policy.None}
+	for name, tt := range map[string]struct {
+		rules []policy.RuleConfig
+		want  session.Scope
+	}{
+		"no rules":                          {nil, transaction},
+		"rules that do not match":           {[]policy.RuleConfig{other}, transaction},
+		"one that looks and does not match": {[]policy.RuleConfig{ofStatement}, statement},
+		"looks before the match":            {[]policy.RuleConfig{ofStatement, rule(policy.Cancel, `usename="app"`)}, statement},
+		"looks after the match":             {[]policy.RuleConfig{rule(policy.Cancel, `usename="app"`), ofStatement}, transaction},
+		"datname":                           {[]policy.RuleConfig{other, rule(policy.Cancel, `datname="shop"`)}, transaction},
+		"application_name":                  {[]policy.RuleConfig{rule(policy.Cancel, `application_name=~".+"`)}, transaction},
+		"client_addr":                       {[]policy.RuleConfig{rule(policy.Cancel, `client_addr="10.0.0.7"`)}, transaction},
+		"server":                            {[]policy.RuleConfig{rule(policy.Cancel, `server="orders"`)}, transaction},
+		"a label of the alert":              {[]policy.RuleConfig{rule(policy.Cancel, `severity="warning"`)}, transaction},
+		"state":                             {[]policy.RuleConfig{rule(policy.Cancel, `state="active"`)}, statement},
+		"wait_event_type":                   {[]policy.RuleConfig{rule(policy.Cancel, `wait_event_type=""`)}, statement},
+		"wait_event":                        {[]policy.RuleConfig{rule(policy.Cancel, `wait_event=""`)}, statement},
+		"query_id":                          {[]policy.RuleConfig{rule(policy.Cancel, `query_id="42"`)}, statement},
+		"command":                           {[]policy.RuleConfig{rule(policy.Cancel, `command="SELECT"`)}, statement},
+		"query":                             {[]policy.RuleConfig{rule(policy.Cancel, `query=~".*slow.*"`)}, statement},
+		"one matcher of several":            {[]policy.RuleConfig{rule(policy.Cancel, `{usename="app", command!="COPY"}`)}, statement},
 	} {
-		p := compile(t, policy.RuleConfig{Name: "before", Matchers: []string{`usename="app"`}, Action: policy.None}, rule(policy.Cancel, matcher))
-		d := p.Decide(severity("critical"), policy.NewSubject(client(func(s *session.Found) { s.Usename = "etl" })))
-		if got := d.Scope == session.ScopeStatement; got != want {
-			t.Errorf("%s: about a statement: %t", matcher, got)
+		if got := compile(t, tt.rules...).Decide(severity("warning"), policy.NewSubject(client())); got.Scope != tt.want || got.Refused() {
+			t.Errorf("%s: scope %d, want %d: %+v", name, got.Scope, tt.want, got)
 		}
 	}
-	if d := compile(t).Decide(severity("critical"), policy.NewSubject(client())); d.Scope != session.ScopeTransaction {
-		t.Error("without rules: about a statement")
+}
+
+// A rule that lifts the protection of maintenance looks at the command, so it
+// never holds for another statement of the transaction.
+func TestLiftedMaintenanceHoldsForTheStatement(t *testing.T) {
+	p := compile(t, rule(policy.Cancel, `command="REINDEX"`))
+	got := p.Decide(nil, policy.NewSubject(client(query("reindex table t"))))
+	if got.Refused() || got.Scope != session.ScopeStatement {
+		t.Errorf("the decision is %+v", got)
 	}
 }

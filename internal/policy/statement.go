@@ -143,22 +143,3 @@ func maintenance(words []string) string {
 	}
 	return ""
 }
-
-// isBackup reports whether a backup depends on the session: by its name, or
-// because the last thing it ran starts or ends one. Such a session looks
-// plainly idle, and ending it ends the backup.
-func isBackup(s Subject) bool {
-	name := strings.ToLower(s.ApplicationName)
-	for _, tool := range []string{"pg_dump", "pg_basebackup", "pgbackrest", "barman", "wal-g"} {
-		if strings.HasPrefix(name, tool) {
-			return true
-		}
-	}
-	text := strings.ToLower(s.Query)
-	for _, function := range []string{"pg_backup_start", "pg_start_backup", "pg_backup_stop", "pg_stop_backup"} {
-		if strings.Contains(text, function) {
-			return true
-		}
-	}
-	return false
-}

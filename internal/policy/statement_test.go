@@ -14,7 +14,7 @@ func isMaintenance(t *testing.T, s session.Found) bool {
 	return compile(t).Decide(severity("critical"), policy.NewSubject(s)).Reason == policy.ReasonProtectedMaintenance
 }
 
-func TestMaintenanceIsSeenThroughWhatSurroundsIt(t *testing.T) {
+func TestMaintenanceIsSeenAmongCommentsAndOtherStatements(t *testing.T) {
 	for _, text := range []string{
 		"VACUUM", "vacuum", "VaCuUm (FULL, VERBOSE) orders;", "VACUUM(FULL)orders", "VACUUM ANALYZE",
 		"REINDEX TABLE orders", "REINDEX(VERBOSE) INDEX CONCURRENTLY i", "reindex database shop",
@@ -46,7 +46,7 @@ func TestMaintenanceIsSeenThroughWhatSurroundsIt(t *testing.T) {
 	}
 }
 
-func TestWhatOnlyLooksLikeMaintenanceIsNot(t *testing.T) {
+func TestTextThatOnlyLooksLikeMaintenanceIsNot(t *testing.T) {
 	for _, text := range []string{
 		"SELECT 'VACUUM'", "SELECT ';VACUUM'", "SELECT $$; VACUUM $$", "SELECT $x$; $$ VACUUM $x$", "SELECT '''; VACUUM'",
 		`SELECT "; VACUUM"`, `"VACUUM"`, "SELECT 1 -- ; VACUUM", "SELECT 1 /* ; VACUUM */", "SELECT vacuum FROM t",
@@ -68,8 +68,8 @@ func TestWhatOnlyLooksLikeMaintenanceIsNot(t *testing.T) {
 	}
 }
 
-// In doubt nobody is signalled, and no rule can name what the text hides.
-func TestATextThatDoesNotTellIsMaintenance(t *testing.T) {
+// In doubt nobody is signalled, and no rule lifts that.
+func TestTextThatCannotBeReadIsMaintenance(t *testing.T) {
 	anything := rule(policy.Terminate, `usename="app"`)
 	precise := rule(policy.Terminate, `command=~"|SELECT|VACUUM|CREATE"`)
 	for name, text := range map[string]string{
@@ -97,7 +97,7 @@ func TestATextThatDoesNotTellIsMaintenance(t *testing.T) {
 
 // The server cuts a text at track_activity_query_size. What is left of the
 // last statement may be the beginning of maintenance.
-func TestATextThatIsCutOffTooEarlyIsMaintenance(t *testing.T) {
+func TestTextThatIsCutOffTooEarlyIsMaintenance(t *testing.T) {
 	cut := func(text string) session.Found {
 		return client(query(text), func(s *session.Found) { s.QueryTruncated = true })
 	}
@@ -125,8 +125,8 @@ func TestATextThatIsCutOffTooEarlyIsMaintenance(t *testing.T) {
 	}
 }
 
-// In the other states the text is the previous statement's.
-func TestOnlyARunningStatementIsMaintenance(t *testing.T) {
+// In the other states the text is that of the previous statement.
+func TestOnlyRunningStatementsAreMaintenance(t *testing.T) {
 	for _, st := range session.States() {
 		s := client(query("VACUUM"), state(st))
 		if got, want := isMaintenance(t, s), st == session.StateActive; got != want {
@@ -135,7 +135,7 @@ func TestOnlyARunningStatementIsMaintenance(t *testing.T) {
 	}
 }
 
-// pg_repack's sessions are, in every state and whatever they run.
+// The sessions of pg_repack are maintenance in every state, whatever they run.
 func TestPgRepackIsMaintenanceWhateverItRuns(t *testing.T) {
 	for _, st := range []session.State{session.StateActive, session.StateIdle, session.StateIdleInXact, session.StateIdleAborted, session.StateFastpath} {
 		for _, name := range []string{"pg_repack", "PG_REPACK", "pg_repack 1.5"} {
@@ -150,7 +150,7 @@ func TestPgRepackIsMaintenanceWhateverItRuns(t *testing.T) {
 	}
 }
 
-func TestEveryMaintenanceOfATextMustBeNamed(t *testing.T) {
+func TestRuleMustNameAllMaintenanceOfAText(t *testing.T) {
 	for _, tt := range []struct {
 		text, matcher string
 		lifted        bool
@@ -168,7 +168,7 @@ func TestEveryMaintenanceOfATextMustBeNamed(t *testing.T) {
 			t.Errorf("%q with {%s}: %+v", tt.text, tt.matcher, got)
 		}
 	}
-	// What was cut off behind it may be another.
+	// What was cut off may be maintenance of another kind.
 	for _, text := range []string{"reindex table a; create ind", `reindex table a; select 'a\'', ''; `} {
 		cut := client(query(text), func(s *session.Found) { s.QueryTruncated = true })
 		if got := compile(t, rule(policy.Terminate, `command="REINDEX"`)).Decide(nil, policy.NewSubject(cut)); !got.Refused() {

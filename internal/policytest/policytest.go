@@ -1,6 +1,6 @@
 // Package policytest runs unit tests for a policy, as promtool test rules does
-// for rules: a file names a configuration, and for each test a session, the
-// labels of an alert, and the decision that is wanted.
+// for rules: a file has a configuration, and for each test a session, the labels
+// of an alert and the wanted decision.
 //
 //	config: pgbailiff.yml            # beside this file; or the configuration itself
 //	tests:
@@ -9,11 +9,11 @@
 //	    alert: {severity: critical}
 //	    want: {action: none, reason: rule, rule: nightly load}
 //
-// What a session leaves out is that of a client backend which runs a SELECT.
-// Of a decision only what "want" has is compared: action, reason, rule, and
-// first and then, the signals: cancel, terminate or none.
+// A session is a client backend of an ordinary role that runs a SELECT, but for
+// the keys that it has. "want" has the keys that are compared: action, reason,
+// rule, and the signals first and then: cancel, terminate or none.
 //
-// A test is about the policy alone: it knows no mode, no budget and no fence.
+// A test is about the policy alone. It has no mode, no budget and no fence.
 package policytest
 
 import (
@@ -25,8 +25,8 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/policy"
 )
 
-// Run runs the tests of every file and writes what came of them. The error
-// says how many failed, and which file could not be used.
+// Run runs the tests of every file and writes the results. The error says how
+// many tests failed, and which files could not be used.
 func Run(w io.Writer, files ...string) error {
 	var unusable []error
 	run, failed := 0, 0
@@ -57,7 +57,7 @@ func Run(w io.Writer, files ...string) error {
 	return errors.Join(unusable...)
 }
 
-// want is the decision that a test wants. What is nil may be anything.
+// want is the decision that a test wants. A nil field is not compared.
 type want struct {
 	Action *string `yaml:"action"`
 	Reason *string `yaml:"reason"`
@@ -66,8 +66,8 @@ type want struct {
 	Then   *string `yaml:"then"`
 }
 
-// diff says line by line where the decision is another one, and why it is what
-// it is. Empty: it is the wanted one.
+// diff has a line for each difference, and the reason for the decision. It is
+// empty if the decision is the wanted one.
 func diff(want want, got policy.Decision) string {
 	report := ""
 	for _, line := range []struct {
@@ -91,7 +91,7 @@ func diff(want want, got policy.Decision) string {
 	return report
 }
 
-// orNone is the word for no signal.
+// orNone returns the verb, or the word for no signal.
 func orNone(verb string) string {
 	if verb == "" {
 		return "none"

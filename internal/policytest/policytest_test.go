@@ -22,7 +22,7 @@ const configuration = `remediation:
       action: cancel-then-terminate
 `
 
-// write writes files into a directory of the test's own, into which it goes.
+// write writes files into a temporary directory and changes to it.
 func write(t *testing.T, files map[string]string) {
 	t.Helper()
 	t.Chdir(t.TempDir())
@@ -45,7 +45,7 @@ func run(files ...string) (out, err string) {
 	return buf.String(), err
 }
 
-func TestTestsThatPassAreCounted(t *testing.T) {
+func TestPassingTestsAreCounted(t *testing.T) {
 	write(t, map[string]string{"a/c.yml": configuration, "a/t.yml": `
 config: c.yml
 tests:
@@ -66,7 +66,7 @@ tests:
 	}
 }
 
-func TestADecisionThatIsAnotherOneIsShownLineByLine(t *testing.T) {
+func TestOtherDecisionIsShownLineByLine(t *testing.T) {
 	write(t, map[string]string{"c.yml": configuration, "t.yml": `
 config: c.yml
 tests:
@@ -100,7 +100,7 @@ t.yml: 2 of 3 tests failed
 	}
 }
 
-func TestAConfigurationCanStandInTheFile(t *testing.T) {
+func TestConfigurationMayBeInTheFile(t *testing.T) {
 	indented := "  " + strings.ReplaceAll(strings.TrimSpace(configuration), "\n", "\n  ") + "\n"
 	const tests = "tests:\n  - name: a rule\n    session: {usename: etl}\n    want: {rule: leave it}\n"
 	for name, text := range map[string]string{
@@ -120,8 +120,8 @@ func TestAConfigurationCanStandInTheFile(t *testing.T) {
 	}
 }
 
-// Every mistake says where it is, and the other files are run all the same.
-func TestAFileThatCannotBeUsedIsAnErrorWithItsPlace(t *testing.T) {
+// An error says where the mistake is. The other files run nevertheless.
+func TestFileThatCannotBeUsedIsAnErrorWithItsPlace(t *testing.T) {
 	const one = "tests:\n  - name: a\n    want: {action: none}\n"
 	for name, tt := range map[string]struct{ text, want string }{
 		"empty":                      {"", "t.yml:1: config: neither the path of a configuration nor one"},
@@ -163,8 +163,8 @@ func TestAFileThatCannotBeUsedIsAnErrorWithItsPlace(t *testing.T) {
 	}
 }
 
-// Every key of a session can change the decision, so every one is read.
-func TestEveryKeyOfASessionCounts(t *testing.T) {
+// Every key of a session can change the decision.
+func TestEveryKeyOfASessionIsRead(t *testing.T) {
 	for key, tt := range map[string]struct{ session, matcher, want string }{
 		"server":           {"server: b", "server=b", "rule"},
 		"datname":          {"datname: shop", "datname=shop", "rule"},

@@ -8,8 +8,8 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
 
-// sessionKeys are the keys of a session in a file. What is nil has a default
-// that is not empty.
+// sessionKeys are the keys of a session in a file. A pointer is nil where the
+// default is not the zero value.
 type sessionKeys struct {
 	Server          string  `yaml:"server"`
 	PID             int32   `yaml:"pid"`

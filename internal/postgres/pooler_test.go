@@ -1,27 +1,18 @@
-//go:build linux
-
 package postgres_test
 
 import (
-	"bytes"
-	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"os"
-	"os/exec"
-	"os/user"
 	"path/filepath"
-	"strconv"
 	"strings"
-	"syscall"
 	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/pgbailiff/pgbailiff/internal/pgtest"
+	"github.com/pgbailiff/pgbailiff/internal/proctest"
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
 
@@ -58,11 +49,7 @@ func TestAPoolerIsRefused(t *testing.T) {
 // pgbouncer pools one session of the server, and returns its port.
 func pgbouncer(t *testing.T, pg *pgtest.Server, mode string) int {
 	t.Helper()
-	program, err := exec.LookPath("pgbouncer")
-	if err != nil {
-		program = "/usr/sbin/pgbouncer" // Debian's, which is not in everybody's PATH
-	}
-	port := freePort(t)
+	port := proctest.FreePort(t)
 	dir := t.TempDir()
 	file := filepath.Join(dir, "pgbouncer.ini")
 	text := fmt.Sprintf(`[databases]
@@ -77,60 +64,21 @@ pool_mode = %s
 	if err := errors.Join(os.Chmod(filepath.Dir(dir), 0o755), os.WriteFile(file, []byte(text), 0o644)); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
-	cmd := exec.CommandContext(ctx, program, "-q", file)
-	var said bytes.Buffer
-	cmd.Stdout, cmd.Stderr, cmd.Dir = &said, &said, "/"
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if os.Geteuid() == 0 { // it does not run as root
-		u, err := user.Lookup("postgres")
-		if err != nil {
-			t.Fatal(err)
-		}
-		uid, _ := strconv.ParseUint(u.Uid, 10, 32)
-		gid, _ := strconv.ParseUint(u.Gid, 10, 32)
-		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatalf("install pgbouncer: %v", err)
-	}
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		_ = cmd.Wait()
-	}()
-	t.Cleanup(func() { cancel(); <-ended })
-	ticker := time.NewTicker(5 * time.Millisecond)
-	defer ticker.Stop()
-	wait := deadline(t)
-	for {
-		conn, err := new(net.Dialer).DialContext(wait, "tcp", "127.0.0.1:"+itoa(port))
+	pooler := proctest.Start(t, proctest.Command{
+		Path: proctest.Find(t, "pgbouncer"), Args: []string{"-q", file}, Dir: dir,
+		Credential: pgtest.ServerUser(t), AnyStatus: true, // it does not run as root either
+	})
+	proctest.Eventually(t, "pgbouncer to listen", func() error {
+		conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", "127.0.0.1:"+itoa(port))
 		if err == nil {
-			_ = conn.Close()
-			return port
+			return conn.Close()
 		}
 		select {
-		case <-ticker.C:
-		case <-ended:
-			t.Fatalf("pgbouncer ended: %s", said.String())
-		case <-wait.Done():
-			t.Fatal(err)
+		case <-pooler.Exited():
+			return proctest.Final(fmt.Errorf("it has ended: %s", pooler.Output()))
+		default:
+			return err
 		}
-	}
-}
-
-// freePort is none of those that the kernel gives to outgoing connections, nor
-// that pgtest gives to servers.
-func freePort(t *testing.T) int {
-	t.Helper()
-	for range 100 {
-		port := 10000 + rand.IntN(10000)
-		listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:"+itoa(port))
-		if err == nil {
-			_ = listener.Close()
-			return port
-		}
-	}
-	t.Fatal("no free port")
-	return 0
+	})
+	return port
 }

@@ -31,6 +31,7 @@ const Patience = time.Minute
 // Command is a program and how to start it.
 type Command struct {
 	Path string // see Find
+	Name string // in messages, and the log's; "" means the last element of Path
 	Args []string
 	Dir  string // the working directory, in which the log is kept too
 
@@ -68,8 +69,11 @@ type Process struct {
 // the file NAME.log in its directory, after what is there already.
 func Start(t testing.TB, c Command) *Process {
 	t.Helper()
+	if c.Name == "" {
+		c.Name = filepath.Base(c.Path)
+	}
 	p := &Process{
-		t: t, name: filepath.Base(c.Path), exited: make(chan struct{}), anyStatus: c.AnyStatus, patience: Patience,
+		t: t, name: c.Name, exited: make(chan struct{}), anyStatus: c.AnyStatus, patience: Patience,
 	}
 	p.log = filepath.Join(c.Dir, p.name+".log")
 	out, err := os.OpenFile(p.log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
@@ -99,7 +103,7 @@ func Start(t testing.TB, c Command) *Process {
 	return p
 }
 
-// Name is the program's name, without its directory.
+// Name is the name in messages.
 func (p *Process) Name() string { return p.name }
 
 // PID is the program's process id.

@@ -19,7 +19,7 @@ import (
 // a comment does not.
 const hidden = "reindex table hidden"
 
-// reading is what a server makes of a text.
+// reading is how a server reads a text.
 type reading string
 
 const (
@@ -73,7 +73,7 @@ func readers(t testing.TB) (standard, legacy *pgx.Conn) {
 	return standard, legacy
 }
 
-func TestATextIsReadAsPostgreSQLReadsIt(t *testing.T) {
+func TestTextIsReadAsPostgreSQLReadsIt(t *testing.T) {
 	standard, _ := readers(t)
 	for _, tt := range []struct {
 		before, after string // the statement
@@ -187,7 +187,7 @@ func compareWithPostgreSQL(t *testing.T, texts int) {
 		}
 	}
 	if readable < texts/20 || hides < texts/100 || obfuscated < texts/100 {
-		t.Errorf("seed %d: of %d texts PostgreSQL took %d, %d of them without a REINDEX; %d were obfuscated", seed, texts, readable, hides, obfuscated)
+		t.Errorf("seed %d: of %d texts PostgreSQL ran %d, %d of them without a REINDEX; %d were obfuscated", seed, texts, readable, hides, obfuscated)
 	}
 }
 

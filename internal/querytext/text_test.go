@@ -68,22 +68,24 @@ func TestTextIsObfuscated(t *testing.T) {
 		`select "a -- b", "/*", 'secret'`: `select "a -- b", "/*", ?`,
 
 		// What is cut off, and what nobody can tell.
-		"select 'secr":               "select ?",
-		`select E'secr\`:             "select E?",
-		"select $$secr":              "select …",
-		"select $q":                  "select …",
-		"select 1 /* secr":           "select ? …",
-		`select "secr`:               "select …",
-		"select 123":                 "select ?",
-		"select 1 /* a /* b */ secr": "select ? …",
-		`select 'it\'s', 'secret'`:   "select …",
-		`select 'a\', 'secret'`:      "select …",
-		`select 'a\\', 'secret'`:     "select …",
-		"select 'a'\n'b\\'secret'":   "select ? …",
-		"select $t$ secr $t":         "select …",
-		"select `secret`":            "select …",
-		"select \\ 'secret'":         "select …",
-		"select {d '2026-11-22'}":    "select …",
+		"select 'secr":                 "select ?",
+		`select E'secr\`:               "select E?",
+		"select $$secr":                "select …",
+		"select $q":                    "select …",
+		"select 1 /* secr":             "select ? …",
+		`select "secr`:                 "select …",
+		"select 123":                   "select ?",
+		"select 1 /* a /* b */ secr":   "select ? …",
+		`select 'it\'s', 'secret'`:     "select …",
+		`select 'a\', 'secret'`:        "select …",
+		`select 'a\\', 'secret'`:       "select …",
+		"select 'a'\n'b\\'secret'":     "select ? …",
+		"select $t$ secr $t":           "select …",
+		`select E'a' 'b\'secr'`:        "select E? …",
+		"select E'a' /**/\n'b\\'secr'": "select E? …",
+		"select `secret`":              "select …",
+		"select \\ 'secret'":           "select …",
+		"select {d '2026-11-22'}":      "select …",
 	} {
 		got := obfuscated(query)
 		if got != want {
@@ -123,8 +125,8 @@ func TestTextIsCutAtARune(t *testing.T) {
 	}
 }
 
-// A text is as long as track_activity_query_size allows, 1 MiB at most.
-func TestTextOfAHostileLength(t *testing.T) {
+// track_activity_query_size allows texts of 1 MiB.
+func TestLongTextIsCut(t *testing.T) {
 	for name, query := range map[string]string{
 		"words that are none": strings.Repeat("a/", 1<<19),
 		"one word":            strings.Repeat("a", 1<<20),
@@ -143,8 +145,8 @@ func TestTextOfAHostileLength(t *testing.T) {
 	}
 }
 
-// vocabulary is what FuzzText writes statements with. Whatever says SECRET or
-// 987 is a literal or a comment, by PostgreSQL's rules.
+// vocabulary has the pieces of the statements that FuzzText writes. SECRET and
+// 987 are in literals and comments only.
 var vocabulary = []string{
 	"select", "a", "a.b", "é", "$1", `"q"`, `"it's"`, `"a""b"`, "null", "insert", "as",
 	"+", "-", "*", "/", "=", "<>", "||", "->", "->>", "#>", "#", "#-", "@", "@@", "@>", "?", "?|", "!", "::", ":", ".",
@@ -155,8 +157,8 @@ var vocabulary = []string{
 	"/* it's SECRET */", "/* /* ' SECRET */ ' SECRET */", "-- it's SECRET\n", "-- ' SECRET\r", "--\n",
 }
 
-// write makes a statement of the words that the bytes name, with the
-// separators that they name.
+// write composes a statement: each byte selects a piece and the separator before
+// it.
 func write(program []byte) string {
 	var text strings.Builder
 	for _, b := range program {
@@ -174,9 +176,8 @@ func write(program []byte) string {
 	return text.String()
 }
 
-// FuzzText: a text that is shown is valid UTF-8 and no longer than allowed,
-// whatever the server sends; obfuscated it holds no literal, wherever the server
-// has cut it.
+// FuzzText: what is shown of any text is valid UTF-8 and no longer than allowed.
+// What is shown obfuscated has no literal, wherever the server has cut the text.
 func FuzzText(f *testing.F) {
 	f.Add([]byte("select"), uint(100), "select 'a\xff", 5)
 	f.Add([]byte{0, 160, 4, 255, 172, 176}, uint(17), "\xe2\x82", 1)

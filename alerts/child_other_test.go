@@ -1,7 +1,0 @@
-//go:build !linux
-
-package alerts_test
-
-import "syscall"
-
-func dieWithParent() *syscall.SysProcAttr { return nil }
