@@ -68,8 +68,8 @@ func BenchmarkCollect(b *testing.B) {
 		}
 	})
 	b.Run("handler", func(b *testing.B) {
-		h := collector.Handler(prometheus.NewRegistry(), func() collector.Settings {
-			return collector.Settings{Config: config(), Servers: []collector.Server{orders}}
+		h := collector.Handler(prometheus.NewRegistry(), collector.Settings{
+			Config: config(), Servers: []collector.Server{orders},
 		}, log.NewNopLogger())
 		b.ReportAllocs()
 		for b.Loop() {

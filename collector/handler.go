@@ -26,7 +26,7 @@ const (
 	answerTime     = 500 * time.Millisecond
 )
 
-// Settings are what a reload may change.
+// Settings are what one generation of the configuration says about scrapes.
 type Settings struct {
 	Config  Config
 	Servers []Server
@@ -34,13 +34,13 @@ type Settings struct {
 
 // Handler serves /metrics: the registered metrics and those of the servers. It
 // answers 200 even when a server is down.
-func Handler(registered prometheus.Gatherer, settings func() Settings, logger log.Logger) http.Handler {
+func Handler(registered prometheus.Gatherer, settings Settings, logger log.Logger) http.Handler {
 	descs := newDescs()
 	return compress(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), timeout(r.Header))
 		defer cancel()
 		scrape := prometheus.NewRegistry()
-		if err := scrape.Register(descs.collector(ctx, settings(), logger)); err != nil {
+		if err := scrape.Register(descs.collector(ctx, settings, logger)); err != nil {
 			http.Error(w, err.Error(), http.StatusInternalServerError)
 			return
 		}

@@ -25,9 +25,7 @@ const timeoutHeader = "X-Prometheus-Scrape-Timeout-Seconds"
 func handler(logger log.Logger, servers ...collector.Server) http.Handler {
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(prometheus.NewCounter(prometheus.CounterOpts{Name: "registered_total", Help: "One that is registered."}))
-	return collector.Handler(reg, func() collector.Settings {
-		return collector.Settings{Config: config(), Servers: servers}
-	}, logger)
+	return collector.Handler(reg, collector.Settings{Config: config(), Servers: servers}, logger)
 }
 
 // get requests /metrics. The headers are names and values in turn.
@@ -190,18 +188,6 @@ func TestAServerNamedTwiceDoesNotBreakTheScrape(t *testing.T) {
 	}
 	if !strings.Contains(lines.String(), "level=error msg=\"Gathering metrics failed\"") {
 		t.Errorf("logged %q", lines.String())
-	}
-}
-
-func TestSettingsAreThoseOfNow(t *testing.T) {
-	now := collector.Settings{Config: config(), Servers: []collector.Server{server(quiet())}}
-	h := collector.Handler(prometheus.NewRegistry(), func() collector.Settings { return now }, log.NewNopLogger())
-	if body := get(t, h).Body.String(); !strings.Contains(body, `pgbailiff_up{server="orders"} 1`) {
-		t.Error(body)
-	}
-	now.Servers = []collector.Server{server(standby())}
-	if body := get(t, h).Body.String(); strings.Contains(body, "orders") || !strings.Contains(body, `pgbailiff_up{server="standby"} 1`) {
-		t.Error(body)
 	}
 }
 

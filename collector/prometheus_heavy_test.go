@@ -39,8 +39,8 @@ func TestPrometheusAcceptsEverySample(t *testing.T) {
 	defer orders.Close()
 	cfg := config()
 	cfg.MinDuration, cfg.MaxSessions = 0, 7
-	web := httptest.NewServer(collector.Handler(prometheus.NewRegistry(), func() collector.Settings {
-		return collector.Settings{Config: cfg, Servers: []collector.Server{orders}}
+	web := httptest.NewServer(collector.Handler(prometheus.NewRegistry(), collector.Settings{
+		Config: cfg, Servers: []collector.Server{orders},
 	}, logger))
 	defer web.Close()
 	p := startPrometheus(t, web.Listener.Addr().String())

@@ -1,11 +1,11 @@
-// Package app is everything that runs: it builds the program once from its
-// configuration, reloads it, serves it over HTTP, and stops it in reverse order.
+// Package app is everything that runs: it builds the program from its
+// configuration, serves it over HTTP, reloads it, and stops it in reverse
+// order.
 package app
 
 import (
 	"context"
 	"errors"
-	"sync"
 	"time"
 
 	"github.com/go-kit/log"
@@ -22,11 +22,12 @@ import (
 	"github.com/pgbailiff/pgbailiff/webhook"
 )
 
-// connectionAttempts is how many connections to servers may be on the way in
+// connectionAttempts is how many connections to servers may be in the making
 // at a time.
 const connectionAttempts = 16
 
-// app is everything that runs.
+// app is what lasts from the start to the stop. What a reload changes is in its
+// generations.
 type app struct {
 	options  Options
 	logger   log.Logger
@@ -37,26 +38,30 @@ type app struct {
 	messages *webhook.Metrics
 	web      webServers
 
-	// reloading makes it one reload at a time, from reading the file to the swap.
-	// A reload may hang, so nothing else takes it.
-	reloading   sync.Mutex
 	generations generations
+	reloads     chan reloadRequest // to the goroutine of reloadOnRequest
 
 	reloadOK   prometheus.Gauge
 	reloadTime prometheus.Gauge
 }
 
 // newApp builds everything from the configuration, or says in one sentence why
-// it cannot be.
+// it cannot.
 func newApp(o Options, logger log.Logger) (*app, error) {
 	cfg, err := config.Load(o.ConfigFile)
 	if err != nil {
 		return nil, err
 	}
+	// The ledger is opened for a configuration that is good in every respect.
+	if _, err := checkAccess(cfg, o); err != nil {
+		return nil, err
+	}
 	a := &app{
 		options: o, logger: logger,
-		registry: prometheus.NewRegistry(),
-		dials:    postgres.NewDials(connectionAttempts),
+		registry:    prometheus.NewRegistry(),
+		dials:       postgres.NewDials(connectionAttempts),
+		generations: generations{logger: logger},
+		reloads:     make(chan reloadRequest),
 		reloadOK: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "pgbailiff_config_last_reload_successful",
 			Help: "1 when the last attempt to load the configuration succeeded.",
@@ -66,16 +71,12 @@ func newApp(o Options, logger log.Logger) (*app, error) {
 			Help: "When the configuration was last loaded.",
 		}),
 	}
-	a.generations.logger = logger
 	a.registry.MustRegister(
 		collectors.NewGoCollector(),
 		collector.NewProcess(),
 		versioncollector.NewCollector("pgbailiff"),
 		a.reloadOK, a.reloadTime,
 	)
-	if _, err := checkAuth(cfg, o.ConfigFile, *o.Web.WebConfigFile); err != nil {
-		return nil, err
-	}
 	a.ledger, err = ledger.Open(cfg.Remediation.Ledger, logger, a.registry)
 	if err != nil {
 		return nil, err
@@ -90,13 +91,13 @@ func newApp(o Options, logger log.Logger) (*app, error) {
 
 // How long a stop waits, beside what the orders under way may take.
 const (
-	orderPatience = 10 * time.Second // to find and to signal, and to write it down
-	closePatience = 5 * time.Second  // to take leave of servers that may hang
+	orderPatience = 10 * time.Second // to find the session, to signal, and to write it down
+	closePatience = 5 * time.Second  // to close connections to servers that may hang
 )
 
-// stop is the reverse of newApp. What has begun ends: the messages that are
-// being dealt with, and their answers. Nothing that a client, a server or a
-// reload does not do is waited for.
+// stop is the reverse of newApp. The orders under way end and are answered. It
+// does not wait for a client that neither sends nor reads, for a server that
+// hangs, or for a reload.
 func (a *app) stop() {
 	a.generations.stop()
 	ctx, cancel := context.WithTimeout(context.Background(), a.generations.current.Load().patience())

@@ -19,7 +19,7 @@ func TestAStopIsAsPatientAsTheOrdersUnderWay(t *testing.T) {
 		cfg := &config.Config{}
 		cfg.Remediation.Grace = model.Duration(grace)
 		g := &generation{cfg: cfg}
-		if err := gs.swap(g, func() {}); err != nil {
+		if err := gs.swap(g); err != nil {
 			t.Fatal(err)
 		}
 		return g
@@ -35,7 +35,7 @@ func TestAStopIsAsPatientAsTheOrdersUnderWay(t *testing.T) {
 	if got := last.patience(); got != time.Hour+orderPatience {
 		t.Errorf("beside an order of the first generation a stop waits for %s", got)
 	}
-	order.messages.exit()
+	order.orders.leave()
 	<-last.earlier
 	if got := last.patience(); got != time.Minute+orderPatience {
 		t.Errorf("when that has ended a stop waits for %s", got)

@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -10,70 +9,45 @@ import (
 
 	"github.com/go-kit/log/level"
 	"github.com/prometheus/exporter-toolkit/web"
-
-	"github.com/pgbailiff/pgbailiff/internal/api"
 )
 
-// listen starts the servers; the channel takes the first error of any.
+// listen starts the servers; the channel takes the first error of each.
 func (a *app) listen(l loggers) <-chan error {
 	failed := make(chan error, 2)
-	main, own := http.NewServeMux(), http.NewServeMux()
-	a.routes(main)
-	actOn, address := main, a.generations.current.Load().cfg.Webhook.ListenAddress
-	if address != "" {
-		actOn = own
-	}
-	message := http.NewServeMux()
-	message.Handle("POST /webhook", a.inGeneration())
-	actOn.Handle("/webhook", a.messages.CountRequests(message))
-	actOn.Handle("/-/resume", onlyFor("POST /-/resume", a.authorized(api.Resume(a.resume, a.logger))))
-	actOn.Handle("/api/v1/decisions", onlyFor("GET /api/v1/decisions", a.authorized(api.Decisions(a.ledger.Recent, a.logger))))
-
-	server := a.web.add(a.notCrossSite(main))
-	go func() {
-		if err := web.ListenAndServe(server, a.options.Web, l.slog); !errors.Is(err, http.ErrServerClosed) {
-			failed <- err
-		}
-	}()
-	if actOn == own {
-		server := a.web.add(a.notCrossSite(own))
+	serve := func(h http.Handler, where string, serve func(*http.Server) error) {
+		server := a.web.add(a.notCrossSite(h))
 		go func() {
-			if err := a.serveWebhook(server, address); !errors.Is(err, http.ErrServerClosed) {
-				failed <- fmt.Errorf("webhook.listen_address: %w", err)
+			if err := serve(server); !errors.Is(err, http.ErrServerClosed) {
+				failed <- fmt.Errorf("%s%w", where, err)
 			}
 		}()
+	}
+	main, own := a.routes()
+	serve(main, "", func(server *http.Server) error {
+		return web.ListenAndServe(server, a.options.Web, l.slog)
+	})
+	if own != main {
+		serve(own, "webhook.listen_address: ", func(server *http.Server) error { return a.serveWebhook(server, l) })
 	}
 	return failed
 }
 
-// serveWebhook serves the webhook's own listener: with the TLS of
-// --web.config.file, without its basic auth, for it has its token.
-func (a *app) serveWebhook(server *http.Server, address string) error {
-	listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp", address)
+// serveWebhook serves the webhook's own listener, as webhook.web_config_file
+// says.
+func (a *app) serveWebhook(server *http.Server, l loggers) error {
+	cfg := a.generations.current.Load().cfg.Webhook
+	demands, err := readListener(cfg.WebConfigFile)
 	if err != nil {
 		return err
 	}
-	file := *a.options.Web.WebConfigFile
-	cfg, err := readWebConfig(file)
+	bound, err := new(net.ListenConfig).Listen(context.Background(), "tcp", cfg.ListenAddress)
 	if err != nil {
-		return errors.Join(err, listener.Close())
+		return err
 	}
-	if cfg.TLSConfig.IsEnabled() {
-		current := func() (*tls.Config, error) {
-			cfg, err := readWebConfig(file)
-			if err != nil {
-				return nil, err
-			}
-			return web.ConfigToTLSConfig(&cfg.TLSConfig)
-		}
-		tlsConfig, err := current()
-		if err != nil {
-			return errors.Join(err, listener.Close())
-		}
-		// Certificates are read anew for each connection, as the toolkit does.
-		tlsConfig.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) { return current() }
-		listener = tls.NewListener(listener, tlsConfig)
+	address, isTCP := bound.Addr().(*net.TCPAddr)
+	if loopback := isTCP && address.IP.IsLoopback(); !loopback && !demands.tls {
+		level.Warn(a.logger).Log("msg", "The webhook's listener is plain HTTP", "address", bound.Addr(),
+			"hint", "set tls_server_config in webhook.web_config_file")
 	}
-	level.Info(a.logger).Log("msg", "Listening for the webhook", "address", listener.Addr())
-	return server.Serve(listener)
+	return web.Serve(bound, server, &web.FlagConfig{WebConfigFile: &cfg.WebConfigFile}, l.slog.With("listener", "webhook"))
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"maps"
+	"net/http"
 	"slices"
 	"sync"
 	"time"
@@ -12,26 +13,37 @@ import (
 
 	"github.com/pgbailiff/pgbailiff/internal/page"
 	"github.com/pgbailiff/pgbailiff/internal/policy"
+	"github.com/pgbailiff/pgbailiff/internal/remediation"
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
 
-// What the page may cost, and how many of the last decisions it shows.
+// How long the page may take, and how many of the last decisions it shows.
 const (
-	pageTimeout   = 5 * time.Second
-	pageDecisions = 200 // lines of the ledger
+	snapshotTimeout = 5 * time.Second
+	pageTimeout     = 2 * snapshotTimeout // with what the policy would do to each session
+	pageDecisions   = 200                 // lines of the ledger
 )
 
-// pageData is what the page shows: it reads every server, as a scrape does, but
-// with the statements' texts, which the policy needs to judge.
-func (a *app) pageData(ctx context.Context) (page.Data, error) {
-	ctx, cancel := context.WithTimeout(ctx, pageTimeout)
-	defer cancel()
-	g := a.generations.current.Load()
+// pageHandler serves the page of a generation. The time limit is around all of
+// it: while the page is made, it asks about sessions.
+func (a *app) pageHandler(g *generation, access access) http.Handler {
+	load := func(ctx context.Context) (page.Data, error) { return a.pageData(ctx, g, access), nil }
+	h := page.Handler(load, a.logger)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), pageTimeout)
+		defer cancel()
+		h.ServeHTTP(w, r.WithContext(ctx))
+	})
+}
+
+// pageData is what the page shows of a generation: it reads every server, as a
+// scrape does, but with the statements' texts.
+func (a *app) pageData(ctx context.Context, g *generation, access access) page.Data {
 	cfg, limits, now := g.cfg, g.cfg.Remediation.Limits, time.Now()
 	data := page.Data{
 		Servers:       make([]page.Server, len(cfg.Servers)),
 		Mode:          string(cfg.Remediation.Mode),
-		Judge:         g.judge(ctx),
+		Judge:         judge(ctx, g.remediator),
 		SeverityLabel: cfg.Remediation.Policy.SeverityLabel,
 		Severities:    ladder(cfg.Remediation.Policy.Severities),
 		Decisions:     a.ledger.Recent(pageDecisions),
@@ -43,8 +55,10 @@ func (a *app) pageData(ctx context.Context) (page.Data, error) {
 		Now:           now,
 	}
 	if cfg.Webhook.ListenAddress != "" {
-		data.WebhookURL = "http://" + cfg.Webhook.ListenAddress
+		data.WebhookURL = access.webhook.scheme() + "://" + cfg.Webhook.ListenAddress
 	}
+	ctx, cancel := context.WithTimeout(ctx, snapshotTimeout)
+	defer cancel()
 	var all sync.WaitGroup
 	for i, sc := range cfg.Servers {
 		all.Go(func() {
@@ -58,17 +72,18 @@ func (a *app) pageData(ctx context.Context) (page.Data, error) {
 		})
 	}
 	all.Wait()
-	return data, nil
+	return data
 }
 
-// judge asks the policy about sessions, each as Find reads it.
-func (g *generation) judge(ctx context.Context) func(session.Session, map[string]string) policy.Decision {
-	return func(s session.Session, alert map[string]string) policy.Decision {
-		found, _, err := g.servers[s.Server].Find(ctx, s.PID)
-		if err != nil || found.ID != s.ID {
-			found = session.Found{}
+// judge tells what an alert about a session would lead to. The alert names it by
+// its transaction or, without one, by its query.
+func judge(ctx context.Context, r *remediation.Remediator) func(session.Session, map[string]string) remediation.Preview {
+	return func(s session.Session, labels map[string]string) remediation.Preview {
+		fence := session.Fence{Server: s.Server, PID: s.PID, BackendStart: s.BackendStart, XactStart: s.XactStart}
+		if s.XactStart.IsZero() {
+			fence.QueryStart = s.QueryStart
 		}
-		return g.policy.Decide(alert, policy.NewSubject(found))
+		return r.Preview(ctx, remediation.Request{Source: remediation.SourceAlert, Labels: labels, Fence: fence})
 	}
 }
 

@@ -3,27 +3,62 @@ package app
 import (
 	"context"
 	"errors"
-	"fmt"
+	"os"
 
 	"github.com/go-kit/log/level"
 
-	"github.com/pgbailiff/pgbailiff/collector"
-	"github.com/pgbailiff/pgbailiff/internal/auth"
 	"github.com/pgbailiff/pgbailiff/internal/config"
-	"github.com/pgbailiff/pgbailiff/internal/policy"
-	"github.com/pgbailiff/pgbailiff/internal/postgres"
-	"github.com/pgbailiff/pgbailiff/internal/remediation"
-	"github.com/pgbailiff/pgbailiff/webhook"
 )
+
+// reloadRequest asks for a reload; the result goes into the channel, which has
+// room for it.
+type reloadRequest chan<- error
+
+// reloadOnRequest reloads on SIGHUP and on request until the context ends. It
+// is one goroutine, so there is one reload at a time, from reading the file to
+// the swap, without a lock: a file that cannot be read for minutes holds up
+// nothing but reloads.
+func (a *app) reloadOnRequest(ctx context.Context, hangup <-chan os.Signal) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-hangup:
+			a.reopenLedger(ctx)
+			_ = a.reload() // which has logged its error
+		case result := <-a.reloads:
+			result <- a.reload()
+		}
+	}
+}
+
+// requestReload waits for its turn and for the result. When the context ends
+// before its turn, nothing is loaded.
+func (a *app) requestReload(ctx context.Context) error {
+	result := make(chan error, 1)
+	select {
+	case a.reloads <- result:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	select {
+	case err := <-result:
+		return err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// reopenLedger follows a ledger file that was renamed.
+func (a *app) reopenLedger(ctx context.Context) {
+	file := a.generations.current.Load().cfg.Remediation.Ledger.File
+	if err := a.ledger.Reopen(ctx, file); err != nil {
+		level.Error(a.logger).Log("msg", "Keeping the old ledger file", "err", err)
+	}
+}
 
 // reload swaps the whole configuration, or keeps the old one.
 func (a *app) reload() error {
-	a.reloading.Lock()
-	defer a.reloading.Unlock()
-	return a.reloadLocked()
-}
-
-func (a *app) reloadLocked() error {
 	cfg, err := config.Load(a.options.ConfigFile)
 	if err == nil {
 		err = a.apply(cfg)
@@ -37,76 +72,30 @@ func (a *app) reloadLocked() error {
 	return nil
 }
 
-// rotateAndReload is SIGHUP: the ledger may have been renamed, the
-// configuration may have changed.
-func (a *app) rotateAndReload() {
-	a.reloading.Lock()
-	defer a.reloading.Unlock()
-	file := a.generations.current.Load().cfg.Remediation.Ledger.File
-	if err := a.ledger.Reopen(context.Background(), file); err != nil {
-		level.Error(a.logger).Log("msg", "Going on with the old ledger file", "err", err)
-	}
-	_ = a.reloadLocked() // says itself what went wrong
-}
-
-// apply makes the configuration the one in force. Servers that did not change
-// keep their connections: with max_connections exhausted, a new one could not
-// be had.
+// apply makes the configuration the current one. Until the swap everything that
+// fails leaves the old one as it was.
 func (a *app) apply(cfg *config.Config) error {
-	certificates, err := checkAuth(cfg, a.options.ConfigFile, *a.options.Web.WebConfigFile)
-	if err != nil {
-		return err
-	}
 	before := a.generations.current.Load()
 	if err := checkUnchangeable(before, cfg); err != nil {
 		return err
 	}
-	decide, err := policy.New(cfg.Remediation.Policy)
+	next, fresh, err := a.build(cfg, before)
 	if err != nil {
 		return err
-	}
-	next := &generation{
-		cfg: cfg, policy: decide, servers: map[string]*postgres.Server{}, certificates: certificates,
-		scrape: collector.Settings{Config: cfg.Collector},
-	}
-	var fresh []*postgres.Server
-	for i, sc := range cfg.Servers {
-		if old := before.server(sc.Name); old != nil && old.Config() == sc {
-			next.servers[sc.Name] = old
-			continue
-		}
-		server, err := postgres.New(sc, a.dials, a.logger)
-		if err != nil {
-			return fmt.Errorf("servers[%d]: %w", i, err)
-		}
-		next.servers[sc.Name] = server
-		fresh = append(fresh, server)
 	}
 	if before != nil && cfg.Remediation.Ledger != before.cfg.Remediation.Ledger {
 		if err := a.ledger.Reopen(context.Background(), cfg.Remediation.Ledger.File); err != nil {
 			return err
 		}
 	}
-	act := remediation.Settings{
-		Config: cfg.Remediation.Config, Policy: decide,
-		Servers: map[string]remediation.Server{}, Text: cfg.Collector.Text,
-		ModeNow: func() remediation.Mode { return a.generations.current.Load().cfg.Remediation.Mode },
+	for _, server := range fresh {
+		server.Start()
 	}
-	for _, sc := range cfg.Servers {
-		next.scrape.Servers = append(next.scrape.Servers, next.servers[sc.Name])
-		act.Servers[sc.Name] = next.servers[sc.Name]
-	}
-	next.remediator = remediation.New(act, a.shared)
-	next.auth = auth.Authenticator{CredentialsFile: cfg.Webhook.CredentialsFile, ClientCertificates: certificates}
-	senders := next.auth
-	senders.Open = cfg.Remediation.Mode != remediation.ModeEnforce
-	next.webhook = webhook.New(next.remediator, senders, a.messages, a.logger)
-	if err := a.generations.swap(next, func() {
+	a.shared.Serve(next.remediation)
+	if err := a.generations.swap(next); err != nil {
 		for _, server := range fresh {
-			server.Start()
+			server.Close()
 		}
-		a.shared.Serve(act)
-	}); err != nil {
 		return err
 	}
 	a.reloadOK.Set(1)
@@ -122,6 +111,8 @@ func checkUnchangeable(before *generation, cfg *config.Config) error {
 	switch {
 	case cfg.Webhook.ListenAddress != before.cfg.Webhook.ListenAddress:
 		return errors.New("webhook.listen_address: a new address needs a restart")
+	case cfg.Webhook.WebConfigFile != before.cfg.Webhook.WebConfigFile:
+		return errors.New("webhook.web_config_file: another file needs a restart (what is in the file does not)")
 	case (cfg.Remediation.Ledger.File == "") != (before.cfg.Remediation.Ledger.File == ""):
 		return errors.New("remediation.ledger.file: with or without a file needs a restart")
 	}

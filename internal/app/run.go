@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"io"
 	"os"
 	"os/signal"
@@ -11,10 +12,10 @@ import (
 	"github.com/prometheus/common/version"
 )
 
-// processors is how many run our goroutines at a time, where GOMAXPROCS does not
-// say so. Nearly all of what they do is to wait for servers, and to wake a second
-// processor for the little that is left costs more time than it saves: a scrape
-// takes a fifth less, and an alert is no later.
+// processors is GOMAXPROCS where the environment does not set it. The program
+// mostly waits for servers. Waking a second processor for the little work
+// between costs more than it saves: with one, a scrape takes a fifth less
+// processor time, and an alert is handled as fast.
 const processors = 1
 
 // Run builds everything once, serves until a signal stops it, and stops in
@@ -40,11 +41,9 @@ func Run(o Options, stderr io.Writer) int {
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
 	defer signal.Stop(hangup)
-	go func() { // apart, and to the end of the process: a disk that hangs must not hold up a stop
-		for range hangup {
-			a.rotateAndReload()
-		}
-	}()
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	go a.reloadOnRequest(ctx, hangup) // nobody waits for its end: it may be reading from a disk that hangs
 
 	failed := a.listen(both)
 	status := 0

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// answerPatience is how long a stop waits for answers to be taken.
+// answerPatience is how long a stop waits until clients have read their answers.
 const answerPatience = 2 * time.Second
 
 // webServers are the HTTP servers that listen.
@@ -31,8 +31,8 @@ func (w *webServers) add(h http.Handler) *http.Server {
 	return server
 }
 
-// interruptible keeps account of the requests that have a body, so that a stop
-// need not wait for what does not arrive.
+// interruptible remembers which requests have a body, so that a stop need not
+// wait for one that does not arrive.
 func (w *webServers) interruptible(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		if r.ContentLength == 0 {
@@ -63,8 +63,8 @@ func interrupt(connection *http.ResponseController) {
 	_ = connection.SetReadDeadline(time.Unix(1, 0)) // where it cannot be set, the server is closed later
 }
 
-// stopListening takes no new connections and no more of the bodies that have
-// not arrived. The result tells when all requests have been answered.
+// stopListening accepts no new connections, and stops reading bodies. Each
+// server reports into the result when its requests have been answered.
 func (w *webServers) stopListening(ctx context.Context) <-chan error {
 	answered := make(chan error, len(w.servers))
 	for _, server := range w.servers {
@@ -79,7 +79,7 @@ func (w *webServers) stopListening(ctx context.Context) <-chan error {
 	return answered
 }
 
-// close waits a little for the last answers and closes what is left.
+// close waits for the last answers, and closes the connections that are left.
 func (w *webServers) close(answered <-chan error) error {
 	patience := time.NewTimer(answerPatience)
 	defer patience.Stop()
@@ -90,7 +90,7 @@ func (w *webServers) close(answered <-chan error) error {
 			errs = append(errs, err)
 		case <-patience.C:
 			for _, server := range w.servers {
-				_ = server.Close() // of connections that we give up
+				_ = server.Close() // the error is about connections that are given up anyway
 			}
 			return errors.Join(append(errs, errors.New("a client did not take its answer, or did not send its request"))...)
 		}

@@ -141,6 +141,9 @@ func (c *Config) validate() error {
 	if err := c.Collector.Validate(); err != nil {
 		return field.Under("collector", err)
 	}
+	if err := c.Webhook.Validate(); err != nil {
+		return field.Under("webhook", err)
+	}
 	if c.Remediation.Policy.Severities == nil {
 		c.Remediation.Policy.Severities = map[string]policy.Action{"warning": policy.Cancel, "critical": policy.Terminate}
 	}

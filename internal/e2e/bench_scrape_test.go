@@ -15,20 +15,21 @@ import (
 	"time"
 
 	"github.com/pgbailiff/pgbailiff/internal/pgtest"
+	"github.com/pgbailiff/pgbailiff/internal/proctest"
 )
 
-// What BenchmarkScrape does: so many scrapes of so many long sessions, asked
-// for as Prometheus asks.
+// BenchmarkScrape makes so many scrapes of so many long sessions, with the
+// Accept header of Prometheus.
 const (
 	benchScrapes  = 300
 	benchSessions = 20
 	benchAccept   = "application/openmetrics-text;version=1.0.0;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1"
 )
 
-// BenchmarkScrape is the processor time, user and system, that the binary as it
-// is shipped takes for a scrape, measured from outside. Where postgres_exporter
-// is in PATH it is measured beside it, on the same server, asked for its
-// metrics of sessions and locks only.
+// BenchmarkScrape measures, from outside, the processor time, user and system,
+// that the released binary takes for a scrape. When postgres_exporter is in PATH,
+// it is measured too, on the same server, with its metrics of sessions and locks
+// only.
 func BenchmarkScrape(b *testing.B) {
 	srv := pgtest.Start(b)
 	for range benchSessions {
@@ -36,14 +37,14 @@ func BenchmarkScrape(b *testing.B) {
 	}
 	dir := b.TempDir()
 	write(b, dir, "pgbailiff.yml", fmt.Sprintf("servers: [{name: orders, dsn: %q}]\ncollector: {min_duration: 0s}\n", srv.DSN("monsig")))
-	ours := startProcess(b, dir, minimalEnv(dir), buildRelease(b, dir), "--config.file=pgbailiff.yml", "--web.listen-address=127.0.0.1:0")
-	defer ours.stop()
-	processes := map[string]*process{"pgbailiff": ours}
+	ours := serveRelease(b, dir)
+	processes := map[string]*proctest.Process{"pgbailiff": ours}
 	if path, err := exec.LookPath("postgres_exporter"); err == nil {
-		env := append(minimalEnv(dir), "DATA_SOURCE_NAME="+srv.DSN("monsig"))
-		theirs := startProcess(b, dir, env, path, append(otherCollectorsOff(b, path), "--web.listen-address=127.0.0.1:0")...)
-		defer theirs.stop()
-		processes["postgres_exporter"] = theirs
+		env := append(proctest.MinimalEnv(dir), "DATA_SOURCE_NAME="+srv.DSN("monsig"))
+		processes["postgres_exporter"] = proctest.Start(b, proctest.Command{
+			Path: path, Dir: dir, Env: env, AnyStatus: true,
+			Args: append(otherCollectorsOff(b, path), "--web.listen-address=127.0.0.1:0"),
+		})
 	}
 	for b.Loop() {
 		cost := map[string]time.Duration{}
@@ -64,8 +65,8 @@ func BenchmarkScrape(b *testing.B) {
 	b.ReportMetric(0, "ns/op")
 }
 
-// buildRelease builds the binary as it is shipped.
-func buildRelease(b *testing.B, dir string) string {
+// serveRelease builds the binary as it is released and starts it.
+func serveRelease(b *testing.B, dir string) *proctest.Process {
 	b.Helper()
 	path := filepath.Join(dir, "pgbailiff")
 	build := exec.CommandContext(b.Context(), "go", "build", "-trimpath", "-ldflags=-s -w", "-o", path, module)
@@ -73,15 +74,15 @@ func buildRelease(b *testing.B, dir string) string {
 	if out, err := build.CombinedOutput(); err != nil {
 		b.Fatalf("%v\n%s", err, out)
 	}
-	return path
+	return proctest.Serve(b, proctest.Command{Path: path, Dir: dir, Args: []string{"--config.file=pgbailiff.yml"}}).Process
 }
 
 // scrapeTimes scrapes over one connection, as Prometheus does.
-func scrapeTimes(b *testing.B, p *process, times int, encoding string) {
+func scrapeTimes(b *testing.B, p *proctest.Process, times int, encoding string) {
 	b.Helper()
 	transport := &http.Transport{DisableCompression: true}
 	defer transport.CloseIdleConnections()
-	url := "http://" + p.address() + "/metrics"
+	url := "http://" + p.Address() + "/metrics"
 	for range times {
 		request, err := http.NewRequestWithContext(b.Context(), http.MethodGet, url, nil)
 		if err != nil {
@@ -110,12 +111,12 @@ func scrapeTimes(b *testing.B, p *process, times int, encoding string) {
 }
 
 // processorTime is what a program has used so far, user and system, to the
-// nanosecond: the sum over its threads, none of which Go ends.
-func processorTime(b *testing.B, p *process) time.Duration {
+// nanosecond: the sum over its threads, which Go does not end.
+func processorTime(b *testing.B, p *proctest.Process) time.Duration {
 	b.Helper()
-	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", p.cmd.Process.Pid))
+	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", p.PID()))
 	if err != nil || len(threads) == 0 {
-		b.Fatalf("no threads of %s: %v", p.name, err)
+		b.Fatalf("no threads of %s: %v", p.Name(), err)
 	}
 	var total time.Duration
 	for _, thread := range threads {
@@ -133,8 +134,8 @@ func processorTime(b *testing.B, p *process) time.Duration {
 	return total
 }
 
-// otherCollectorsOff are the flags that leave postgres_exporter what tells
-// about sessions.
+// otherCollectorsOff are the flags that turn off what postgres_exporter collects
+// beside sessions.
 func otherCollectorsOff(b *testing.B, path string) []string {
 	b.Helper()
 	help, _ := exec.CommandContext(context.WithoutCancel(b.Context()), path, "--help").CombinedOutput()

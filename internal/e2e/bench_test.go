@@ -8,9 +8,10 @@ import (
 	"testing"
 
 	"github.com/pgbailiff/pgbailiff/internal/pgtest"
+	"github.com/pgbailiff/pgbailiff/internal/proctest"
 )
 
-// BenchmarkResident is the memory of the binary as it is shipped: when idle,
+// BenchmarkResident is the memory of the released binary: when idle,
 // with 1,000 connections on its server, and after 10,000 scrapes of 50 long
 // sessions.
 func BenchmarkResident(b *testing.B) {
@@ -18,11 +19,11 @@ func BenchmarkResident(b *testing.B) {
 		dir := b.TempDir()
 		srv := pgtest.Start(b, "max_connections=1100")
 		write(b, dir, "pgbailiff.yml", fmt.Sprintf("servers: [{name: orders, dsn: %q}]\ncollector: {min_duration: 0s}\n", srv.DSN("monsig")))
-		p := startProcess(b, dir, minimalEnv(dir), buildRelease(b, dir), "--config.file=pgbailiff.yml", "--web.listen-address=127.0.0.1:0")
-		url := "http://" + p.address() + "/metrics"
+		p := serveRelease(b, dir)
+		url := "http://" + p.Address() + "/metrics"
 		scrape := func(times int) {
 			for range times {
-				if _, err := get(b, url); err != nil {
+				if _, err := proctest.Get(b, url); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -39,15 +40,15 @@ func BenchmarkResident(b *testing.B) {
 		b.ReportMetric(resident(b, p), "MiB-1000-connections")
 		scrape(10000)
 		b.ReportMetric(resident(b, p), "MiB-10000-scrapes")
-		p.stop()
+		p.Stop()
 	}
 	b.ReportMetric(0, "ns/op")
 }
 
 // resident is how much memory a program takes, in MiB.
-func resident(b *testing.B, p *process) float64 {
+func resident(b *testing.B, p *proctest.Process) float64 {
 	b.Helper()
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.PID()))
 	if err != nil {
 		b.Fatal(err)
 	}

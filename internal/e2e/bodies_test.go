@@ -12,11 +12,12 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/pgbailiff/pgbailiff/internal/pgtest"
+	"github.com/pgbailiff/pgbailiff/internal/proctest"
 )
 
 // TestAlertmanagerBodies posts what real Alertmanagers have sent, from several
-// versions. Each message is taken, each alert is counted by its own status, and
-// each firing one has its result.
+// versions. Each message is accepted, each alert is counted by its own status,
+// and each firing one has a result.
 func TestAlertmanagerBodies(t *testing.T) {
 	t.Parallel()
 	orders := pgtest.Start(t)
@@ -49,15 +50,15 @@ func TestAlertmanagerBodies(t *testing.T) {
 		}
 		truncated += message.TruncatedAlerts
 
-		answer, err := fetch(t.Context(), http.MethodPost, url+"/webhook", strings.NewReader(string(text)), "Content-Type: application/json")
+		answer, err := proctest.Fetch(t.Context(), http.MethodPost, url+"/webhook", strings.NewReader(string(text)), "Content-Type: application/json")
 		if err != nil {
 			t.Fatal(err)
 		}
 		var got struct {
 			Results []map[string]string `json:"results"`
 		}
-		if err := json.Unmarshal([]byte(answer.body), &got); err != nil || answer.status != http.StatusOK {
-			t.Errorf("%s: %d %s", file, answer.status, answer.body)
+		if err := json.Unmarshal([]byte(answer.Body), &got); err != nil || answer.Status != http.StatusOK {
+			t.Errorf("%s: %d %s", file, answer.Status, answer.Body)
 			continue
 		}
 		if diff := cmp.Diff(want, got.Results); diff != "" {
@@ -65,7 +66,7 @@ func TestAlertmanagerBodies(t *testing.T) {
 		}
 	}
 
-	metrics, err := get(t, url+"/metrics")
+	metrics, err := proctest.Get(t, url+"/metrics")
 	if err != nil {
 		t.Fatal(err)
 	}

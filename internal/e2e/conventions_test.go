@@ -7,9 +7,9 @@ import (
 	"testing"
 )
 
-// TestHeavyTestsAreTagged: a file of heavy tests has the build tag, and has it
-// in its name, where .ci/test-heavy looks for it. Nothing is built
-// only without the tag, so that one run of the linters with it sees all.
+// TestHeavyTestsAreTagged: a file of heavy tests has the build tag, and its name
+// ends in _heavy_test.go, which .ci/test-heavy looks for. No file is excluded by
+// the tag, so one run of the linters with it sees every file.
 func TestHeavyTestsAreTagged(t *testing.T) {
 	for _, f := range sourceFiles(t) {
 		tagged, untagged := false, false
@@ -30,7 +30,7 @@ func TestHeavyTestsAreTagged(t *testing.T) {
 	}
 }
 
-// fatal are the methods that end a test at once. In a cleanup they hide how
+// fatal are the methods that end a test immediately. In a cleanup they hide how
 // the other cleanups and tests end.
 var fatal = []string{"Fatal", "Fatalf", "FailNow", "Skip", "Skipf", "SkipNow"}
 
@@ -38,8 +38,8 @@ var fatal = []string{"Fatal", "Fatalf", "FailNow", "Skip", "Skipf", "SkipNow"}
 // they only report what goes wrong.
 var careful = []string{"Kill", "stop"}
 
-// TestNoCleanupIsFatal looks at the functions that are written as the argument
-// of Cleanup: they do not end the test, and they call nobody who might.
+// TestNoCleanupIsFatal looks at the function literals that are passed to
+// Cleanup: they do not end the test and call nothing that might.
 func TestNoCleanupIsFatal(t *testing.T) {
 	cleanups := 0
 	for _, f := range sourceFiles(t) {
@@ -81,7 +81,7 @@ func called(call *ast.CallExpr) string {
 	return ""
 }
 
-// isTest tells whether an argument is a test, by its name.
+// isTest reports whether an argument is a test, by its name.
 func isTest(e ast.Expr) bool {
 	switch e := e.(type) {
 	case *ast.Ident:
@@ -92,11 +92,11 @@ func isTest(e ast.Expr) bool {
 	return false
 }
 
-// TestNothingSleeps: a test waits for what it needs to see. Heavy tests may
-// aim at a random instant, with time.After.
+// TestNothingSleeps: a test waits for a condition, not for a time. Heavy tests
+// may aim at a random instant, with time.After.
 func TestNothingSleeps(t *testing.T) {
 	for _, f := range sourceFiles(t) {
-		if !f.isTest() && f.dir != "internal/pgtest" {
+		if !f.isTest() && !slices.Contains(testOnly, f.dir) {
 			continue
 		}
 		ast.Inspect(f.syntax, func(n ast.Node) bool {

@@ -5,28 +5,29 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/pgbailiff/pgbailiff/internal/pgtest"
+	"github.com/pgbailiff/pgbailiff/internal/proctest"
 )
 
-// forgeries are what browsers say of a request that a page of another site has
-// made.
+// forgeries are the headers by which a browser marks a request that a page of
+// another site has made.
 var forgeries = map[string][]string{
 	"another site":             {"Sec-Fetch-Site: cross-site", "Origin: https://evil.example"},
-	"a neighbour":              {"Sec-Fetch-Site: same-site", "Origin: https://other.example"},
+	"the same site":            {"Sec-Fetch-Site: same-site", "Origin: https://other.example"},
 	"an old browser":           {"Origin: https://evil.example"},
 	"a page without an origin": {"Origin: null"},
 }
 
-// TestAPageOfAnotherSiteGivesNoOrders: where a client certificate stands in for
-// the token, a browser brings it along to whatever page it is on. No such page
-// may signal a session, end a suspension or load a configuration.
+// TestAPageOfAnotherSiteGivesNoOrders: where a client certificate replaces the
+// token, a browser uses it for the requests of any page. A page of another site
+// may not signal a session, end a suspension or load a configuration.
 func TestAPageOfAnotherSiteGivesNoOrders(t *testing.T) {
 	t.Parallel()
 	orders := pgtest.Start(t)
@@ -40,24 +41,23 @@ func TestAPageOfAnotherSiteGivesNoOrders(t *testing.T) {
 			write(t, dir, "server.pem", server.certificatePEM())
 			write(t, dir, "server.key", server.keyPEM(t))
 			write(t, dir, "web.yml", `tls_server_config: {cert_file: server.pem, key_file: server.key, client_auth_type: RequireAndVerifyClientCert, client_ca_file: ca.pem}`)
-			hook := ""
+			hook, own := "", ""
 			if listeners == "two listeners" {
-				hook = freeAddress(t)
+				hook, own = freeAddress(t), "web.yml"
 			}
 			write(t, dir, "pgbailiff.yml", fmt.Sprintf(`
 servers: [{name: orders, dsn: %q}]
-webhook: {listen_address: %q}
+webhook: {listen_address: %q, web_config_file: %q}
 remediation: {mode: enforce, ledger: {file: ledger.jsonl}}
-`, orders.DSN("monsig"), hook))
-			p := startProcess(t, dir, minimalEnv(dir), pgbailiff(t),
+`, orders.DSN("monsig"), hook, own))
+			p := startPgbailiff(t, dir,
 				"--config.file=pgbailiff.yml", "--web.config.file=web.yml", "--web.listen-address=127.0.0.1:0")
-			t.Cleanup(p.stop)
-			address := p.address()
+			address := p.Address()
 			if hook == "" {
 				hook = address
 			}
 			send := browser(t, authority, person)
-			eventually(t, "the listener of the webhook", func() error {
+			proctest.Eventually(t, "the listener of the webhook", func() error {
 				_, err := send(http.MethodGet, "https://"+hook+"/webhook", "")
 				return err
 			})
@@ -72,8 +72,8 @@ remediation: {mode: enforce, ledger: {file: ledger.jsonl}}
 					address + "/-/reload":            "",
 				} {
 					answer, err := send(http.MethodPost, "https://"+url, body, headers...)
-					if err != nil || answer.status != http.StatusForbidden || strings.Count(answer.body, "\n") != 1 {
-						t.Errorf("%s posts to %s: %d %q, %v; want 403 and a sentence", name, url, answer.status, answer.body, err)
+					if err != nil || answer.Status != http.StatusForbidden || strings.Count(answer.Body, "\n") != 1 {
+						t.Errorf("%s posts to %s: %d %q, %v; want 403 and a sentence", name, url, answer.Status, answer.Body, err)
 					}
 				}
 			}
@@ -81,7 +81,7 @@ remediation: {mode: enforce, ledger: {file: ledger.jsonl}}
 				t.Fatal("a page of another site has ended a session")
 			}
 
-			// Our own pages, and what is no browser.
+			// Requests of our own pages, and of programs that are no browser.
 			for url, headers := range map[string][]string{
 				hook + "/-/resume?server=orders": {"Sec-Fetch-Site: same-origin", "Origin: https://" + hook},
 				address + "/-/reload":            {"Origin: https://" + address},
@@ -91,8 +91,8 @@ remediation: {mode: enforce, ledger: {file: ledger.jsonl}}
 				if strings.HasSuffix(url, "/webhook") {
 					body = alert
 				}
-				if answer, err := send(http.MethodPost, "https://"+url, body, headers...); err != nil || answer.status != http.StatusOK {
-					t.Errorf("%s: %d %q, %v", url, answer.status, answer.body, err)
+				if answer, err := send(http.MethodPost, "https://"+url, body, headers...); err != nil || answer.Status != http.StatusOK {
+					t.Errorf("%s: %d %q, %v", url, answer.Status, answer.Body, err)
 				}
 			}
 			if state := sqlstate(victim.Wait(t)); state != "57P01" {
@@ -103,8 +103,8 @@ remediation: {mode: enforce, ledger: {file: ledger.jsonl}}
 }
 
 // TestAPageOfAnotherSiteIsKeptOutWithATokenAndWithout: the same in plain HTTP.
-// --web.enable-lifecycle lets everybody reload who can reach us, but no page of
-// another site.
+// --web.enable-lifecycle lets everybody reload, but not through a page of another
+// site.
 func TestAPageOfAnotherSiteIsKeptOutWithATokenAndWithout(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -113,59 +113,39 @@ func TestAPageOfAnotherSiteIsKeptOutWithATokenAndWithout(t *testing.T) {
 servers: [{name: down, dsn: "postgresql://nobody@127.0.0.1:1/postgres?sslmode=disable"}]
 webhook: {credentials_file: token}
 `)
-	p := startProcess(t, dir, minimalEnv(dir), pgbailiff(t),
+	p := startPgbailiff(t, dir,
 		"--config.file=pgbailiff.yml", "--web.enable-lifecycle", "--web.listen-address=127.0.0.1:0")
-	t.Cleanup(p.stop)
-	url := "http://" + p.address() + "/-/reload"
+	url := "http://" + p.Address() + "/-/reload"
 	for name, headers := range forgeries {
 		for _, token := range []string{"Accept: */*", "Authorization: Bearer secret-token"} {
-			answer, err := fetch(t.Context(), http.MethodPost, url, nil, append(headers, token)...)
-			if err != nil || answer.status != http.StatusForbidden {
-				t.Errorf("%s, with %s: %d %q, %v", name, token, answer.status, answer.body, err)
+			answer, err := proctest.Fetch(t.Context(), http.MethodPost, url, nil, append(headers, token)...)
+			if err != nil || answer.Status != http.StatusForbidden {
+				t.Errorf("%s, with %s: %d %q, %v", name, token, answer.Status, answer.Body, err)
 			}
 		}
 	}
-	if answer, err := fetch(t.Context(), http.MethodPost, url, nil); err != nil || answer.status != http.StatusOK {
-		t.Errorf("not from a browser: %d %q, %v", answer.status, answer.body, err)
+	if answer, err := proctest.Fetch(t.Context(), http.MethodPost, url, nil); err != nil || answer.Status != http.StatusOK {
+		t.Errorf("not from a browser: %d %q, %v", answer.Status, answer.Body, err)
 	}
 }
 
-// browser returns what sends requests with a certificate.
-func browser(t *testing.T, authority, person *certificate) func(method, url, body string, headers ...string) (reply, error) {
+// browser returns a function that sends requests with a certificate.
+func browser(t *testing.T, authority, person *certificate) func(method, url, body string, headers ...string) (proctest.Reply, error) {
 	roots := x509.NewCertPool()
 	roots.AddCert(authority.parsed)
 	transport := &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{
 		RootCAs: roots, Certificates: []tls.Certificate{{Certificate: [][]byte{person.parsed.Raw}, PrivateKey: person.key}},
 	}}
-	return func(method, url, body string, headers ...string) (reply, error) {
-		ctx, cancel := context.WithTimeout(t.Context(), patience)
+	return func(method, url, body string, headers ...string) (proctest.Reply, error) {
+		ctx, cancel := context.WithTimeout(t.Context(), proctest.Patience)
 		defer cancel()
-		request, err := http.NewRequestWithContext(ctx, method, url, strings.NewReader(body))
-		if err != nil {
-			return reply{}, err
-		}
-		request.Header.Set("Content-Type", "text/plain") // as a form can
-		for _, header := range headers {
-			name, value, _ := strings.Cut(header, ": ")
-			request.Header.Set(name, value)
-		}
-		response, err := transport.RoundTrip(request)
-		if err != nil {
-			return reply{}, err
-		}
-		defer response.Body.Close()
-		text, err := io.ReadAll(response.Body)
-		return reply{response.StatusCode, response.Header, string(text)}, err
+		headers = append([]string{"Content-Type: text/plain"}, headers...) // as a form can
+		return proctest.FetchOver(ctx, transport, method, url, strings.NewReader(body), headers...)
 	}
 }
 
-// freeAddress is one that nobody listens on.
+// freeAddress returns an address on which nothing listens.
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	return listener.Addr().String()
+	return net.JoinHostPort("127.0.0.1", strconv.Itoa(proctest.FreePort(t)))
 }

@@ -21,7 +21,7 @@ const module = "github.com/pgbailiff/pgbailiff"
 var layout = map[string][]string{
 	".":         {"internal/cli"},
 	"collector": {"internal/session", "internal/querytext", "internal/config/field"},
-	"webhook":   {"internal/remediation", "internal/session", "internal/auth"},
+	"webhook":   {"internal/remediation", "internal/session", "internal/auth", "internal/config/field"},
 
 	"internal/cli": {"internal/app", "internal/config", "internal/policytest"},
 	"internal/app": {
@@ -56,10 +56,10 @@ var layout = map[string][]string{
 	"deploy":     {},
 }
 
-// testOnly are the packages that nothing but tests, and one another, may import.
+// testOnly are the packages that only tests, and these packages, may import.
 var testOnly = []string{"internal/pgtest", "internal/proctest", "internal/metricstest"}
 
-// TestLayout holds the table. Tests may import what they like of it.
+// TestLayout holds the table. A test may import any package of it.
 func TestLayout(t *testing.T) {
 	for _, f := range sourceFiles(t) {
 		allowed, known := layout[f.dir]
@@ -94,8 +94,8 @@ func TestRootHasOneGoFile(t *testing.T) {
 	}
 }
 
-// TestNoPackageState keeps state where its owner is seen: there is no init
-// function, and a package's variables are constants in all but name.
+// TestNoPackageState: there is no init function, and no package variable that
+// changes.
 func TestNoPackageState(t *testing.T) {
 	for _, f := range sourceFiles(t) {
 		if f.isTest() {
@@ -145,8 +145,8 @@ func embedded(doc *ast.CommentGroup) bool {
 // pure functions make values that nobody changes afterwards.
 var pure = []string{"errors.New", "fmt.Errorf", "regexp.MustCompile", "template.Must", "strings.NewReplacer"}
 
-// fixed tells whether a variable with this value stays as it is: a table in a
-// literal, for Go has no constant tables, or the result of a pure function.
+// fixed reports whether a variable with this value stays as it is: a table in a
+// literal (Go has no constant tables) or the result of a pure function.
 func fixed(value ast.Expr) bool {
 	switch value := value.(type) {
 	case *ast.CompositeLit:
@@ -173,8 +173,8 @@ type sourceFile struct {
 
 func (f sourceFile) isTest() bool { return strings.HasSuffix(f.path, "_test.go") }
 
-// sourceFiles reads every Go file of the tree, but those of other modules and
-// those that the go command passes over.
+// sourceFiles reads every Go file of the tree, except in the directories that the
+// go command ignores.
 func sourceFiles(t *testing.T) []sourceFile {
 	t.Helper()
 	var files []sourceFile
@@ -211,7 +211,7 @@ func sourceFiles(t *testing.T) []sourceFile {
 	return files
 }
 
-// within answers with the directory of a package of this module.
+// within returns the directory of a package of this module.
 func within(importPath string) (string, bool) {
 	if importPath == module {
 		return ".", true

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/pgbailiff/pgbailiff/internal/pgtest"
+	"github.com/pgbailiff/pgbailiff/internal/proctest"
 )
 
 // ending waits for the end of a session's statement and returns its SQLSTATE.
@@ -20,8 +21,8 @@ func (l *loop) ending(c *pgtest.Client) string {
 	l.t.Helper()
 	select {
 	case <-c.Done():
-	case <-time.After(2 * patience):
-		l.t.Fatalf("the loop leaves %s alone", c)
+	case <-time.After(2 * proctest.Patience):
+		l.t.Fatalf("nothing has ended the statement of %s", c)
 	}
 	return sqlstate(c.Wait(l.t))
 }
@@ -37,7 +38,8 @@ func (l *loop) appsLog() string {
 	return lines.String()
 }
 
-// silence does what a person does who clicks "silence" on the session's alert.
+// silence makes the silence that Alertmanager's page proposes for the session's
+// alert.
 func (l *loop) silence(c *pgtest.Client) (id string) {
 	l.t.Helper()
 	type matcher struct {
@@ -73,7 +75,7 @@ func (l *loop) expire(silence string) {
 // awaitAlert waits until Alertmanager has the session's alert in this state.
 func (l *loop) awaitAlert(c *pgtest.Client, state string) {
 	l.t.Helper()
-	eventually(l.t, fmt.Sprintf("the alert about %s to be %s", c, state), func() error {
+	proctest.Eventually(l.t, fmt.Sprintf("the alert about %s to be %s", c, state), func() error {
 		var alerts []struct {
 			Labels map[string]string `json:"labels"`
 			Status struct {
@@ -93,14 +95,14 @@ func (l *loop) awaitAlert(c *pgtest.Client, state string) {
 // ask calls Alertmanager's API.
 func (l *loop) ask(method, path, body string, into any) {
 	l.t.Helper()
-	ctx, cancel := context.WithTimeout(l.t.Context(), patience)
+	ctx, cancel := context.WithTimeout(l.t.Context(), proctest.Patience)
 	defer cancel()
-	answer, err := fetch(ctx, method, l.alertmanager+path, strings.NewReader(body), "Content-Type: application/json")
-	if err == nil && answer.status != http.StatusOK {
-		err = fmt.Errorf("%d %s", answer.status, answer.body)
+	answer, err := proctest.Fetch(ctx, method, l.alertmanager+path, strings.NewReader(body), "Content-Type: application/json")
+	if err == nil && answer.Status != http.StatusOK {
+		err = fmt.Errorf("%d %s", answer.Status, answer.Body)
 	}
 	if err == nil && into != nil {
-		err = json.Unmarshal([]byte(answer.body), into)
+		err = json.Unmarshal([]byte(answer.Body), into)
 	}
 	if err != nil {
 		l.t.Fatalf("%s %s: %v", method, path, err)
@@ -111,7 +113,7 @@ func (l *loop) ask(method, path, body string, into any) {
 // an intent and an outcome.
 func (l *loop) expectLedger(c *pgtest.Client, want ...string) {
 	l.t.Helper()
-	eventually(l.t, fmt.Sprintf("the ledger to say %q of %s", want, c), func() error {
+	proctest.Eventually(l.t, fmt.Sprintf("the ledger to say %q of %s", want, c), func() error {
 		if got := l.ledger(c); !slices.Equal(got, want) {
 			return fmt.Errorf("it says %q", got)
 		}
@@ -119,8 +121,8 @@ func (l *loop) expectLedger(c *pgtest.Client, want ...string) {
 	})
 }
 
-// ledger returns what the ledger says of a session, but for alerts that have
-// outlived their query, as they do.
+// ledger returns what the ledger says of a session. It leaves out the outcome
+// gone, because an alert goes on for a while after its query has ended.
 func (l *loop) ledger(c *pgtest.Client) []string {
 	l.t.Helper()
 	text, err := os.ReadFile(filepath.Join(l.dir, "ledger.jsonl"))

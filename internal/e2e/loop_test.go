@@ -6,12 +6,13 @@ import (
 	"testing"
 
 	"github.com/pgbailiff/pgbailiff/internal/pgtest"
+	"github.com/pgbailiff/pgbailiff/internal/proctest"
 )
 
 const loopToken = "token-of-the-loop"
 
-// loopRules have the form of alerts/pgbailiff.rules.yml and thresholds that a
-// test can wait for. They see the report's sessions only.
+// loopRules have the form of alerts/pgbailiff.rules.yml, with thresholds that a
+// test can wait for. Each is about the sessions of some applications only.
 const loopRules = `
 groups:
   - name: loop
@@ -30,7 +31,7 @@ groups:
           remediation: auto
         annotations:
           summary: A query has been running far too long.
-      - alert: LookedAt
+      - alert: OnlyNotified
         expr: pgbailiff_query_duration_seconds{application_name="batch"} > 1
         labels:
           severity: critical
@@ -40,15 +41,13 @@ groups:
 
 // TestLoop closes the loop with the real Prometheus and the real Alertmanager:
 // a warning cancels exactly the query that it is about, a critical alert ends
-// exactly the session, a silence protects for as long as it lasts, and a rule
-// that does not opt in touches nobody.
+// exactly the session, a silence protects for as long as it lasts, and an alert
+// that does not opt in has no effect.
 func TestLoop(t *testing.T) {
 	t.Parallel()
-	prometheus := installed(t, "install Prometheus (Debian's package prometheus)", "prometheus")
-	alertmanager := installed(t, "install Alertmanager (Debian's package prometheus-alertmanager)", "alertmanager", "prometheus-alertmanager")
 	l := &loop{t: t, dir: t.TempDir(), orders: pgtest.Start(t)}
 	l.serveBailiff()
-	l.startAlertmanager(alertmanager)
+	l.startAlertmanager()
 
 	// The silence is there before its alert fires.
 	kept := l.orders.Run(t, "app", "select pg_sleep(601)", pgtest.AppName("report-kept"))
@@ -56,12 +55,12 @@ func TestLoop(t *testing.T) {
 	slow := l.orders.Run(t, "app", "select pg_sleep(602)", pgtest.AppName("report"))
 	runaway := l.orders.Run(t, "app", "select pg_sleep(603)", pgtest.AppName("runaway"))
 	watched := l.orders.Run(t, "app", "select pg_sleep(604)", pgtest.AppName("batch"))
-	bystander := l.orders.Run(t, "app", "select pg_sleep(605)", pgtest.AppName("shop"))
+	other := l.orders.Run(t, "app", "select pg_sleep(605)", pgtest.AppName("shop"))
 	idle := l.orders.IdleInTransaction(t, "app")
-	l.startPrometheus(prometheus)
+	l.startPrometheus()
 
-	// A client that goes on at once may make the signal's effect hard to tell,
-	// so the sessions wait for the outcome.
+	// The sessions send nothing more until the outcome is there: a next statement
+	// may make the effect of the signal hard to tell.
 	if code := l.ending(slow); code != "57014" {
 		t.Errorf("the slow query has ended with %s, want 57014", code)
 	}
@@ -74,12 +73,12 @@ func TestLoop(t *testing.T) {
 	}
 	l.expectLedger(runaway, "intent terminate", "outcome terminate terminated")
 
-	// The silenced alert and the one without an order do fire, by now.
+	// Both the silenced alert and the one that does not opt in are firing.
 	l.awaitAlert(kept, "suppressed")
 	l.awaitAlert(watched, "active")
-	for _, spared := range []*pgtest.Client{kept, watched, bystander} {
-		if !spared.Running() {
-			t.Errorf("%s was hit: %v", spared, spared.Wait(t))
+	for _, unharmed := range []*pgtest.Client{kept, watched, other} {
+		if !unharmed.Running() {
+			t.Errorf("%s was hit: %v", unharmed, unharmed.Wait(t))
 		}
 	}
 	if !idle.Alive(t) {
@@ -87,23 +86,23 @@ func TestLoop(t *testing.T) {
 	}
 	l.expectLedger(kept)
 	l.expectLedger(watched)
-	l.expectLedger(bystander)
+	l.expectLedger(other)
 
-	// Nothing but the silence has protected it.
+	// Only the silence has protected the query.
 	l.expire(silence)
 	if code := l.ending(kept); code != "57014" {
 		t.Errorf("after the silence the query has ended with %s, want 57014", code)
 	}
-	// What pgbailiff gives up of its own is in the log too, under its own name.
+	// PostgreSQL also logs what pgbailiff cancels of its own, under another user.
 	if n := strings.Count(l.appsLog(), "canceling statement due to user request"); n != 2 {
 		t.Errorf("PostgreSQL has cancelled %d statements, want 2", n)
 	}
 	if n := strings.Count(l.appsLog(), "terminating connection due to administrator command"); n != 1 {
 		t.Errorf("PostgreSQL has ended %d sessions, want 1", n)
 	}
-	for _, spared := range []*pgtest.Client{watched, bystander} {
-		if !spared.Running() {
-			t.Errorf("%s was hit: %v", spared, spared.Wait(t))
+	for _, unharmed := range []*pgtest.Client{watched, other} {
+		if !unharmed.Running() {
+			t.Errorf("%s was hit: %v", unharmed, unharmed.Wait(t))
 		}
 	}
 }
@@ -134,7 +133,7 @@ remediation:
 `, l.orders.DSN("monsig")))
 }
 
-func (l *loop) startAlertmanager(path string) {
+func (l *loop) startAlertmanager() {
 	l.t.Helper()
 	write(l.t, l.dir, "alertmanager.yml", fmt.Sprintf(`
 route:
@@ -157,15 +156,10 @@ receivers:
           authorization:
             credentials_file: token
 `, l.bailiffURL))
-	p := startProcess(l.t, l.dir, minimalEnv(l.dir), path,
-		"--config.file=alertmanager.yml", "--storage.path=alertmanager", "--cluster.listen-address=",
-		"--web.listen-address=127.0.0.1:0", "--web.external-url=http://alertmanager.example")
-	l.t.Cleanup(p.stop)
-	l.alertmanager = "http://" + p.address()
-	l.awaitReady(l.alertmanager)
+	l.alertmanager = proctest.Alertmanager(l.t, l.dir).URL
 }
 
-func (l *loop) startPrometheus(path string) {
+func (l *loop) startPrometheus() {
 	l.t.Helper()
 	write(l.t, l.dir, "rules.yml", loopRules)
 	write(l.t, l.dir, "prometheus.yml", fmt.Sprintf(`
@@ -183,16 +177,5 @@ scrape_configs:
     static_configs:
       - targets: [%q]
 `, strings.TrimPrefix(l.alertmanager, "http://"), strings.TrimPrefix(l.bailiffURL, "http://")))
-	p := startProcess(l.t, l.dir, minimalEnv(l.dir), path,
-		"--config.file=prometheus.yml", "--storage.tsdb.path=prometheus", "--web.listen-address=127.0.0.1:0")
-	l.t.Cleanup(p.stop)
-	l.awaitReady("http://" + p.address())
-}
-
-func (l *loop) awaitReady(url string) {
-	l.t.Helper()
-	eventually(l.t, url+" to be ready", func() error {
-		_, err := get(l.t, url+"/-/ready")
-		return err
-	})
+	proctest.Prometheus(l.t, l.dir)
 }

@@ -11,9 +11,9 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/cli"
 )
 
-// TestMain makes this binary serve as pgbailiff as well: every test that runs
-// the command "pgbailiff" runs the real program, under the race detector where
-// the tests are.
+// TestMain lets this test binary run as pgbailiff too: a test that runs the
+// command "pgbailiff" runs the whole program, with the race detector if the tests
+// have it.
 func TestMain(m *testing.M) {
 	testscript.Main(leakChecked{m}, map[string]func(){"pgbailiff": func() { os.Exit(cli.Run(os.Args[1:], os.Stdout, os.Stderr)) }})
 }

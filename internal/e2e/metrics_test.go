@@ -17,14 +17,14 @@ import (
 	"github.com/prometheus/common/expfmt"
 
 	"github.com/pgbailiff/pgbailiff/internal/pgtest"
+	"github.com/pgbailiff/pgbailiff/internal/proctest"
 )
 
-// TestMetrics looks at /metrics of the running binary, for a server with
-// sessions in every state and with texts that no label should choke on, beside
-// a server that is down.
+// TestMetrics reads /metrics of the running binary: of one server with sessions
+// in every state and with texts that need escaping, and one that is down.
 func TestMetrics(t *testing.T) {
 	t.Parallel()
-	promtool := installed(t, "install Prometheus, which brings promtool", "promtool")
+	promtool := proctest.Find(t, "promtool")
 	orders := pgtest.Start(t, "compute_query_id=on")
 	url := serve(t, t.TempDir(), fmt.Sprintf(`
 servers:
@@ -48,7 +48,7 @@ collector:
 	orders.CopyFromStdin(t, "app")
 	orders.Open(t, "app")
 
-	text, err := get(t, url+"/metrics")
+	text, err := proctest.Get(t, url+"/metrics")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,15 +82,15 @@ collector:
 		}
 	})
 	t.Run("OpenMetrics", func(t *testing.T) {
-		answer, err := fetch(t.Context(), http.MethodGet, url+"/metrics", nil, "Accept: application/openmetrics-text; version=1.0.0")
+		answer, err := proctest.Fetch(t.Context(), http.MethodGet, url+"/metrics", nil, "Accept: application/openmetrics-text; version=1.0.0")
 		if err != nil {
 			t.Fatal(err)
 		}
-		if kind := answer.header.Get("Content-Type"); !strings.HasPrefix(kind, "application/openmetrics-text") {
+		if kind := answer.Header.Get("Content-Type"); !strings.HasPrefix(kind, "application/openmetrics-text") {
 			t.Errorf("Content-Type: %s", kind)
 		}
-		if !strings.Contains(answer.body, "\n# TYPE pgbailiff_webhook_requests counter\n") || !strings.HasSuffix(answer.body, "\n# EOF\n") {
-			t.Errorf("this is not OpenMetrics: %.1000s", answer.body)
+		if !strings.Contains(answer.Body, "\n# TYPE pgbailiff_webhook_requests counter\n") || !strings.HasSuffix(answer.Body, "\n# EOF\n") {
+			t.Errorf("this is not OpenMetrics: %.1000s", answer.Body)
 		}
 	})
 	t.Run("native histograms", func(t *testing.T) {
@@ -113,13 +113,13 @@ func anyBytes(c *pgx.ConnConfig) { c.RuntimeParams["client_encoding"] = "SQL_ASC
 // and classic.
 func nativeHistograms(t *testing.T, url string) []string {
 	t.Helper()
-	answer, err := fetch(t.Context(), http.MethodGet, url+"/metrics", nil,
+	answer, err := proctest.Fetch(t.Context(), http.MethodGet, url+"/metrics", nil,
 		"Accept: application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited")
 	if err != nil {
 		t.Fatal(err)
 	}
 	families := map[string]bool{}
-	decoder := expfmt.NewDecoder(strings.NewReader(answer.body), expfmt.ResponseFormat(answer.header))
+	decoder := expfmt.NewDecoder(strings.NewReader(answer.Body), expfmt.ResponseFormat(answer.Header))
 	for {
 		family := newArgument(decoder.Decode)
 		err := decoder.Decode(family)
@@ -141,9 +141,9 @@ func nativeHistograms(t *testing.T, url string) []string {
 // newArgument returns a value for a decoder to fill.
 func newArgument[T any](func(*T) error) *T { return new(T) }
 
-// TestMetricsFromTheStart: an alert that is written on what pgbailiff says about
-// itself never meets a missing series, because every combination of labels is
-// there at zero before anything has happened.
+// TestMetricsFromTheStart: every series about pgbailiff itself, with every
+// combination of labels, is there from the start at zero, so that an alert on it
+// never meets a missing series.
 func TestMetricsFromTheStart(t *testing.T) {
 	t.Parallel()
 	url := serve(t, t.TempDir(), `
@@ -153,7 +153,7 @@ servers:
   - name: billing
     dsn: postgresql://nobody@127.0.0.1:1/postgres?sslmode=disable
 `)
-	text, err := get(t, url+"/metrics")
+	text, err := proctest.Get(t, url+"/metrics")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,6 +12,8 @@ import (
 	"github.com/prometheus/alertmanager/template"
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
+
+	"github.com/pgbailiff/pgbailiff/internal/proctest"
 )
 
 // The commands of TestScripts that are about alerts.
@@ -97,8 +99,8 @@ func parseTime(text string) (time.Time, error) {
 func (w *world) seriesLabels(family string, pid int) template.KV {
 	name := "pgbailiff_" + family + "_duration_seconds"
 	var labels template.KV
-	eventually(w.t, fmt.Sprintf("%s{pid=%q}", name, strconv.Itoa(pid)), func() error {
-		text, err := get(w.t, w.ts.Getenv("URL")+"/metrics")
+	proctest.Eventually(w.t, fmt.Sprintf("%s{pid=%q}", name, strconv.Itoa(pid)), func() error {
+		text, err := proctest.Get(w.t, w.ts.Getenv("URL")+"/metrics")
 		if err != nil {
 			return err
 		}

@@ -13,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/pgbailiff/pgbailiff/internal/proctest"
 )
 
 // The commands of TestScripts that are about HTTP.
@@ -22,7 +24,7 @@ type pendingReply struct {
 	status string
 	cancel context.CancelFunc
 	done   chan struct{} // closed when reply and err are there
-	reply  reply
+	reply  proctest.Reply
 	err    error
 }
 
@@ -44,7 +46,7 @@ func (w *world) http(neg bool, args []string) error {
 		body = strings.NewReader(w.ts.ReadFile(file))
 		headers = append(headers, "Content-Type: application/json")
 	}
-	limit := patience
+	limit := proctest.Patience
 	if within, ok := opts["within"]; ok {
 		var err error
 		if limit, err = time.ParseDuration(within); err != nil {
@@ -57,7 +59,7 @@ func (w *world) http(neg bool, args []string) error {
 	p.cancel = cancel
 	go func() {
 		defer close(p.done)
-		p.reply, p.err = fetch(ctx, method, url, body, headers...)
+		p.reply, p.err = proctest.Fetch(ctx, method, url, body, headers...)
 	}()
 	w.ts.Defer(func() { cancel(); <-p.done })
 	if later != "" {
@@ -73,12 +75,12 @@ func (w *world) expect(p *pendingReply) error {
 	if p.err != nil {
 		return p.err
 	}
-	fmt.Fprint(w.ts.Stdout(), p.reply.body)
-	for _, name := range slices.Sorted(maps.Keys(p.reply.header)) {
-		fmt.Fprintf(w.ts.Stderr(), "%s: %s\n", name, strings.Join(p.reply.header[name], ", "))
+	fmt.Fprint(w.ts.Stdout(), p.reply.Body)
+	for _, name := range slices.Sorted(maps.Keys(p.reply.Header)) {
+		fmt.Fprintf(w.ts.Stderr(), "%s: %s\n", name, strings.Join(p.reply.Header[name], ", "))
 	}
-	if got := strconv.Itoa(p.reply.status); got != p.status {
-		return fmt.Errorf("the status is %s, not %s: %.500s", got, p.status, p.reply.body)
+	if got := strconv.Itoa(p.reply.Status); got != p.status {
+		return fmt.Errorf("the status is %s, not %s: %.500s", got, p.status, p.reply.Body)
 	}
 	return nil
 }
@@ -99,7 +101,7 @@ func (w *world) hangup(neg bool, args []string) error {
 	p.cancel()
 	<-p.done
 	if p.err == nil {
-		return fmt.Errorf("the answer was there already: %d", p.reply.status)
+		return fmt.Errorf("the answer was there already: %d", p.reply.Status)
 	}
 	return nil
 }
@@ -123,10 +125,10 @@ func (w *world) await(neg bool, args []string) error {
 	if err != nil {
 		return err
 	}
-	eventually(w.t, args[0]+" to say "+args[1], func() error {
+	proctest.Eventually(w.t, args[0]+" to say "+args[1], func() error {
 		text, err := "", error(nil)
 		if strings.HasPrefix(args[0], "http://") {
-			text, err = get(w.t, args[0])
+			text, err = proctest.Get(w.t, args[0])
 		} else {
 			var raw []byte
 			raw, err = os.ReadFile(w.ts.MkAbs(args[0]))

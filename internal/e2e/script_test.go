@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"slices"
@@ -19,8 +18,8 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/proctest"
 )
 
-// TestScripts runs the scripts of testdata/script, each a promise to whoever
-// uses the binary. Beside testscript's own commands they have these:
+// TestScripts runs the scripts of testdata/script. Each shows one promise to the
+// user of the binary. Beside testscript's own commands they have these:
 //
 //	postgres NAME [setting=value]...
 //	    Start a server; $NAME is the DSN of a role that may see and signal,
@@ -39,9 +38,9 @@ import (
 //	ended SESSION SQLSTATE
 //	    Wait for the statement's end: 00000 is success.
 //	running SESSION
-//	    The session still runs the statement that it was told to run.
+//	    Fail unless the session still runs its statement.
 //	[!] alive SESSION
-//	    The session still answers.
+//	    Fail unless the session still answers.
 //
 //	expand FILE...
 //	    Replace $NAME in the files by environment variables.
@@ -55,28 +54,28 @@ import (
 //	exited STATUS
 //	    Wait for pgbailiff's end.
 //	free NAME...
-//	    Set variables to addresses where nobody listens.
+//	    Set variables to addresses on which nothing listens.
 //
 //	alert FILE [SESSION.FAMILY] [label=value]... [startsAt=TIME] [status=resolved]
 //	    Add an alert to a message of Alertmanager. It has the labels of the
 //	    session's series of pgbailiff_FAMILY_duration_seconds, as Prometheus
 //	    would see it, under these labels; label= takes one away. TIME is
-//	    absolute, or relative to now like -1h. $FINGERPRINT is the alert's.
+//	    absolute, or relative to now like -1h. $FINGERPRINT is set to the alert's.
 //	pad FILE BYTES
 //	    Make a JSON file that long.
 //	http METHOD URL STATUS [token=T] [body=FILE] [within=TIME] ['Header: value']... [&NAME]
 //	    Send a request and expect the status. The body goes to stdout, the
-//	    headers to stderr. With &NAME do not wait for the answer:
+//	    headers to stderr. With &NAME do not wait for the answer.
 //	answer NAME
-//	    is for that, and
+//	    Wait for the answer to the request &NAME.
 //	hangup NAME
-//	    breaks the connection instead.
+//	    Break the connection of the request &NAME.
 //	post FILE STATUS [token=T] ... [&NAME]
-//	    http to the webhook, with the token $TOKEN.
+//	    Send the file to the webhook, with the token $TOKEN; otherwise like http.
 //	await FILE|URL REGEXP
 //	    Wait until it says this.
 //	ledger FILE KEY...
-//	    Print these keys of each line, with - for those that it has not.
+//	    Print the values of these keys of each line, or - for a missing key.
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	testscript.Run(t, testscript.Params{
@@ -85,7 +84,7 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Setup: func(env *testscript.Env) error {
-			env.Setenv("GORACE", "atexit_sleep_ms=0") // as in minimalEnv
+			env.Setenv("GORACE", "atexit_sleep_ms=0") // as in proctest.MinimalEnv
 			env.Values[worldKey{}] = &world{
 				t:        env.T().(testing.TB),
 				servers:  map[string]*pgtest.Server{},
@@ -130,7 +129,7 @@ type world struct {
 	servers   map[string]*pgtest.Server
 	first     string // server, for sessions that name none
 	sessions  map[string]*scriptSession
-	pgbailiff *process
+	pgbailiff *proctest.Process
 	pending   map[string]*pendingReply
 }
 
@@ -149,7 +148,7 @@ func command(f func(w *world, neg bool, args []string) error) func(*testscript.T
 // errUsage is the error of a command that is not written as TestScripts says.
 var errUsage = errors.New("usage: see TestScripts")
 
-// usage checks the number of arguments of a command without a negative.
+// usage checks the number of arguments of a command that knows no negation.
 func usage(neg bool, args []string, least, most int) error {
 	if neg || len(args) < least || most >= 0 && len(args) > most {
 		return errUsage
@@ -182,28 +181,20 @@ func (w *world) expand(neg bool, args []string) error {
 }
 
 func (w *world) serve(neg bool, args []string) error {
-	env, flags := minimalEnv(w.ts.MkAbs(".")), []string{"--web.listen-address=127.0.0.1:0"}
+	dir := w.ts.MkAbs(".")
+	c := proctest.Command{Path: proctest.Find(w.t, "pgbailiff"), Dir: dir, Env: proctest.MinimalEnv(dir)}
 	for _, arg := range args {
 		if strings.HasPrefix(arg, "--") {
-			flags = append(flags, arg)
+			c.Args = append(c.Args, arg)
 		} else {
-			env = append(env, arg)
+			c.Env = append(c.Env, arg)
 		}
 	}
-	p := startProcess(w.t, w.ts.MkAbs("."), env, pgbailiff(w.t), flags...)
-	w.ts.Defer(p.stop)
-	w.pgbailiff = p
-	address := p.address()
-	url := "http://" + address
-	w.ts.Setenv("ADDRESS", address)
-	w.ts.Setenv("URL", url)
-	eventually(w.t, "pgbailiff to be ready", func() error {
-		answer, err := fetch(w.t.Context(), http.MethodGet, url+"/-/ready", nil)
-		if err == nil && answer.status != http.StatusOK && answer.status != http.StatusUnauthorized {
-			err = fmt.Errorf("/-/ready: %d", answer.status)
-		}
-		return err
-	})
+	p := proctest.Serve(w.t, c)
+	w.ts.Defer(p.Stop) // before the directory with its log is removed
+	w.pgbailiff = p.Process
+	w.ts.Setenv("ADDRESS", p.Address)
+	w.ts.Setenv("URL", p.URL)
 	return usage(neg, args, 0, -1)
 }
 
@@ -233,14 +224,14 @@ func (w *world) signal(neg bool, args []string) error {
 	if !ok {
 		return errUsage
 	}
-	return w.pgbailiff.cmd.Process.Signal(sig)
+	return w.pgbailiff.Signal(sig)
 }
 
 func (w *world) exited(neg bool, args []string) error {
 	if err := usage(neg, args, 1, 1); err != nil {
 		return err
 	}
-	if got := strconv.Itoa(w.pgbailiff.wait()); got != args[0] {
+	if got := strconv.Itoa(w.pgbailiff.Wait()); got != args[0] {
 		return fmt.Errorf("pgbailiff has exited with status %s", got)
 	}
 	return nil

@@ -13,15 +13,16 @@ import (
 	"time"
 
 	"github.com/pgbailiff/pgbailiff/internal/pgtest"
+	"github.com/pgbailiff/pgbailiff/internal/proctest"
 )
 
 // beyondAnswers is twice what a stop waits for clients and servers
 // (answerPatience and closePatience of internal/app), when no order is under way.
 const beyondAnswers = 14 * time.Second
 
-// An order that has begun is seen through for longer than clients are waited
-// for, also behind a reload that takes its server away.
-func TestAStopSeesAnOrderThrough(t *testing.T) {
+// A stop waits longer for an order under way than for clients, also after a
+// reload that has removed the order's server.
+func TestAStopWaitsForAnOrder(t *testing.T) {
 	for name, reload := range map[string]bool{"its server stays": false, "its server has gone": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -37,25 +38,25 @@ func TestAStopSeesAnOrderThrough(t *testing.T) {
 				pgtest.Value[time.Time](t, orders, "select clock_timestamp()").UTC().Format(time.RFC3339Nano), victim.PID())
 			answer := make(chan error, 1)
 			go func() {
-				got, err := fetch(t.Context(), http.MethodPost, url+"/webhook", strings.NewReader(alert),
+				got, err := proctest.Fetch(t.Context(), http.MethodPost, url+"/webhook", strings.NewReader(alert),
 					"Content-Type: application/json", "Authorization: Bearer secret-token")
-				if err == nil && !strings.Contains(got.body, `"outcome":"cancelled"`) {
-					err = fmt.Errorf("%d %s", got.status, got.body)
+				if err == nil && !strings.Contains(got.Body, `"outcome":"cancelled"`) {
+					err = fmt.Errorf("%d %s", got.Status, got.Body)
 				}
 				answer <- err
 			}()
 			victim.Await(t, "wait_event_type = 'Lock'")
 			if reload {
 				write(t, dir, "pgbailiff.yml", config)
-				if got, err := fetch(t.Context(), http.MethodPost, url+"/-/reload", nil); err != nil || got.status != http.StatusOK {
-					t.Fatalf("the reload: %d %s, %v", got.status, got.body, err)
+				if got, err := proctest.Fetch(t.Context(), http.MethodPost, url+"/-/reload", nil); err != nil || got.Status != http.StatusOK {
+					t.Fatalf("the reload: %d %s, %v", got.Status, got.Body, err)
 				}
 			}
-			if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+			if err := p.Signal(syscall.SIGTERM); err != nil {
 				t.Fatal(err)
 			}
 			select {
-			case <-p.exited:
+			case <-p.Exited():
 				t.Error("the order was given up")
 			case <-time.After(beyondAnswers):
 			}
@@ -63,7 +64,7 @@ func TestAStopSeesAnOrderThrough(t *testing.T) {
 			if err := <-answer; err != nil {
 				t.Errorf("the answer: %v", err)
 			}
-			if code := p.wait(); code != 0 {
+			if code := p.Wait(); code != 0 {
 				t.Errorf("exit status %d", code)
 			}
 			ledger, err := os.ReadFile(filepath.Join(dir, "ledger.jsonl"))

@@ -14,32 +14,32 @@ import (
 	"time"
 
 	"github.com/pgbailiff/pgbailiff/internal/pgtest"
+	"github.com/pgbailiff/pgbailiff/internal/proctest"
 )
 
-// soonEnough is how long a stop may take that nothing has to be waited for. It
-// took 20 seconds and more before it was bounded.
+// soonEnough is how long a stop may take when there is nothing to wait for.
+// Without bounds it takes 20 seconds and more.
 const soonEnough = 10 * time.Second
 
 const nobodysServer = `{name: down, dsn: "postgresql://nobody@127.0.0.1:1/postgres?sslmode=disable"}`
 
 // start runs pgbailiff with a configuration.
-func start(t *testing.T, dir, config string, flags ...string) (p *process, url string) {
+func start(t *testing.T, dir, config string, flags ...string) (p *proctest.Process, url string) {
 	t.Helper()
 	write(t, dir, "pgbailiff.yml", config)
-	p = startProcess(t, dir, minimalEnv(dir), pgbailiff(t),
+	p = startPgbailiff(t, dir,
 		append([]string{"--config.file=pgbailiff.yml", "--web.listen-address=127.0.0.1:0"}, flags...)...)
-	t.Cleanup(p.stop)
-	return p, "http://" + p.address()
+	return p, "http://" + p.Address()
 }
 
-// endsSoon tells the program to stop and waits for its good end.
-func endsSoon(t *testing.T, p *process) {
+// endsSoon tells the program to stop and waits until it has exited with status 0.
+func endsSoon(t *testing.T, p *proctest.Process) {
 	t.Helper()
 	told := time.Now()
-	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+	if err := p.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	if code := p.wait(); code != 0 {
+	if code := p.Wait(); code != 0 {
 		t.Errorf("exit status %d", code)
 	}
 	if took := time.Since(told); took > soonEnough {
@@ -47,7 +47,7 @@ func endsSoon(t *testing.T, p *process) {
 	}
 }
 
-// A client that does not send what it has promised is not waited for.
+// A stop does not wait for a client that has not sent the whole body.
 func TestAStopDoesNotWaitForABodyThatNeverComes(t *testing.T) {
 	t.Parallel()
 	for name, hook := range map[string]string{"one listener": "", "two listeners": freeAddress(t)} {
@@ -67,8 +67,8 @@ func TestAStopDoesNotWaitForABodyThatNeverComes(t *testing.T) {
 	}
 }
 
-// A file that cannot be read holds up the reload, not the stop. The file is a
-// named pipe that nobody writes to.
+// A configuration file on a disk that hangs delays the reload, not the stop. The
+// file is a named pipe to which nothing is written.
 func TestAStopDoesNotWaitForAReloadThatHangs(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -79,12 +79,12 @@ func TestAStopDoesNotWaitForAReloadThatHangs(t *testing.T) {
 	if err := syscall.Mkfifo(filepath.Join(dir, "pgbailiff.yml"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := p.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+	if err := p.Signal(syscall.SIGHUP); err != nil {
 		t.Fatal(err)
 	}
 	pipe := openPipe(t, dir)
 	defer pipe.Close()
-	if _, err := get(t, url+"/"); err != nil {
+	if _, err := proctest.Get(t, url+"/"); err != nil {
 		t.Errorf("the page during a reload: %v", err)
 	}
 	endsSoon(t, p)
@@ -94,15 +94,15 @@ func TestAStopDoesNotWaitForAReloadThatHangs(t *testing.T) {
 func openPipe(t *testing.T, dir string) *os.File {
 	t.Helper()
 	var pipe *os.File
-	eventually(t, "the configuration to be read", func() (err error) {
+	proctest.Eventually(t, "the configuration to be read", func() (err error) {
 		pipe, err = os.OpenFile(filepath.Join(dir, "pgbailiff.yml"), os.O_WRONLY|syscall.O_NONBLOCK, 0)
 		return err
 	})
 	return pipe
 }
 
-// Two reloads at a time: the one that reads the file later wins. The first one
-// is held up while it reads, and the file is replaced meanwhile.
+// Of two reloads at a time the one that reads the file later wins. The first one
+// hangs while it reads, and the file is replaced meanwhile.
 func TestOfTwoReloadsTheLaterFileIsInForce(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -119,9 +119,9 @@ func TestOfTwoReloadsTheLaterFileIsInForce(t *testing.T) {
 	reload := func() <-chan error {
 		done := make(chan error, 1)
 		go func() {
-			answer, err := fetch(t.Context(), http.MethodPost, url+"/-/reload", nil)
-			if err == nil && answer.status != http.StatusOK {
-				err = fmt.Errorf("%d %s", answer.status, answer.body)
+			answer, err := proctest.Fetch(t.Context(), http.MethodPost, url+"/-/reload", nil)
+			if err == nil && answer.Status != http.StatusOK {
+				err = fmt.Errorf("%d %s", answer.Status, answer.Body)
 			}
 			done <- err
 		}()
@@ -136,7 +136,7 @@ func TestOfTwoReloadsTheLaterFileIsInForce(t *testing.T) {
 	second := reload()
 	var early error
 	overtook := false
-	select { // it has its chance to overtake
+	select { // a reload that does not wait its turn would end now
 	case early = <-second:
 		overtook = true
 	case <-time.After(300 * time.Millisecond):
@@ -156,7 +156,7 @@ func TestOfTwoReloadsTheLaterFileIsInForce(t *testing.T) {
 	if early != nil {
 		t.Errorf("the second reload: %v", early)
 	}
-	metrics, err := get(t, url+"/metrics")
+	metrics, err := proctest.Get(t, url+"/metrics")
 	if err != nil || !strings.Contains(metrics, `pgbailiff_remediation_mode{mode="off"} 1`) {
 		t.Errorf("the older configuration is in force (%v)", err)
 	}
@@ -169,8 +169,8 @@ func TestAServerThatHangsIsClosedBehindAReload(t *testing.T) {
 	billing := pgtest.Start(t)
 	dir := t.TempDir()
 	p, url := start(t, dir, fmt.Sprintf("servers: [%s, {name: hung, dsn: %q}]", nobodysServer, billing.DSN("monsig")), "--web.enable-lifecycle")
-	eventually(t, "the server", func() error {
-		metrics, err := get(t, url+"/metrics")
+	proctest.Eventually(t, "the server", func() error {
+		metrics, err := proctest.Get(t, url+"/metrics")
 		if err == nil && !strings.Contains(metrics, `pgbailiff_up{server="hung"} 1`) {
 			err = errors.New("not up yet")
 		}
@@ -183,14 +183,14 @@ func TestAServerThatHangsIsClosedBehindAReload(t *testing.T) {
 		t.Fatal(err)
 	}
 	write(t, dir, "pgbailiff.yml", "servers: ["+nobodysServer+"]")
-	reloaded, err := fetch(t.Context(), http.MethodPost, url+"/-/reload", nil)
-	if err != nil || reloaded.status != http.StatusOK {
-		t.Fatalf("the reload: %d %s, %v", reloaded.status, reloaded.body, err)
+	reloaded, err := proctest.Fetch(t.Context(), http.MethodPost, url+"/-/reload", nil)
+	if err != nil || reloaded.Status != http.StatusOK {
+		t.Fatalf("the reload: %d %s, %v", reloaded.Status, reloaded.Body, err)
 	}
-	if _, err := get(t, url+"/"); err != nil {
+	if _, err := proctest.Get(t, url+"/"); err != nil {
 		t.Errorf("the page: %v", err)
 	}
-	// What has arrived would be read at once; nothing has.
+	// An answer that has arrived could be read now.
 	if err := order.SetReadDeadline(time.Now().Add(100 * time.Millisecond)); err != nil {
 		t.Fatal(err)
 	}
@@ -199,7 +199,7 @@ func TestAServerThatHangsIsClosedBehindAReload(t *testing.T) {
 	}
 
 	resume()
-	if err := order.SetReadDeadline(time.Now().Add(patience)); err != nil {
+	if err := order.SetReadDeadline(time.Now().Add(proctest.Patience)); err != nil {
 		t.Fatal(err)
 	}
 	if line, err := answer.ReadString('\n'); err != nil || !strings.Contains(line, "200 OK") {
@@ -213,12 +213,12 @@ func TestAServerThatHangsIsClosedBehindAReload(t *testing.T) {
 func promise(t *testing.T, address string, length int) (net.Conn, *bufio.Reader) {
 	t.Helper()
 	var conn net.Conn
-	eventually(t, "a connection", func() (err error) {
+	proctest.Eventually(t, "a connection", func() (err error) {
 		conn, err = new(net.Dialer).DialContext(t.Context(), "tcp", address)
 		return err
 	})
 	t.Cleanup(func() { conn.Close() })
-	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(proctest.Patience)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := fmt.Fprintf(conn, "POST /webhook HTTP/1.1\r\nHost: pgbailiff\r\nContent-Type: application/json\r\n"+

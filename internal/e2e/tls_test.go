@@ -9,11 +9,10 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
-	"io"
+	"fmt"
 	"math/big"
 	"net"
 	"net/http"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -21,40 +20,44 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/proctest"
 )
 
-// TestClientCertificates: a listener that lets nobody in without a certificate
-// may enforce without a token. Its TLS is also that of the webhook's own
-// listener.
-func TestClientCertificates(t *testing.T) {
-	t.Parallel()
-	hook := net.JoinHostPort("127.0.0.1", strconv.Itoa(proctest.FreePort(t)))
-
-	for name, listenAddress := range map[string]string{"one listener": "", "two listeners": hook} {
-		t.Run(name, func(t *testing.T) {
-			dir := t.TempDir()
-			authority := newCertificate(t, nil)
-			client, stranger := newCertificate(t, authority), newCertificate(t, nil)
-			useCertificates(t, dir, authority)
-			write(t, dir, "web.yml", `
+// mutualTLS lets nobody in without a client certificate.
+const mutualTLS = `
 tls_server_config:
   cert_file: server.pem
   key_file: server.key
   client_auth_type: RequireAndVerifyClientCert
   client_ca_file: ca.pem
-`)
-			write(t, dir, "pgbailiff.yml", `
-servers: [{name: orders, dsn: "postgresql://nobody@127.0.0.1:1/postgres?sslmode=disable"}]
-webhook: {listen_address: "`+listenAddress+`"}
-remediation: {mode: enforce, ledger: {file: ledger.jsonl}}
-`)
-			p := startProcess(t, dir, minimalEnv(dir), pgbailiff(t),
-				"--config.file=pgbailiff.yml", "--web.config.file=web.yml", "--web.listen-address=127.0.0.1:0")
-			t.Cleanup(p.stop)
-			address := p.address()
-			if listenAddress != "" {
-				address = listenAddress
+`
+
+// TestClientCertificates: where the listener of the webhook lets nobody in
+// without a certificate, pgbailiff may enforce without a token. New certificates
+// are used without a restart.
+func TestClientCertificates(t *testing.T) {
+	t.Parallel()
+	for name, own := range map[string]bool{"one listener": false, "a listener of its own": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			authority := newCertificate(t, nil)
+			client, stranger := newCertificate(t, authority), newCertificate(t, nil)
+			useCertificates(t, dir, authority)
+			write(t, dir, "tls.yml", mutualTLS)
+			flags, webhook, hook := []string{"--web.config.file=tls.yml"}, "{}", ""
+			if own {
+				hook = freeAddress(t)
+				flags, webhook = nil, fmt.Sprintf("{listen_address: %q, web_config_file: tls.yml}", hook)
 			}
-			url := "https://" + address + "/webhook"
-			eventually(t, "an answer", func() error {
+			p, url := start(t, dir, "servers: ["+nobodysServer+"]\nwebhook: "+webhook+
+				"\nremediation: {mode: enforce, ledger: {file: ledger.jsonl}}\n", flags...)
+			if own { // the metrics stay plain
+				if _, err := proctest.Get(t, url+"/metrics"); err != nil {
+					t.Error(err)
+				}
+			} else {
+				hook = p.Address()
+			}
+			url = "https://" + hook + "/webhook"
+			proctest.Eventually(t, "an answer", func() error {
 				_, err := postTLS(t, url, authority, client)
 				return err
 			})
@@ -65,14 +68,13 @@ remediation: {mode: enforce, ledger: {file: ledger.jsonl}}
 				t.Errorf("without a certificate: %d", status)
 			}
 			if status, err := postTLS(t, url, authority, stranger); err == nil {
-				t.Errorf("with a certificate of somebody else's: %d", status)
+				t.Errorf("with a certificate of another authority: %d", status)
 			}
-			answer, err := fetch(t.Context(), http.MethodPost, "http://"+address+"/webhook", nil)
-			if err == nil && answer.status == http.StatusOK {
+			answer, err := proctest.Fetch(t.Context(), http.MethodPost, "http://"+hook+"/webhook", nil)
+			if err == nil && answer.Status == http.StatusOK {
 				t.Error("without TLS: 200")
 			}
 
-			// Certificates run out: new ones are taken without a restart.
 			renewed := newCertificate(t, nil)
 			useCertificates(t, dir, renewed)
 			if status, err := postTLS(t, url, renewed, newCertificate(t, renewed)); status != http.StatusOK {
@@ -81,7 +83,27 @@ remediation: {mode: enforce, ledger: {file: ledger.jsonl}}
 			if status, err := postTLS(t, url, renewed, client); err == nil {
 				t.Errorf("with a certificate of the old authority: %d", status)
 			}
+			if strings.Contains(p.Output(), "plain HTTP") {
+				t.Error("the log calls a listener with TLS plain")
+			}
 		})
+	}
+}
+
+// Client certificates of the other listener say nothing about who sends
+// orders: with them alone pgbailiff does not enforce.
+func TestClientCertificatesOfTheOtherListenerDoNotCount(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	useCertificates(t, dir, newCertificate(t, nil))
+	write(t, dir, "tls.yml", mutualTLS)
+	write(t, dir, "pgbailiff.yml", "servers: ["+nobodysServer+"]\nwebhook: {listen_address: '127.0.0.1:0'}"+
+		"\nremediation: {mode: enforce, ledger: {file: ledger.jsonl}}\n")
+	p := startPgbailiff(t, dir,
+		"--config.file=pgbailiff.yml", "--web.config.file=tls.yml", "--web.listen-address=127.0.0.1:0")
+	const want = "remediation.mode: to enforce, and everybody could order a signal"
+	if code := p.Wait(); code != 1 || !strings.Contains(p.Output(), want) {
+		t.Errorf("exit status %d, want 1 and %q in\n%s", code, want, p.Output())
 	}
 }
 
@@ -94,7 +116,7 @@ func useCertificates(t *testing.T, dir string, authority *certificate) {
 	write(t, dir, "server.key", server.keyPEM(t))
 }
 
-// postTLS posts an alert that orders nothing possible.
+// postTLS posts an alert with a pid that cannot be.
 func postTLS(t *testing.T, url string, authority, client *certificate) (int, error) {
 	t.Helper()
 	roots := x509.NewCertPool()
@@ -104,19 +126,9 @@ func postTLS(t *testing.T, url string, authority, client *certificate) (int, err
 		config.Certificates = []tls.Certificate{{Certificate: [][]byte{client.parsed.Raw}, PrivateKey: client.key}}
 	}
 	body := strings.NewReader(`{"version":"4","alerts":[{"status":"firing","labels":{"pid":"0"}}]}`)
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, body)
-	if err != nil {
-		return 0, err
-	}
-	request.Header.Set("Content-Type", "application/json")
 	transport := &http.Transport{DisableKeepAlives: true, TLSClientConfig: config}
-	response, err := transport.RoundTrip(request)
-	if err != nil {
-		return 0, err
-	}
-	defer response.Body.Close()
-	_, err = io.Copy(io.Discard, response.Body)
-	return response.StatusCode, err
+	answer, err := proctest.FetchOver(t.Context(), transport, http.MethodPost, url, body, "Content-Type: application/json")
+	return answer.Status, err
 }
 
 // certificate is a certificate with its key.
@@ -134,7 +146,7 @@ func newCertificate(t *testing.T, issuer *certificate) *certificate {
 	}
 	wanted := &x509.Certificate{
 		SerialNumber: big.NewInt(time.Now().UnixNano()),
-		Subject:      pkix.Name{CommonName: "pgbailiff's test"},
+		Subject:      pkix.Name{CommonName: "test of pgbailiff"},
 		NotBefore:    time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
 		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
 		KeyUsage:    x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,

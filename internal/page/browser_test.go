@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"os/exec"
 	"strings"
 	"sync"
 	"testing"
@@ -19,21 +18,13 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"github.com/pgbailiff/pgbailiff/internal/page"
+	"github.com/pgbailiff/pgbailiff/internal/proctest"
 )
 
 // newBrowser starts a headless Chromium, which ends with the test.
 func newBrowser(t *testing.T) context.Context {
 	t.Helper()
-	var program string
-	for _, name := range []string{"chromium", "google-chrome", "chromium-browser", "/usr/bin/chromium"} {
-		if found, err := exec.LookPath(name); err == nil {
-			program = found
-			break
-		}
-	}
-	if program == "" {
-		t.Fatal("this test needs a browser: install chromium (apt-get install chromium)")
-	}
+	program := proctest.Find(t, "chromium")
 	options := []chromedp.ExecAllocatorOption{
 		chromedp.ExecPath(program), chromedp.UserDataDir(t.TempDir()), chromedp.Headless, chromedp.DisableGPU,
 		chromedp.NoFirstRun, chromedp.NoDefaultBrowserCheck, chromedp.WSURLReadTimeout(time.Minute),

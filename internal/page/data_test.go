@@ -9,6 +9,7 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/ledger"
 	"github.com/pgbailiff/pgbailiff/internal/page"
 	"github.com/pgbailiff/pgbailiff/internal/policy"
+	"github.com/pgbailiff/pgbailiff/internal/remediation"
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
 
@@ -35,12 +36,17 @@ func newPolicy(t *testing.T) *policy.Policy {
 
 // judge decides about sessions of which everything is known; postgres is the
 // superuser.
-func judge(t *testing.T) func(session.Session, map[string]string) policy.Decision {
+func judge(t *testing.T) func(session.Session, map[string]string) remediation.Preview {
 	p := newPolicy(t)
-	return func(s session.Session, alert map[string]string) policy.Decision {
-		return p.Decide(alert, policy.NewSubject(session.Found{
+	return func(s session.Session, alert map[string]string) remediation.Preview {
+		d := p.Decide(alert, policy.NewSubject(session.Found{
 			Session: s, Own: session.No, Superuser: session.FactOf(s.Usename == "postgres"),
 		}))
+		preview := remediation.Preview{Action: d.Action, First: d.First, Outcome: ledger.DryRun, Reason: d.Reason, Rule: d.Rule, Detail: d.Detail}
+		if d.Refused() {
+			preview.Outcome = ledger.Refused
+		}
+		return preview
 	}
 }
 

@@ -100,7 +100,7 @@ func here(r *http.Request) string {
 }
 
 // webhookBase is where the endpoints that need the token answer, for a client
-// that has found the page here. Their listener has the page's certificates.
+// that has found the page here.
 func webhookBase(configured, here string) string {
 	page, err := url.Parse(here)
 	if err != nil || configured == "" {
@@ -118,7 +118,7 @@ func webhookBase(configured, here string) string {
 	if !plainHost.MatchString(address) {
 		return here
 	}
-	return page.Scheme + "://" + address
+	return webhook.Scheme + "://" + address
 }
 
 // resumeCommand is the line that ends a suspension.

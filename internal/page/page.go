@@ -21,7 +21,7 @@ import (
 	"github.com/go-kit/log/level"
 
 	"github.com/pgbailiff/pgbailiff/internal/ledger"
-	"github.com/pgbailiff/pgbailiff/internal/policy"
+	"github.com/pgbailiff/pgbailiff/internal/remediation"
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
 
@@ -32,7 +32,7 @@ type Data struct {
 	Mode string
 	// Judge decides what an alert with these labels would do to a session. nil:
 	// nobody is asked.
-	Judge func(s session.Session, alert map[string]string) policy.Decision
+	Judge func(s session.Session, alert map[string]string) remediation.Preview
 	// SeverityLabel and Severities are what the alerts would say that the policy
 	// is asked about. Without severities it is asked about an alert without one.
 	SeverityLabel string
@@ -47,8 +47,8 @@ type Data struct {
 	// Text is how much of a statement may be shown. nil: nothing.
 	Text func(string) string
 	// WebhookURL is where the endpoints that need the token answer, if not
-	// beside the page: http://host:port. They have the page's scheme, and where
-	// they listen on every address, its host.
+	// beside the page: scheme://host:port. Where they listen on every address,
+	// they have the page's host.
 	WebhookURL string
 	Version    string
 	Now        time.Time

@@ -165,13 +165,14 @@ func TestResumeNeverRepeatsAStrangeHost(t *testing.T) {
 	}
 }
 
-// TestWebhookElsewhere: the webhook may have a listener of its own.
+// TestWebhookElsewhere: the webhook may have a listener of its own, with a
+// scheme of its own.
 func TestWebhookElsewhere(t *testing.T) {
 	for configured, want := range map[string]string{
 		"http://pg2.example:10188": "http://pg2.example:10188/", "http://:10188": "http://pgbailiff.example:10188/",
 		"http://0.0.0.0:10188": "http://pgbailiff.example:10188/", "http://[::]:10188": "http://pgbailiff.example:10188/",
 		"http://[::1]:10188": "http://[::1]:10188/", "http://a'b:1": "http://pgbailiff.example:10187/", "": "http://pgbailiff.example:10187/",
-		"http://%": "http://pgbailiff.example:10187/",
+		"http://%": "http://pgbailiff.example:10187/", "https://:10188": "https://pgbailiff.example:10188/",
 	} {
 		d := rich(t)
 		d.WebhookURL = configured
@@ -193,7 +194,7 @@ func TestWebhookElsewhere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !strings.Contains(string(body), "&#39;https://pgbailiff.example:10188/-/resume") {
-		t.Error("does not say https where the page has it")
+	if !strings.Contains(string(body), "&#39;http://pgbailiff.example:10188/-/resume") {
+		t.Error("says https because the page has it")
 	}
 }

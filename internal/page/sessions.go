@@ -8,7 +8,9 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/pgbailiff/pgbailiff/internal/ledger"
 	"github.com/pgbailiff/pgbailiff/internal/policy"
+	"github.com/pgbailiff/pgbailiff/internal/remediation"
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
 
@@ -144,21 +146,25 @@ func (v verdict) sameAs(other verdict) bool {
 	return v == other
 }
 
-func newVerdict(d policy.Decision) verdict {
-	v := verdict{Reason: string(d.Reason), Rule: name(d.Rule), Detail: sentence(d.Detail)}
-	switch {
-	case d.Refused():
-		v.Action, v.Class = "leave alone", refusal
-		return v
-	case d.Then != "":
-		v.Action, v.Class = fmt.Sprintf("%s, then %s", d.First, d.Then), "stop"
-	case d.First == session.Cancel:
-		v.Action, v.Class = string(d.First), "note"
+func newVerdict(p remediation.Preview) verdict {
+	v := verdict{Reason: string(p.Reason), Rule: name(p.Rule), Detail: sentence(p.Detail)}
+	escalates := p.Action == policy.CancelThenTerminate
+	switch p.First {
+	case session.Cancel:
+		v.Action, v.Class = "cancel", "note"
+		if escalates {
+			v.Action, v.Class = "cancel, then terminate", "stop"
+		}
+	case session.Terminate:
+		v.Action, v.Class = "terminate", "stop"
+		if escalates {
+			v.Detail = "at once, for a cancel does nothing here"
+		}
 	default:
-		v.Action, v.Class = string(d.First), "stop"
-	}
-	if d.Action == policy.CancelThenTerminate && d.Then == "" {
-		v.Detail = "at once, for a cancel does nothing here"
+		v.Action, v.Class = "leave alone", refusal
+		if p.Outcome == ledger.Failed {
+			v.Detail = "it could not be read"
+		}
 	}
 	return v
 }

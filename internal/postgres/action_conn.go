@@ -43,24 +43,6 @@ type actionConn struct {
 	open *openConn // only run touches it; nil before the first one
 }
 
-// openConn is an open connection and what is known on it.
-type openConn struct {
-	conn          *pgx.Conn
-	whoami        whoami
-	names         names
-	loginRoles    loginRoles
-	findWithNames string // see findWithNamesSQL
-
-	running *runningJob // nil: no statement runs
-}
-
-// runningJob is a job whose statement has been sent and has not ended.
-type runningJob struct {
-	job   *job
-	ended chan error         // takes the statement's end, and is buffered
-	abort context.CancelFunc // ends the statement, and the connection with it
-}
-
 func newActionConn(lifetime context.Context, connect func(context.Context) (*pgx.Conn, whoami, error)) *actionConn {
 	return &actionConn{
 		connect: connect, lifetime: lifetime, answerTimeout: answerTimeout,
@@ -150,20 +132,6 @@ func (a *actionConn) execute(j *job) (ended bool, err error) {
 	case <-timer.C:
 		return false, nil
 	}
-}
-
-func (c *openConn) clearRunning() {
-	c.running.abort()
-	c.running = nil
-}
-
-// endLate takes the end of a statement that came after its deadline. A success
-// still counts, unless the job has been finished with an error before.
-func (c *openConn) endLate(err error) {
-	if err == nil {
-		c.running.job.finish(nil)
-	}
-	c.clearRunning()
 }
 
 // ensureOpen returns when there is a usable connection. It opens one if need be,

@@ -12,9 +12,9 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
 
-// When an attempt to connect has failed, everybody who waits is told at once,
-// by that one attempt; who comes later makes the next.
-func TestWhoWaitsForAConnectionIsToldAtOnce(t *testing.T) {
+// When an attempt to connect fails, all callers that wait get its error at once.
+// A later caller makes the next attempt.
+func TestAFailedConnectFailsAllWaitingCallers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		attempts := make(chan chan error)
 		life, end := context.WithCancel(t.Context())
@@ -31,22 +31,22 @@ func TestWhoWaitsForAConnectionIsToldAtOnce(t *testing.T) {
 		}()
 		for _, refused := range []error{errors.New("refused"), errors.New("refused again")} {
 			var all sync.WaitGroup
-			told := func(err error) {
+			check := func(err error) {
 				if !errors.Is(err, refused) || !errors.Is(err, session.ErrNotSent) {
 					t.Errorf("%v", err)
 				}
 			}
 			for range 20 {
-				all.Go(func() { _, _, err := s.Find(t.Context(), 42); told(err) })
+				all.Go(func() { _, _, err := s.Find(t.Context(), 42); check(err) })
 				all.Go(func() {
 					f := session.Fence{PID: 42, BackendStart: t0, XactStart: t0}
 					_, err := s.Signal(t.Context(), session.Cancel, f)
-					told(err)
+					check(err)
 				})
-				all.Go(func() { _, err := s.look(t.Context(), []int32{42}); told(err) })
+				all.Go(func() { _, err := s.look(t.Context(), []int32{42}); check(err) })
 			}
 			attempt := <-attempts
-			synctest.Wait() // now everybody waits
+			synctest.Wait() // now all callers wait
 			attempt <- connectError(refused)
 			all.Wait() // a second attempt would never end
 		}
@@ -55,8 +55,8 @@ func TestWhoWaitsForAConnectionIsToldAtOnce(t *testing.T) {
 	})
 }
 
-// A caller that has left is not waited for, and its signal is never sent.
-func TestWhoLeavesBeforeTheConnectionIsOpenWasNotSent(t *testing.T) {
+// The owner does not block on a caller that has left, and never sends its signal.
+func TestASignalWhoseCallerLeavesBeforeTheConnectIsNotSent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		attempts := make(chan chan error)
 		life, end := context.WithCancel(t.Context())
@@ -88,9 +88,9 @@ func TestWhoLeavesBeforeTheConnectionIsOpenWasNotSent(t *testing.T) {
 	})
 }
 
-// A look at what was signalled goes before everybody who waits, and those who
-// wait to find share one statement.
-func TestTheOrderOfTheLine(t *testing.T) {
+// A look at a signalled session goes before all other jobs, and find requests that
+// wait together become one job.
+func TestUrgentJobsGoFirstAndFindsShareAJob(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		life, end := context.WithCancel(t.Context())
 		a := newActionConn(life, nil)
@@ -106,7 +106,7 @@ func TestTheOrderOfTheLine(t *testing.T) {
 		if a.next() != urgent {
 			t.Error("the look had to wait")
 		}
-		for range 21 { // twenty, and one for all questions
+		for range 21 { // twenty, and one for all find requests
 			a.next()
 		}
 		all.Wait()

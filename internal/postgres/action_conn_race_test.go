@@ -9,9 +9,9 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/pgtest"
 )
 
-// When a late answer comes just as another connection has been opened, one of
-// the two is kept and the other one closed.
-func TestOfTwoConnectionsOneIsClosed(t *testing.T) {
+// A late answer comes just when another connection has been opened: one of the two
+// is kept and the other one is closed.
+func TestALateAnswerAfterTheReconnectLeavesOneConnection(t *testing.T) {
 	srv := pgtest.Start(t)
 	var opened []*pgx.Conn
 	us := whoami{role: pgtest.Value[uint32](t, srv, "select 'monsig'::regrole::oid")}

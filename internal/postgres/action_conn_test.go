@@ -15,7 +15,8 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
 
-// startWithAnswerTimeout is start with this answerTimeout for the acting connection's statements.
+// startWithAnswerTimeout is start with another answerTimeout of the action
+// connection.
 func startWithAnswerTimeout(t *testing.T, srv *pgtest.Server, answerTimeout time.Duration) *postgres.Server {
 	t.Helper()
 	s, err := postgres.New(postgres.Config{Name: "orders", DSN: srv.DSN("monsig")}, postgres.NewDials(16), log.NewNopLogger())
@@ -30,29 +31,29 @@ func startWithAnswerTimeout(t *testing.T, srv *pgtest.Server, answerTimeout time
 
 const ourBackends = "select coalesce(array_agg(pid), '{}') from pg_stat_activity where application_name = 'pgbailiff'"
 
-// ours is the backend of our only connection.
+// ours is the pid of our only connection's backend.
 func ours(t *testing.T, srv *pgtest.Server) int32 {
 	t.Helper()
 	srv.WaitFor(t, "select count(*) = 1 from pg_stat_activity where application_name = 'pgbailiff'")
 	return pgtest.Value[[]int32](t, srv, ourBackends)[0]
 }
 
-// A caller whose time is over while its statement runs leaves the connection as
-// it is, and those who share the statement wait on.
-func TestACallersContextBoundsOnlyItsWaiting(t *testing.T) {
+// The context of a caller ends while its statement runs: the connection stays open,
+// and the callers that share the statement get its result.
+func TestACallersContextDoesNotEndTheStatement(t *testing.T) {
 	srv := pgtest.Start(t)
 	s := startWithAnswerTimeout(t, srv, time.Hour)
 	c := srv.Run(t, "app", "select pg_sleep(60)")
 	find(t, s, c)
 	before := ours(t, srv)
 	thaw := freeze(t, srv)
-	var inHaste, others sync.WaitGroup
-	hasty, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	var leaving, others sync.WaitGroup
+	short, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
 	for range 5 {
-		inHaste.Go(func() {
-			if _, _, err := s.Find(hasty, int32(c.PID())); !errors.Is(err, session.ErrUnreachable) || !errors.Is(err, context.DeadlineExceeded) {
-				t.Errorf("who has none: %v", err)
+		leaving.Go(func() {
+			if _, _, err := s.Find(short, int32(c.PID())); !errors.Is(err, session.ErrUnreachable) || !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("the context has ended: %v", err)
 			}
 		})
 	}
@@ -60,11 +61,11 @@ func TestACallersContextBoundsOnlyItsWaiting(t *testing.T) {
 	for range 5 {
 		others.Go(func() {
 			if seen, ok, err := s.Find(ctx, int32(c.PID())); err != nil || !ok || seen.PID != int32(c.PID()) {
-				t.Errorf("who has time: %v, %t, %v", seen, ok, err)
+				t.Errorf("the context has not ended: %v, %t, %v", seen, ok, err)
 			}
 		})
 	}
-	inHaste.Wait()
+	leaving.Wait()
 	thaw()
 	others.Wait()
 	if after := ours(t, srv); after != before {
@@ -87,8 +88,8 @@ func fillUp(t *testing.T, srv *pgtest.Server) {
 	}
 }
 
-// While no other connection can be had, one that does not answer is kept, and
-// is as good as before when it answers again.
+// While no other connection can be opened, one that does not answer is kept. When it
+// answers again, it is used again.
 func TestASilentConnectionIsKeptWhileThereIsNoOther(t *testing.T) {
 	srv := pgtest.Start(t, "max_connections=12")
 	s := startWithAnswerTimeout(t, srv, 500*time.Millisecond)
@@ -103,7 +104,7 @@ func TestASilentConnectionIsKeptWhileThereIsNoOther(t *testing.T) {
 			t.Errorf("find: %v", err)
 		}
 		_, err = s.Signal(deadline(t), session.Cancel, f)
-		if !errors.Is(err, session.ErrNotSent) || sqlstate(err) != "53300" { // it was not its statement that hangs
+		if !errors.Is(err, session.ErrNotSent) || sqlstate(err) != "53300" { // another job's statement hangs
 			t.Errorf("signal: %v", err)
 		}
 	}
@@ -125,7 +126,7 @@ func TestASilentConnectionIsKeptWhileThereIsNoOther(t *testing.T) {
 	}
 }
 
-// Where another connection can be had, the job goes on there.
+// If another connection can be opened, the job goes on there.
 func TestASilentConnectionIsReplaced(t *testing.T) {
 	srv := pgtest.Start(t)
 	s := startWithAnswerTimeout(t, srv, 500*time.Millisecond)
@@ -139,7 +140,7 @@ func TestASilentConnectionIsReplaced(t *testing.T) {
 	if got, err := s.Signal(deadline(t), session.Cancel, f); err != nil || got.Verdict != session.VerdictSignalled {
 		t.Errorf("%+v, %v", got, err)
 	}
-	thaw() // the old one learns that it was given up
+	thaw() // the old backend notices that its connection was closed
 	if after := ours(t, srv); after == before {
 		t.Errorf("still pid %d", after)
 	}
@@ -165,7 +166,7 @@ func TestASignalThatIsNotAnsweredMayHaveBeenSent(t *testing.T) {
 	}
 }
 
-// A connection that broke while nobody used it is replaced by who notices.
+// A connection that broke while it was idle is replaced by the next job.
 func TestABrokenConnectionIsReplaced(t *testing.T) {
 	srv := pgtest.Start(t)
 	s := start(t, srv, "monsig")
@@ -182,14 +183,14 @@ func TestABrokenConnectionIsReplaced(t *testing.T) {
 	}
 }
 
-// A connection that answers late is used again, though another is being opened
-// in vain: here every statement is late, and nobody can connect.
-func TestALateAnswerCounts(t *testing.T) {
+// A connection that answers late is used again, while attempts to open another one
+// fail. In this test every statement is late, and the server refuses connections.
+func TestALateAnswerKeepsTheConnection(t *testing.T) {
 	srv := pgtest.Start(t)
 	s := startWithAnswerTimeout(t, srv, time.Nanosecond)
 	c := srv.Run(t, "app", "select pg_sleep(60)")
-	// When this is answered, with or without success, the first ping has ended,
-	// and so has its race for a connection.
+	// When this returns, with or without success, the first ping has ended, and with
+	// it the choice between its late answer and another connection.
 	_, _, _ = s.Find(deadline(t), int32(c.PID()))
 	before := ours(t, srv)
 	srv.Pause(t)
@@ -202,9 +203,9 @@ func TestALateAnswerCounts(t *testing.T) {
 	}
 }
 
-// A signal whose connection breaks may have been sent, and is not sent again on
-// another one.
-func TestASignalIsSentOnce(t *testing.T) {
+// A signal whose connection breaks may have been sent. It is not sent again on
+// another connection.
+func TestASignalIsNotRepeatedAfterABrokenConnection(t *testing.T) {
 	srv := pgtest.Start(t)
 	s := start(t, srv, "monsig")
 	c := srv.Run(t, "app", "select pg_sleep(60)")
@@ -226,7 +227,8 @@ func TestASignalIsSentOnce(t *testing.T) {
 	}
 }
 
-// Who is no client, or is ours, is not signalled, whatever the fence says.
+// A backend that is not a client backend, or is one of our own, is not signalled,
+// whatever the fence says.
 func TestSignalRefusesWhatIsProtected(t *testing.T) {
 	srv := pgtest.Start(t)
 	s, other := start(t, srv, "monsig"), start(t, srv, "monsig")

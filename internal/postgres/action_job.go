@@ -2,23 +2,11 @@ package postgres
 
 import (
 	"context"
-	_ "embed"
-	"errors"
 	"fmt"
 	"sync/atomic"
-	"time"
-
-	"github.com/jackc/pgx/v5"
 
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
-
-//go:embed sql/lock_timeout.sql
-var lockTimeoutSQL string
-
-// catalogLockTimeout is how long a statement of the action connection waits for a
-// lock. Only those that read names take any.
-const catalogLockTimeout = 200 * time.Millisecond
 
 // job is a statement, or a few, for the action connection.
 type job struct {
@@ -117,40 +105,7 @@ func waitError(ctx context.Context) error {
 	return fmt.Errorf("%w: wait for the action connection: %w", session.ErrUnreachable, context.Cause(ctx))
 }
 
-// openNew connects, prepares every statement of the action connection, so that
-// each costs one round trip from then on, and reads all names.
-func (a *actionConn) openNew(ctx context.Context) (*openConn, error) {
-	conn, who, err := a.connect(ctx)
-	if err != nil {
-		return nil, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, statementTimeout)
-	defer cancel()
-	c := &openConn{conn: conn, whoami: who, findWithNames: findWithNamesSQL()}
-	for _, sql := range []string{findSQL, c.findWithNames, namesSQL, rolesSQL, signalSQL, lookSQL} {
-		if err == nil {
-			_, err = conn.Prepare(ctx, sql, sql)
-		}
-	}
-	if err == nil {
-		_, err = conn.Exec(ctx, lockTimeoutSQL, milliseconds(catalogLockTimeout))
-	}
-	if err == nil {
-		err = c.refreshNames(ctx)
-	}
-	if err != nil {
-		return nil, connectError(errors.Join(err, closeConn(conn)))
-	}
-	return c, nil
-}
-
 // ping keeps the connection warm, or opens it.
 func (a *actionConn) ping(ctx context.Context) error {
 	return a.do(ctx, a.normal, &job{run: func(ctx context.Context, c *openConn) error { return c.refreshNames(ctx) }})
-}
-
-func closeConn(conn *pgx.Conn) error {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-	defer cancel()
-	return conn.Close(ctx)
 }

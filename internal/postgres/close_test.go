@@ -12,7 +12,7 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
 
-// within fails the test if do has not returned when its answerTimeout is over.
+// within fails the test if do does not return within the deadline.
 func within(t *testing.T, what string, do func()) {
 	t.Helper()
 	done := make(chan struct{})
@@ -27,8 +27,8 @@ func within(t *testing.T, what string, do func()) {
 	}
 }
 
-// Nobody waits for a server that hangs: neither Close nor who still uses it,
-// however long a statement could take and however much time they have.
+// Neither Close nor the calls that are under way wait for a server that hangs,
+// even if their contexts and a statement's timeout would let them.
 func TestCloseDoesNotWaitForAServerThatHangs(t *testing.T) {
 	srv := pgtest.Start(t)
 	s := startWithAnswerTimeout(t, srv, time.Hour)
@@ -56,10 +56,10 @@ func TestCloseDoesNotWaitForAServerThatHangs(t *testing.T) {
 		<-asked
 	}
 	within(t, "Close", s.Close)
-	within(t, "who used it", all.Wait)
+	within(t, "a call that was under way", all.Wait)
 }
 
-func TestAClosedServerSaysSoAtOnce(t *testing.T) {
+func TestAClosedServerFailsAtOnce(t *testing.T) {
 	srv := pgtest.Start(t)
 	s := start(t, srv, "monsig")
 	c := srv.Run(t, "app", "select pg_sleep(60)")
@@ -79,6 +79,7 @@ func TestAClosedServerSaysSoAtOnce(t *testing.T) {
 			_, err := s.Watch(context.Background(), seen.ID, func(session.Observation) bool { return false })
 			return err
 		},
+		"a scrape": func() error { _, err := s.Snapshot(context.Background(), everything()); return err },
 		"a find":   func() error { _, _, err := s.Find(context.Background(), seen.PID); return err },
 		"a signal": func() error { _, err := s.Signal(context.Background(), session.Cancel, fence(seen)); return err },
 	} {
@@ -90,14 +91,14 @@ func TestAClosedServerSaysSoAtOnce(t *testing.T) {
 		})
 	}
 	if !c.Running() {
-		t.Error("it was hit")
+		t.Error("its statement was cancelled")
 	}
 	s.Close() // twice does no harm
 	srv.WaitFor(t, "select not exists (select from pg_stat_activity where application_name = 'pgbailiff')")
 }
 
-// While a server hangs, a watch ends with its context all the same, and asks its
-// caller nothing more.
+// A watch of a server that hangs ends with its context. After that, the caller's
+// function is not called.
 func TestAWatchEndsWithItsContext(t *testing.T) {
 	srv := pgtest.Start(t)
 	s := startWithAnswerTimeout(t, srv, time.Hour)
@@ -122,9 +123,9 @@ func TestAWatchEndsWithItsContext(t *testing.T) {
 	}
 }
 
-// A watch that ends while the server cannot be asked has seen nothing: that is
-// no session that is gone.
-func TestAWatchOfAStoppedServerSawNothing(t *testing.T) {
+// A watch that ends while the server cannot be asked has seen nothing. That does not
+// mean that the session is gone.
+func TestAWatchOfAStoppedServerIsAnError(t *testing.T) {
 	srv := pgtest.Start(t)
 	s := start(t, srv, "monsig")
 	seen := find(t, s, srv.Run(t, "app", "select pg_sleep(60)"))
@@ -137,8 +138,8 @@ func TestAWatchOfAStoppedServerSawNothing(t *testing.T) {
 	}
 }
 
-// Another session that has the pid is not the one that is watched.
-func TestAWatchGoesByTheSessionsStart(t *testing.T) {
+// Another session with the same pid is not the one that is watched.
+func TestAWatchComparesBackendStart(t *testing.T) {
 	srv := pgtest.Start(t)
 	s := start(t, srv, "monsig")
 	named := find(t, s, srv.Run(t, "app", "select pg_sleep(60)")).ID

@@ -15,7 +15,7 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
 
-// at returns our side of what the connection string names.
+// at returns a started Server with this connection string.
 func at(t testing.TB, format string, args ...any) *postgres.Server {
 	t.Helper()
 	s, err := postgres.New(postgres.Config{Name: "orders", DSN: fmt.Sprintf(format, args...)}, postgres.NewDials(16), log.NewNopLogger())
@@ -27,8 +27,8 @@ func at(t testing.TB, format string, args ...any) *postgres.Server {
 	return s
 }
 
-// started is when the postmaster was: two servers of the same test have the
-// same system identifier.
+// started is the start of the postmaster. The servers of a test differ in it: they
+// have the same system identifier.
 func started(t testing.TB, srv *pgtest.Server) time.Time {
 	t.Helper()
 	return pgtest.Value[time.Time](t, srv, "select pg_postmaster_start_time()")
@@ -50,7 +50,7 @@ func mustBeOn(t testing.TB, s *postgres.Server, srv *pgtest.Server) {
 	}
 }
 
-// silent accepts connections and says nothing.
+// silent returns a port that accepts connections and never answers.
 func silent(t testing.TB) int {
 	t.Helper()
 	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
@@ -90,8 +90,8 @@ func TestTargetSessionAttrs(t *testing.T) {
 	}
 }
 
-// An address may lead to one server now and to another a moment later. What is
-// published must be of the server that is acted on.
+// An address may lead to one server now and to another a moment later. Scrapes must
+// be of the server that the action connection is on.
 func TestBothConnectionsLeadToOneServer(t *testing.T) {
 	a, b := pgtest.Start(t), pgtest.Start(t)
 	p := newProxy(t, a)
@@ -116,9 +116,9 @@ func TestBothConnectionsLeadToOneServer(t *testing.T) {
 	mustBeOn(t, s, b)
 }
 
-// When the acting connection has to be opened anew and lands on another
-// server, the scraping one is given up, though nothing is wrong with it.
-func TestScrapingFollowsActing(t *testing.T) {
+// When the action connection is opened anew and leads to another server, the scrape
+// connection is closed, although it works.
+func TestTheScrapeConnectionFollowsTheActionConnection(t *testing.T) {
 	a, b := pgtest.Start(t), pgtest.Start(t)
 	p := newProxy(t, a)
 	s := at(t, "host=127.0.0.1 port=%d user=monsig dbname=postgres sslmode=disable", p.port())
@@ -132,7 +132,7 @@ func TestScrapingFollowsActing(t *testing.T) {
 	mustBeOn(t, s, b)
 }
 
-func TestAServerThatWasRestartedIsScrapedAtOnce(t *testing.T) {
+func TestARestartedServerIsScrapedAtOnce(t *testing.T) {
 	pg := pgtest.Start(t)
 	s := at(t, "host=127.0.0.1 port=%d user=monsig dbname=postgres sslmode=disable", pg.Port())
 	mustBeOn(t, s, pg)

@@ -13,11 +13,12 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
 
-// crowded is a server with many idle sessions, and a scraper to which it is
-// deltaMinBackends to read only those that can have changed.
+// crowded is a server with many idle sessions, and a scrape connection that reads
+// only the backends that can have changed.
 //
-// The marker tells which it did: a transaction that failed long ago, and that
-// the scraper has been made to forget. Who reads all finds it.
+// The marker shows whether a snapshot has read all backends. It is a transaction
+// that failed long ago and that is removed from the delta, so that only a snapshot
+// of all backends has it.
 type crowded struct {
 	*pgtest.Server
 	r      *scrapeConn
@@ -41,7 +42,7 @@ func newCrowded(t *testing.T) *crowded {
 	return c
 }
 
-// snapshot is the next one, as if since the last one the visibilityLag had gone by.
+// snapshot is the next snapshot, as if visibilityLag had passed since the last one.
 func (c *crowded) snapshot(t *testing.T) (got session.Snapshot, all bool) {
 	t.Helper()
 	d := &c.r.delta
@@ -98,8 +99,9 @@ func (c *crowded) changesTo(t *testing.T, when string, want map[session.State]in
 
 type states = map[session.State]int64
 
-// What can have changed is read, whatever happens between two scrapes.
-func TestOnlyWhatCanHaveChangedIsRead(t *testing.T) {
+// A delta has every backend that can have changed, whatever happens between two
+// scrapes.
+func TestDeltaReadsOnlyWhatCanHaveChanged(t *testing.T) {
 	c := newCrowded(t)
 	c.changesTo(t, "nothing happened", states{})
 	c.idle[0].Start(t, "select pg_sleep(60)")
@@ -119,7 +121,7 @@ func TestOnlyWhatCanHaveChangedIsRead(t *testing.T) {
 	c.idle = c.idle[1:]
 	c.changesTo(t, "one has gone", states{session.StateIdleInXact: 1})
 	c.r.delta.notIdle = nil
-	c.changesTo(t, "who is in a transaction need not be known", states{session.StateIdleInXact: 1})
+	c.changesTo(t, "a transaction is read even if its pid is not remembered", states{session.StateIdleInXact: 1})
 	for _, idle := range c.idle[1:30] {
 		idle.Exec(t, "begin")
 	}
@@ -128,9 +130,9 @@ func TestOnlyWhatCanHaveChangedIsRead(t *testing.T) {
 	}
 }
 
-// A session that turns tracking off shows nothing any more, not even when it
-// did so.
-func TestTrackingIsTurnedOff(t *testing.T) {
+// A session that turns tracking off shows nothing any more, not even the time of
+// that.
+func TestDeltaWithTrackingTurnedOff(t *testing.T) {
 	c := newCrowded(t)
 	fresh := c.Open(t, "super1")
 	c.idle = append(c.idle, fresh)
@@ -145,9 +147,9 @@ func TestTrackingIsTurnedOff(t *testing.T) {
 	c.changesTo(t, "and turned it on", states{session.StateDisabled: 1})
 }
 
-// A server's clock that was set back gives to what begins now the time of what
-// has been seen long ago.
-func TestAClockThatWasSetBack(t *testing.T) {
+// After a server's clock was set back, a new statement has an earlier start than
+// the last snapshot.
+func TestDeltaAfterTheClockWasSetBack(t *testing.T) {
 	c := newCrowded(t)
 	for _, by := range []time.Duration{time.Second, time.Minute, time.Hour} {
 		c.changesTo(t, "the clock goes on", states{})
@@ -161,9 +163,9 @@ func TestAClockThatWasSetBack(t *testing.T) {
 	}
 }
 
-// A role that may not see the times reads all: they cannot tell it who has
-// changed.
-func TestWhoMayNotSeeReadsAll(t *testing.T) {
+// A role that may not see the times reads all backends, because it cannot know which
+// have changed.
+func TestARoleThatMayNotSeeReadsAllBackends(t *testing.T) {
 	c := newCrowded(t)
 	c.Exec(t, "revoke pg_monitor from monsig")
 	for range 2 {
@@ -173,8 +175,9 @@ func TestWhoMayNotSeeReadsAll(t *testing.T) {
 	}
 }
 
-// What could be missed is missed for a few minutes only.
-func TestAllIsReadNowAndThen(t *testing.T) {
+// All backends are read every few minutes, so that a change that a delta missed is
+// not missed for longer.
+func TestAllBackendsAreReadEveryFewMinutes(t *testing.T) {
 	c := newCrowded(t)
 	c.changesTo(t, "a moment later", states{})
 	c.r.delta.lastFull = c.r.delta.lastFull.Add(-fullReadEvery)
@@ -184,9 +187,8 @@ func TestAllIsReadNowAndThen(t *testing.T) {
 	c.changesTo(t, "a moment after that", states{})
 }
 
-// A process that is no client may show up long after it was started, and is no
-// idle client.
-func TestAWalSenderThatShowsUpLate(t *testing.T) {
+// A walsender may show up long after its start. It is not counted as an idle client.
+func TestDeltaWithAWalSenderThatShowsUpLate(t *testing.T) {
 	c := newCrowded(t)
 	before, _ := c.snapshot(t)
 	sender := c.Open(t, "repl", func(config *pgx.ConnConfig) { config.RuntimeParams["replication"] = "database" })
@@ -205,7 +207,7 @@ func TestAWalSenderThatShowsUpLate(t *testing.T) {
 	}
 }
 
-func TestWhenADeltaHolds(t *testing.T) {
+func TestDeltaUsable(t *testing.T) {
 	at := time.Date(2026, 11, 22, 11, 5, 54, 0, time.UTC)
 	after := func(ours, theirs time.Duration) clocks {
 		return clocks{server: at.Add(theirs), before: at.Add(ours), after: at.Add(ours)}

@@ -16,7 +16,7 @@ func mustDestination(t *testing.T, dsn string) *destination {
 	return to
 }
 
-func TestTheTimeIsDividedAmongTheAddresses(t *testing.T) {
+func TestConnectTimeoutIsDividedAmongAddresses(t *testing.T) {
 	const budget = 3 * time.Second
 	for _, tt := range []struct {
 		dsn, wanted string
@@ -69,7 +69,7 @@ func TestTheWantedAddressIsTriedAlone(t *testing.T) {
 	}
 }
 
-func TestHostsInARandomOrder(t *testing.T) {
+func TestLoadBalanceHostsRandom(t *testing.T) {
 	first := map[string]bool{}
 	for range 100 {
 		first[mustDestination(t, "host=10.0.0.1,10.0.0.2 load_balance_hosts=random").connConfigs(t.Context(), time.Second, "")[0].Host] = true
@@ -79,7 +79,7 @@ func TestHostsInARandomOrder(t *testing.T) {
 	}
 }
 
-func TestVersionsOfTLS(t *testing.T) {
+func TestSSLProtocolVersions(t *testing.T) {
 	to := mustDestination(t, "host=db1,db2 sslmode=prefer ssl_min_protocol_version=TLSv1.3 ssl_max_protocol_version=tlsv1.3")
 	encrypted := 0
 	for _, tries := range to.hosts() {

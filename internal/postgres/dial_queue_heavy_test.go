@@ -11,9 +11,8 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/pgtest"
 )
 
-// The clock of an attempt starts when its turn has come: waiting for it is no
-// part of its three seconds.
-func TestWaitingForATurnIsNoPartOfTheAttempt(t *testing.T) {
+// The three seconds of an attempt start when Dials lets it through.
+func TestWaitingInTheQueueIsNoPartOfTheConnectTimeout(t *testing.T) {
 	pg := pgtest.Start(t)
 	dials := NewDials(1)
 	if err := dials.acquire(t.Context(), queueAction); err != nil {

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-func TestNeverMoreAttemptsThanAllowed(t *testing.T) {
+func TestDialsBoundsConcurrentAttempts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const allowed, attempts = 16, 1000
 		d := NewDials(allowed)
@@ -35,7 +35,7 @@ func TestNeverMoreAttemptsThanAllowed(t *testing.T) {
 				}
 				defer d.release()
 				count(1)
-				<-time.After(time.Second) // one that gives up may do so just when its turn comes
+				<-time.After(time.Second) // a caller may leave just when it gets a place
 				count(-1)
 				mu.Lock()
 				done++
@@ -52,7 +52,7 @@ func TestNeverMoreAttemptsThanAllowed(t *testing.T) {
 	})
 }
 
-func TestActingIsServedBeforeScraping(t *testing.T) {
+func TestDialsServesActionsBeforeScrapes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := NewDials(1)
 		if err := d.acquire(t.Context(), queueScrape); err != nil {
@@ -83,19 +83,19 @@ func TestActingIsServedBeforeScraping(t *testing.T) {
 	})
 }
 
-func TestWhoGivesUpLeavesTheLine(t *testing.T) {
+func TestDialsAfterACallerHasLeft(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := NewDials(1)
 		if err := d.acquire(t.Context(), queueAction); err != nil {
 			t.Fatal(err)
 		}
 		ctx, cancel := context.WithCancelCause(t.Context())
-		gaveUp := make(chan error, 1)
-		go func() { gaveUp <- d.acquire(ctx, queueAction) }()
+		left := make(chan error, 1)
+		go func() { left <- d.acquire(ctx, queueAction) }()
 		synctest.Wait()
 		cause := errors.New("the caller went away")
 		cancel(cause)
-		if err := <-gaveUp; !errors.Is(err, cause) {
+		if err := <-left; !errors.Is(err, cause) {
 			t.Error(err)
 		}
 		d.release()
@@ -105,7 +105,7 @@ func TestWhoGivesUpLeavesTheLine(t *testing.T) {
 	})
 }
 
-func TestTheZeroDialsLetsNobodyThrough(t *testing.T) {
+func TestTheZeroDialsLetsNoAttemptThrough(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 		defer cancel()

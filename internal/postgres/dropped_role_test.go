@@ -9,9 +9,9 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
 
-// A role that is dropped and created again is another one. Our sessions of the
-// old one go on, and may do nothing.
-func TestADroppedRole(t *testing.T) {
+// A role that is dropped and created again is another role. The sessions of the old
+// one go on, but may do nothing.
+func TestOurRoleIsDroppedAndCreatedAgain(t *testing.T) {
 	pg := pgtest.Start(t)
 	s, err := New(Config{Name: "orders", DSN: pg.DSN("monsig")}, NewDials(16), log.NewNopLogger())
 	if err != nil {
@@ -33,8 +33,8 @@ func TestADroppedRole(t *testing.T) {
 	if err := s.action.ping(t.Context()); err != nil {
 		t.Error(err)
 	}
-	victim := pg.Run(t, "app", "select pg_sleep(600)")
-	found, _, err := s.Find(t.Context(), int32(victim.PID()))
+	target := pg.Run(t, "app", "select pg_sleep(600)")
+	found, _, err := s.Find(t.Context(), int32(target.PID()))
 	if err != nil || !found.Visible() {
 		t.Errorf("find: %+v, %v", found, err)
 	}

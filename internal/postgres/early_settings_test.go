@@ -8,8 +8,8 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/pgtest"
 )
 
-// Before our settings are made those of the role hold.
-func TestTheFormOfTimesDoesNotMatter(t *testing.T) {
+// Before our settings are made, those of the role hold.
+func TestPostmasterStartWithAnotherDateStyle(t *testing.T) {
 	pg := pgtest.Start(t)
 	pg.Exec(t, "alter role monsig set datestyle = 'German'")
 	s := start(t, pg, "monsig")
@@ -19,8 +19,8 @@ func TestTheFormOfTimesDoesNotMatter(t *testing.T) {
 	}
 }
 
-// A standby runs nothing in a serializable transaction.
-func TestASerializableRoleOnAStandby(t *testing.T) {
+// A standby refuses serializable transactions.
+func TestARoleWithSerializableDefaultOnAStandby(t *testing.T) {
 	pg := pgtest.Start(t)
 	pg.Exec(t, "alter role monsig set default_transaction_isolation = 'serializable'")
 	pg.Stop(t)

@@ -14,12 +14,12 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/postgres"
 )
 
-// raw is an option of pgtest: what the session sends is taken as it is.
+// raw is an option of pgtest: the server does not convert what the session sends.
 func raw(c *pgx.ConnConfig) { c.RuntimeParams["client_encoding"] = "SQL_ASCII" }
 
-// Any user may run a statement whose bytes are no text in our database: the
-// texts of all databases stand beside each other, each in its own encoding. A
-// scrape from any database shows the sessions of all.
+// Any user may run a statement whose bytes are not valid in our database's encoding,
+// because the activity shows each text in the encoding of its own database. A
+// scrape from any database has the sessions of all databases.
 func TestAScrapeReadsEveryEncoding(t *testing.T) {
 	srv := pgtest.Start(t, "max_prepared_transactions=1")
 	encodings := []string{"LATIN2", "KOI8R", "ISO_8859_5", "EUC_JP", "EUC_CN", "EUC_KR", "WIN1252", "LATIN1", "SQL_ASCII"}
@@ -88,8 +88,8 @@ func TestAScrapeReadsEveryEncoding(t *testing.T) {
 	}
 }
 
-// PostgreSQL converts a statement to the database's encoding, comments too: a
-// letter that is not in it makes the statement fail.
+// PostgreSQL converts a statement, with its comments, to the database's encoding. A
+// letter that is missing there makes the statement fail.
 func TestEveryStatementIsASCII(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join("sql", "*.sql"))
 	if err != nil || len(files) == 0 {

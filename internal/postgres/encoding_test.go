@@ -11,7 +11,7 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/pgtest"
 )
 
-// serverEncodings are all that a database can have.
+// serverEncodings are all encodings that a database can have.
 var serverEncodings = []string{
 	"EUC_CN", "EUC_JIS_2004", "EUC_JP", "EUC_KR", "EUC_TW",
 	"ISO_8859_5", "ISO_8859_6", "ISO_8859_7", "ISO_8859_8", "KOI8R", "KOI8U",
@@ -20,9 +20,9 @@ var serverEncodings = []string{
 	"WIN1250", "WIN1251", "WIN1252", "WIN1253", "WIN1254", "WIN1255", "WIN1256", "WIN1257", "WIN1258",
 }
 
-// Whatever the bytes are, the text is valid, and its ASCII is what was sent:
-// no byte can swallow the letter after it.
-func TestAnyBytesBecomeText(t *testing.T) {
+// Any bytes become a valid text with the same ASCII: no byte can hide the letter
+// after it.
+func TestValidTextOfAnyBytes(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
@@ -46,8 +46,8 @@ func TestAnyBytesBecomeText(t *testing.T) {
 	}
 }
 
-// What PostgreSQL writes in a database's encoding is read as what it means.
-func TestTextIsReadAsPostgreSQLWroteIt(t *testing.T) {
+// PostgreSQL's own conversion to each encoding is read back.
+func TestValidTextOfEveryServerEncoding(t *testing.T) {
 	srv := pgtest.Start(t)
 	conn := srv.Connect(t, "app", func(c *pgx.ConnConfig) { c.RuntimeParams["client_encoding"] = "SQL_ASCII" })
 	for encoding, text := range map[string]string{

@@ -18,8 +18,8 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/pgtest"
 )
 
-// An encrypted connection is as good as another, and may be to an address that
-// is not in the certificate.
+// Both connections work encrypted, also to an address that is not in the
+// certificate.
 func TestAnEncryptedConnection(t *testing.T) {
 	certificate, key := certificate(t, "orders.example")
 	pg := pgtest.Start(t, "ssl=on", "ssl_cert_file="+certificate, "ssl_key_file="+key)
@@ -40,8 +40,8 @@ func TestAnEncryptedConnection(t *testing.T) {
 	}
 }
 
-// certificate makes one that signs itself, and returns the names of its file
-// and of its key's, which the server's user may read.
+// certificate makes a self-signed certificate and returns the names of its file and
+// of its key's, which the server's user may read.
 func certificate(t *testing.T, host string) (certFile, keyFile string) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

@@ -11,13 +11,13 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
 
-// What an error means for an order: whether a repeat can help, and whether the
-// statement has reached the server.
-func TestWhatAnErrorMeans(t *testing.T) {
+// An error says whether a retry can help, and whether the statement may have reached
+// the server.
+func TestClassify(t *testing.T) {
 	server := func(code string) error { return &pgconn.PgError{Code: code} }
 	for name, tc := range map[string]struct {
-		err                          error
-		unreachable, unsent, refused bool
+		err                           error
+		unreachable, notSent, refused bool
 	}{
 		"nothing":                {nil, false, false, false},
 		"a syntax error":         {server("42601"), false, false, false},
@@ -40,7 +40,7 @@ func TestWhatAnErrorMeans(t *testing.T) {
 				t.Errorf("became %v", err)
 			}
 			for sentinel, want := range map[error]bool{
-				session.ErrUnreachable: tc.unreachable, session.ErrNotSent: tc.unsent, session.ErrPermissionDenied: tc.refused,
+				session.ErrUnreachable: tc.unreachable, session.ErrNotSent: tc.notSent, session.ErrPermissionDenied: tc.refused,
 			} {
 				if got := errors.Is(err, sentinel); got != want {
 					t.Errorf("%v: %t", sentinel, got)

@@ -2,6 +2,6 @@ package postgres
 
 import "time"
 
-// SetAnswerTimeout sets how long a statement of the acting connection may take before
+// SetAnswerTimeout sets how long a statement of the action connection may take before
 // it counts as not answered. It must be called before Start.
 func (s *Server) SetAnswerTimeout(d time.Duration) { s.action.answerTimeout = d }

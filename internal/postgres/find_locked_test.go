@@ -9,8 +9,8 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
 
-// Somebody holds a catalogue locked, and nobody can connect any more. That one,
-// and those who run away meanwhile, can be found and ended all the same.
+// While a session holds a catalogue locked, no client can connect. That session and
+// all others can still be found and ended.
 func TestFindWhileACatalogueIsLocked(t *testing.T) {
 	for _, catalogue := range []string{"pg_database", "pg_authid"} {
 		t.Run(catalogue, func(t *testing.T) {
@@ -38,17 +38,17 @@ func TestFindWhileACatalogueIsLocked(t *testing.T) {
 	}
 }
 
-// A session whose names could not be had in advance cannot be judged, and those
-// who are asked for with it can.
+// A session whose names were not read before the lock cannot be found. Others, asked
+// for at the same time, can.
 func TestFindWithoutNames(t *testing.T) {
 	srv := pgtest.Start(t)
 	s := start(t, srv, "monsig")
 	locker := srv.Open(t, "super1")
 	find(t, s, locker)
 	c := srv.Run(t, "app", "select pg_sleep(60)")
-	find(t, s, c) // which is how its names are known
+	find(t, s, c) // now its names are known
 	var late *pgtest.Client
-	for asked := false; !asked; { // until nothing has read the names between the two statements
+	for asked := false; !asked; { // repeated until no ping has read the names in between
 		late = srv.Run(t, "app", "select pg_sleep(60)")
 		locker.Exec(t, "begin; lock pg_catalog.pg_database")
 		seen, ok, err := s.Find(deadline(t), int32(late.PID()))
@@ -63,7 +63,7 @@ func TestFindWithoutNames(t *testing.T) {
 	find(t, s, late)
 }
 
-// What changes while sessions are there is seen by the next Find.
+// A role's change is seen by the next Find.
 func TestFindReadsTheNamesAnew(t *testing.T) {
 	srv := pgtest.Start(t)
 	s := start(t, srv, "monsig")
@@ -80,13 +80,13 @@ func TestFindReadsTheNamesAnew(t *testing.T) {
 	}
 }
 
-// The size of the texts can be one that PostgreSQL cannot read itself.
+// track_activity_query_size can have a value that PostgreSQL cannot read back.
 func TestFindWithAnOddSizeOfTexts(t *testing.T) {
 	srv := pgtest.Start(t, "track_activity_query_size=1500")
 	s := start(t, srv, "monsig")
 	short := srv.Run(t, "app", "select pg_sleep(60)")
 	long := srv.Run(t, "app", "select pg_sleep(60) -- "+strings.Repeat("x", 1500))
 	if find(t, s, short).QueryTruncated || !find(t, s, long).QueryTruncated {
-		t.Error("what is cut off is not told")
+		t.Error("QueryTruncated is wrong")
 	}
 }

@@ -19,10 +19,10 @@ func pgtestNow(t *testing.T, srv *pgtest.Server) time.Time {
 	return pgtest.Value[time.Time](t, srv, "select clock_timestamp()")
 }
 
-// Any user may run a statement whose bytes are no text in our database's
-// encoding, or in any. From whichever database we look, the session is found
-// and signalled, and its text is read as its own database's.
-func TestNoTextBlindsUs(t *testing.T) {
+// Any user may run a statement whose bytes are not valid in our database's encoding,
+// or in any. From every database the session is found and signalled, and its text
+// is read in its own database's encoding.
+func TestFindAndSignalWithAnyEncoding(t *testing.T) {
 	srv := pgtest.Start(t)
 	ours := []string{"EUC_JP", "EUC_CN", "EUC_KR", "EUC_TW", "MULE_INTERNAL", "WIN1252", "LATIN1", "LATIN2", "KOI8R", "SQL_ASCII", "UTF8"}
 	createDatabases(t, srv, ours...)
@@ -67,9 +67,9 @@ func TestNoTextBlindsUs(t *testing.T) {
 	}
 }
 
-// A role's name is what it is called in our database's encoding, as it was when
-// the server converted it for us.
-func TestARoleIsCalledAsInOurDatabase(t *testing.T) {
+// The bytes of a role's name are read in our database's encoding, as the server
+// would do it.
+func TestARolesNameIsReadInOurDatabasesEncoding(t *testing.T) {
 	srv := pgtest.Start(t)
 	createDatabases(t, srv, "LATIN1")
 	admin := srv.Open(t, "postgres", inDatabase("latin1"))

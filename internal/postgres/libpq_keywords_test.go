@@ -43,9 +43,8 @@ func TestKeywordsOfLibpq(t *testing.T) {
 	}
 }
 
-// What libpq takes from the environment and pgx does not know is no less
-// serious there.
-func TestKeywordsOfTheEnvironment(t *testing.T) {
+// Environment variables of libpq that pgx does not know are treated like keywords.
+func TestKeywordsFromTheEnvironment(t *testing.T) {
 	pg := pgtest.Start(t)
 	t.Setenv("PGHOSTADDR", "127.0.0.1")
 	t.Setenv("PGGSSENCMODE", "disable")

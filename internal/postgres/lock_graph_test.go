@@ -8,10 +8,10 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
 
-// A session that goes on between the look at the locks and the look at the
-// sessions must not have the wait of its last statement on the next one: a
-// fence on that would hold.
-func TestALockWaitIsThatOfItsStatement(t *testing.T) {
+// A session that goes on between the read of the locks and the read of the backends
+// must not have the wait of its last statement on the next one: a fence on that
+// would hold.
+func TestALockWaitBelongsToItsStatement(t *testing.T) {
 	srv := pgtest.Start(t)
 	for name, next := range map[string]func(t *testing.T, waiter *pgtest.Client){
 		"another statement": func(t *testing.T, waiter *pgtest.Client) {
@@ -51,8 +51,8 @@ func TestALockWaitIsThatOfItsStatement(t *testing.T) {
 	}
 }
 
-// A statement that has got what it waited for does not wait any more.
-func TestALockWaitThatIsOver(t *testing.T) {
+// A statement that has got its lock does not wait any more.
+func TestALockWaitThatIsOverIsDropped(t *testing.T) {
 	srv := pgtest.Start(t)
 	c := openScrapeConn(t, srv)
 	holder := srv.IdleInTransaction(t, "app", "select pg_advisory_xact_lock(1)")
@@ -65,8 +65,8 @@ func TestALockWaitThatIsOver(t *testing.T) {
 	}
 }
 
-// A wait whose start is not known yet could be that of any statement.
-func TestALockWaitWithoutAStart(t *testing.T) {
+// A wait without a start could be that of any statement, so it has no series.
+func TestALockWaitWithoutWaitstartIsOnlyCounted(t *testing.T) {
 	srv := pgtest.Start(t)
 	c := openScrapeConn(t, srv)
 	holder := srv.IdleInTransaction(t, "app", "select pg_advisory_xact_lock(1)")
@@ -82,9 +82,9 @@ func TestALockWaitWithoutAStart(t *testing.T) {
 	}
 }
 
-// A session that has ended the transaction that others waited for must not be
-// named with the next one.
-func TestARootBlockerIsThatOfItsTransaction(t *testing.T) {
+// A session that has ended the transaction that others waited for must not be named
+// as a blocker with its next transaction.
+func TestARootBlockerBelongsToItsTransaction(t *testing.T) {
 	srv := pgtest.Start(t)
 	for name, tt := range map[string]struct {
 		take, then string
@@ -114,8 +114,8 @@ func TestARootBlockerIsThatOfItsTransaction(t *testing.T) {
 	}
 }
 
-// A session that still is in the transaction is named, whatever it does there.
-func TestARootBlockerThatGoesOn(t *testing.T) {
+// A session that is still in the same transaction is named, whatever it does there.
+func TestARootBlockerMayRunAnotherStatement(t *testing.T) {
 	srv := pgtest.Start(t)
 	c := openScrapeConn(t, srv)
 	holder := srv.IdleInTransaction(t, "app", "select pg_advisory_xact_lock(1)")
@@ -127,7 +127,7 @@ func TestARootBlockerThatGoesOn(t *testing.T) {
 	}
 }
 
-func TestWhoseWaitItIs(t *testing.T) {
+func TestStillWaits(t *testing.T) {
 	at := time.Date(2026, 11, 22, 11, 5, 54, 0, time.UTC)
 	earlier, later := at.Add(-time.Second), at.Add(time.Microsecond)
 	w := waiter{Waiter: session.Waiter{PID: 7}, process: 8, since: at}
@@ -164,9 +164,9 @@ func TestWhoseWaitItIs(t *testing.T) {
 	}
 }
 
-// Of those that wait only the clients are named, of those that block all; our
-// own sessions never are.
-func TestWhoIsNamed(t *testing.T) {
+// Only client backends have lock waits, and all backends can be blockers, but our
+// own sessions are neither.
+func TestOnlyClientsAreLockWaitsAndAllBackendsAreBlockers(t *testing.T) {
 	at := time.Date(2026, 11, 22, 11, 5, 54, 0, time.UTC)
 	waiting := func(pid int32, kind string, own bool) lockBackend {
 		return lockBackend{own: own, Session: session.Session{

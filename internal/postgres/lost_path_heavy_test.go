@@ -11,10 +11,9 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
 
-// The path is lost without a word: what is sent is swallowed. Once the acting
-// connection was opened anew, the scraping one is not waited for until its
-// statement's deadline, which is a minute away, neither when it is idle nor in
-// the middle of a scrape.
+// The network path is lost silently: sent data vanishes. Once the action connection
+// was opened anew, a scrape fails long before its statement's deadline, which is a
+// minute away. This holds for an idle connection and for one in a scrape.
 func TestScrapingRecoversFromASilentLoss(t *testing.T) {
 	for name, first := range map[string]bool{"idle": false, "in a scrape": true} {
 		t.Run(name, func(t *testing.T) {

@@ -17,8 +17,8 @@ import (
 
 func itoa(n int) string { return strconv.Itoa(n) }
 
-// On a machine with many servers none gets on while too many attempts are
-// under way. All must come up all the same.
+// Here no connection attempt gets on while more than the limit are under way. All
+// servers must become reachable nevertheless.
 func TestManyServersComeUp(t *testing.T) { comeUp(t, 40, 16) }
 
 func comeUp(t *testing.T, count, limit int) {

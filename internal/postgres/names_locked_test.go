@@ -11,7 +11,7 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
 
-// startInside returns our side of a server, as the role.
+// startInside is start for tests of this package itself.
 func startInside(t *testing.T, srv *pgtest.Server, role string) (*Server, context.Context) {
 	t.Helper()
 	s, err := New(Config{Name: "orders", DSN: srv.DSN(role)}, NewDials(16), log.NewNopLogger())
@@ -25,7 +25,7 @@ func startInside(t *testing.T, srv *pgtest.Server, role string) (*Server, contex
 	return s, ctx
 }
 
-// While pg_database is locked, for however long, a role is what it is now.
+// While pg_database is locked, roles are read, however old the remembered ones are.
 func TestARoleIsReadWhilePgDatabaseIsLocked(t *testing.T) {
 	srv := pgtest.Start(t)
 	c := srv.Run(t, "app", "select pg_sleep(60)")

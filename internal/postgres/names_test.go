@@ -14,8 +14,8 @@ import (
 
 var t0 = time.Date(2026, 11, 22, 11, 5, 54, 871475000, time.UTC)
 
-// What is remembered counts only where it cannot be wrong.
-func TestNamesThatMayBeWrongPermitNothing(t *testing.T) {
+// A remembered name is used only if it cannot be wrong.
+func TestRememberedNamesThatMayBeWrongAreNotUsed(t *testing.T) {
 	const datid, usesysid = 16384, 16385
 	read := names{
 		databases: map[uint32]database{datid: {name: "shop", encoding: "LATIN1", readAt: t0}},
@@ -66,9 +66,8 @@ func TestNamesThatMayBeWrongPermitNothing(t *testing.T) {
 	}
 }
 
-// A connection is warm though the names cannot be read: a server whose catalogue
-// is locked is not unreachable.
-func TestAPingDoesNotNeedTheNames(t *testing.T) {
+// A server whose catalogue is locked is reachable: a ping succeeds without the names.
+func TestPingWhileACatalogueIsLocked(t *testing.T) {
 	srv := pgtest.Start(t)
 	s, err := New(Config{Name: "orders", DSN: srv.DSN("monsig")}, NewDials(16), log.NewNopLogger())
 	if err != nil {

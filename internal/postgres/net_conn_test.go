@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// suspected returns a suspected netConn, and its other end, which reads all
-// that comes and says nothing by itself.
+// suspected returns a suspected connection, and its other end, which reads
+// everything and writes nothing.
 func suspected(t *testing.T) (*netConn, net.Conn) {
 	t.Helper()
 	ours, theirs := net.Pipe()
@@ -21,7 +21,7 @@ func suspected(t *testing.T) (*netConn, net.Conn) {
 	return w, theirs
 }
 
-func TestADoubtedConnectionMustAnswer(t *testing.T) {
+func TestASuspectedConnectionIsClosedWithoutAnAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, _ := suspected(t)
 		began := time.Now()
@@ -35,7 +35,7 @@ func TestADoubtedConnectionMustAnswer(t *testing.T) {
 	})
 }
 
-func TestAConnectionThatAnswersIsDoubtedNoMore(t *testing.T) {
+func TestAnAnswerClearsTheSuspicion(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, theirs := suspected(t)
 		for i := range 2 {
@@ -54,7 +54,7 @@ func TestAConnectionThatAnswersIsDoubtedNoMore(t *testing.T) {
 	})
 }
 
-func TestADoubtedConnectionMayBeIdle(t *testing.T) {
+func TestASuspectedConnectionMayBeIdle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, _ := suspected(t)
 		<-time.After(time.Hour)
@@ -64,8 +64,9 @@ func TestADoubtedConnectionMayBeIdle(t *testing.T) {
 	})
 }
 
-// One that owes an answer when it is doubted has the same time from then on.
-func TestADoubtInTheMiddleOfAStatement(t *testing.T) {
+// A connection that awaits an answer when it is suspected has answerTimeout from
+// then on.
+func TestASuspicionInTheMiddleOfAStatement(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, _ := suspected(t)
 		w.mu.Lock()
@@ -76,7 +77,7 @@ func TestADoubtInTheMiddleOfAStatement(t *testing.T) {
 		}
 		<-time.After(time.Hour)
 		if w.isClosed() {
-			t.Fatal("it was closed without a doubt")
+			t.Fatal("it was closed without a suspicion")
 		}
 		w.suspect()
 		<-time.After(answerTimeout + time.Millisecond)

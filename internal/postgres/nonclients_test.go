@@ -11,8 +11,8 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
 
-// A parallel query that waits through its worker waits, and blocks nobody
-// itself: the one at the end of the queue does.
+// A parallel query whose worker waits for a lock is itself a waiter, not a root
+// blocker of the sessions behind it.
 func TestAParallelQueryWaitsThroughItsWorker(t *testing.T) {
 	srv := pgtest.Start(t)
 	s := start(t, srv, "monsig")
@@ -48,8 +48,8 @@ func TestAParallelQueryWaitsThroughItsWorker(t *testing.T) {
 	}
 }
 
-// Who blocks a process that is no client is named, even if no client waits.
-func TestWhoBlocksAReplicationWorkerIsNamed(t *testing.T) {
+// A session that blocks a background process is named, even if no client waits.
+func TestABlockerOfAReplicationWorkerIsNamed(t *testing.T) {
 	srv := pgtest.Start(t, "wal_level=logical")
 	s := start(t, srv, "monsig")
 	srv.Exec(t, "create table t (n int primary key)", "create publication p for table t", "create database copy")
@@ -72,9 +72,9 @@ func TestWhoBlocksAReplicationWorkerIsNamed(t *testing.T) {
 	}
 }
 
-// A role that may not see who waits can be told who blocks nevertheless: the
-// locks are there for everybody.
-func TestWhoBlocksHiddenSessions(t *testing.T) {
+// A role that may not see the waiting sessions still gets their blockers, because
+// every role may read pg_locks.
+func TestABlockerOfHiddenSessionsIsNamed(t *testing.T) {
 	srv := pgtest.Start(t)
 	s := start(t, srv, "nopriv")
 	root := srv.IdleInTransaction(t, "nopriv", "select pg_advisory_xact_lock(1)")

@@ -15,14 +15,14 @@ import (
 // is forced onto an innocent session before the signal.
 const pidReuseTrials = 200
 
-// The kernel hands the pid of the named session to another one between the
-// alert and the signal. The fence must hold every time; a killer that goes by
-// pid, the control, hits the innocent one.
-func TestForcedPIDReuse(t *testing.T) {
+// The kernel gives the pid of the named session to another one between the alert and
+// the signal. The fence must refuse every time. A cancel by pid alone, the control,
+// hits the innocent session.
+func TestAReusedPIDIsNotSignalled(t *testing.T) {
 	pgtest.InPIDNamespace(t, func() {
 		srv := pgtest.Start(t)
 		s := start(t, srv, "monsig")
-		naive := srv.Connect(t, "monsig")
+		byPID := srv.Connect(t, "monsig")
 		hit, control := 0, 0
 		for range pidReuseTrials {
 			named := srv.Run(t, "app", "select pg_sleep(60)")
@@ -41,7 +41,7 @@ func TestForcedPIDReuse(t *testing.T) {
 			if innocent.Activity(t).State != "active" {
 				hit++
 			}
-			if _, err := naive.Exec(context.Background(), "select pg_cancel_backend($1)", named.PID()); err != nil {
+			if _, err := byPID.Exec(context.Background(), "select pg_cancel_backend($1)", named.PID()); err != nil {
 				t.Fatal(err)
 			}
 			if sqlstate(innocent.Wait(t)) == "57014" {
@@ -49,7 +49,7 @@ func TestForcedPIDReuse(t *testing.T) {
 			}
 			srv.Exec(t, fmt.Sprintf("select pg_terminate_backend(%d)", innocent.PID()))
 		}
-		t.Logf("%d trials: the fence let %d innocent sessions be hit, going by pid %d", pidReuseTrials, hit, control)
+		t.Logf("%d trials: with the fence %d innocent sessions were hit, by pid %d", pidReuseTrials, hit, control)
 		if hit != 0 {
 			t.Errorf("%d innocent sessions were hit", hit)
 		}

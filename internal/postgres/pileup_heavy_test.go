@@ -15,8 +15,8 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
 
-// pileup makes n sessions wait for the row that a forgotten transaction holds.
-// It returns that transaction, and what ends the waiting.
+// pileup makes n sessions wait for the row that an idle transaction holds. It returns
+// that transaction, and a function that ends the waiting sessions.
 func pileup(t *testing.T, srv *pgtest.Server, n int) (root *pgtest.Client, disperse func()) {
 	t.Helper()
 	srv.Exec(t, "create table t (id int primary key, n int)", "insert into t values (1, 1)", "grant all on t to app")
@@ -37,7 +37,7 @@ func pileup(t *testing.T, srv *pgtest.Server, n int) (root *pgtest.Client, dispe
 		t.Fatal(err)
 	}
 	config.RuntimeParams["application_name"] = "pileup"
-	const side = 8 // connect at a time
+	const side = 8 // connect at the same time
 	conns := make(chan *pgconn.PgConn)
 	failed := make(chan error, side)
 	for range side {
@@ -71,18 +71,18 @@ func pileup(t *testing.T, srv *pgtest.Server, n int) (root *pgtest.Client, dispe
 	return root, disperse
 }
 
-// A pile-up of a thousand sessions on one row: a scrape ends in time with what
-// could be had, on the one connection that it has.
-func TestPileup(t *testing.T) {
+// A thousand sessions wait for one row. A scrape ends in time with what could be
+// read, and opens no other connection.
+func TestSnapshotWithAThousandWaiters(t *testing.T) {
 	const waiters, limit = 1000, 5 * time.Second
-	// By default each of them looks for a deadlock after a second, and a thousand
-	// that do it bring the whole server to a stop for a minute.
+	// By default each of them looks for a deadlock after a second. A thousand that do
+	// so block the whole server for a minute.
 	srv := pgtest.Start(t, "max_connections=1100", "log_connections=on", "deadlock_timeout=1h")
 	s := start(t, srv, "monsig")
 	opened := func() int { return strings.Count(srv.Log(), "application_name=pgbailiff") }
 	snapshot(t, s)
 	root, disperse := pileup(t, srv, waiters)
-	find(t, s, root) // the acting connection is there as well
+	find(t, s, root) // now the action connection is open as well
 	before := opened()
 
 	scrape := func() {
@@ -91,24 +91,24 @@ func TestPileup(t *testing.T) {
 		begun := time.Now()
 		got, err := s.Snapshot(ctx, session.SnapshotOptions{MinAge: 0.001, MaxSessions: 50, Text: true})
 		took := time.Since(begun)
-		if err != nil || took > limit+tardiness {
+		if err != nil || took > limit+returnMargin {
 			t.Errorf("after %s: %v", took, err)
 			return
 		}
 		t.Logf("%s; who blocks whom is known: %t", took, got.LocksKnown)
-		holds(t, got, root, waiters)
+		checkPileup(t, got, root, waiters)
 	}
 	scrape()
 	var both sync.WaitGroup
 	both.Go(scrape)
 	both.Go(scrape)
 	both.Wait()
-	for range 5 { // without the time for anything
+	for range 5 { // far too short for a scrape
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Millisecond)
 		begun := time.Now()
 		_, _ = s.Snapshot(ctx, everything())
 		cancel()
-		if took := time.Since(begun); took > tardiness {
+		if took := time.Since(begun); took > returnMargin {
 			t.Errorf("%s for a scrape of 5 ms", took)
 		}
 	}
@@ -123,9 +123,9 @@ func TestPileup(t *testing.T) {
 	}
 }
 
-// holds checks that a snapshot of a pile-up is true: either all is known, or
-// it says that it is not.
-func holds(t *testing.T, got session.Snapshot, root *pgtest.Client, waiters int) {
+// checkPileup checks a snapshot of a pile-up: either the locks are complete, or
+// LocksKnown is false.
+func checkPileup(t *testing.T, got session.Snapshot, root *pgtest.Client, waiters int) {
 	t.Helper()
 	var waiting int64
 	for _, c := range got.Counts {
@@ -146,8 +146,8 @@ func holds(t *testing.T, got session.Snapshot, root *pgtest.Client, waiters int)
 	}
 }
 
-// The server's own limit ends the look at locks: the scrape after one that was
-// given up waits for that, and no longer.
-func TestWhoBlocksWhomCannotBeReadForLong(t *testing.T) {
-	blockingHidden(t, time.Second, 10*time.Second, 10*time.Second)
+// The server's statement_timeout ends the read of the locks. A scrape after one whose
+// caller has left waits for that, and no longer.
+func TestSnapshotWithoutBlockersForLong(t *testing.T) {
+	scrapeWhileLocksAreLocked(t, time.Second, 10*time.Second, 10*time.Second)
 }

@@ -16,9 +16,9 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
 
-// A pooler gives its sessions to others, and may put several servers behind
-// one name. We do nothing there, say why, and leave no session with our
-// settings to the next client.
+// A pooler shares its sessions among clients, and may have several servers behind
+// one name. We refuse it, say why, and leave no session with our settings to its
+// next client.
 func TestAPoolerIsRefused(t *testing.T) {
 	pg := pgtest.Start(t)
 	for _, mode := range []string{"session", "transaction", "statement"} {

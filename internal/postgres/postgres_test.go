@@ -15,7 +15,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// start returns our side of a server, as the role.
+// start returns a started Server that connects to srv as the role.
 func start(t testing.TB, srv *pgtest.Server, role string) *postgres.Server {
 	t.Helper()
 	s, err := postgres.New(postgres.Config{Name: "orders", DSN: srv.DSN(role)}, postgres.NewDials(16), log.NewNopLogger())
@@ -27,7 +27,7 @@ func start(t testing.TB, srv *pgtest.Server, role string) *postgres.Server {
 	return s
 }
 
-// deadline is the time that a test may take to see what it waits for.
+// deadline bounds how long a test waits for something.
 func deadline(t testing.TB) context.Context {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)

@@ -11,9 +11,9 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/postgres"
 )
 
-// A role without pg_monitor is told once what is missing and what mends it, and
-// the scrape works with what there is; once it is mended, all is there.
-func TestMissingPrivilegesAreToldOnce(t *testing.T) {
+// The log has each missing privilege once, with the GRANT for it. The scrape has what
+// the role may see, and everything after the GRANT.
+func TestMissingPrivilegesAreLoggedOnce(t *testing.T) {
 	srv := pgtest.Start(t)
 	var lines bytes.Buffer
 	s, err := postgres.New(postgres.Config{Name: "orders", DSN: srv.DSN("nopriv")}, postgres.NewDials(16), log.NewLogfmtLogger(log.NewSyncWriter(&lines)))
@@ -40,22 +40,22 @@ func TestMissingPrivilegesAreToldOnce(t *testing.T) {
 		}
 	}
 	s.Close()
-	told := lines.String()
-	for mend, times := range map[string]int{
+	logged := lines.String()
+	for hint, times := range map[string]int{
 		`hint="GRANT pg_monitor TO \"nopriv\""`:        1,
 		`hint="GRANT pg_signal_backend TO \"nopriv\""`: 2, // again when what our role may do has changed
 	} {
-		if got := strings.Count(told, mend); got != times {
-			t.Errorf("%d times %s, want %d, in\n%s", got, mend, times, told)
+		if got := strings.Count(logged, hint); got != times {
+			t.Errorf("%d times %s, want %d, in\n%s", got, hint, times, logged)
 		}
 	}
-	if got := strings.Count(told, "\n"); got != 3 {
-		t.Errorf("%d lines:\n%s", got, told)
+	if got := strings.Count(logged, "\n"); got != 3 {
+		t.Errorf("%d lines:\n%s", got, logged)
 	}
 }
 
-// The GRANT is one that can be pasted, whatever the role is called.
-func TestTheGrantNamesTheRole(t *testing.T) {
+// The GRANT in the hint can be pasted, whatever the role's name is.
+func TestTheHintQuotesTheRole(t *testing.T) {
 	srv := pgtest.Start(t)
 	srv.Exec(t, `create role "o""brien x" login`)
 	var lines bytes.Buffer

@@ -11,7 +11,7 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/pgtest"
 )
 
-// proxy stands between us and a server, on an address of its own.
+// proxy forwards connections to a server from an address of its own.
 type proxy struct {
 	listener net.Listener
 	done     sync.WaitGroup
@@ -20,7 +20,7 @@ type proxy struct {
 	changed *sync.Cond
 	target  string
 	links   map[*link]bool
-	limit   int // while more than these are opening, none of them gets on; 0: no limit
+	limit   int // while more than these are opening, none of them is forwarded; 0: no limit
 	opening int
 	closed  bool
 }
@@ -29,7 +29,7 @@ type proxy struct {
 type link struct {
 	client, server net.Conn
 	opening        bool // the server has not said yet that it is ready
-	lost           bool // what either side sends is swallowed
+	lost           bool // data from both sides is dropped
 }
 
 func newProxy(t testing.TB, to *pgtest.Server) *proxy {
@@ -56,8 +56,8 @@ func (p *proxy) lead(to *pgtest.Server) {
 	p.target = net.JoinHostPort(to.Host(), itoa(to.Port()))
 }
 
-// lose swallows what goes over the connections that there are, in both
-// directions; new ones are fine.
+// lose drops all data of the existing connections, in both directions. New
+// connections work.
 func (p *proxy) lose() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -66,7 +66,7 @@ func (p *proxy) lose() {
 	}
 }
 
-// cut closes the connections that there are.
+// cut closes the existing connections.
 func (p *proxy) cut() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -124,8 +124,8 @@ func (p *proxy) accept(ctx context.Context) {
 	}
 }
 
-// read takes what the client sends, also while nobody forwards it, so that the
-// proxy notices when the client gives up.
+// read reads from the client even while nothing is forwarded, so that the proxy
+// notices when the client closes the connection.
 func (p *proxy) read(l *link, to chan<- []byte) {
 	defer close(to)
 	defer p.leave(l)

@@ -31,7 +31,7 @@ func openScrapeConn(t testing.TB, srv *pgtest.Server) *scrapeConn {
 	return s.scrape
 }
 
-// soon is the time that a test may take to see what it waits for.
+// soon bounds how long a test waits for something.
 func soon(t testing.TB) context.Context {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)

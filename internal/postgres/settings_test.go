@@ -8,9 +8,9 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/pgtest"
 )
 
-// Neither the role nor the database, the connection string or the environment
-// changes how our statements run, and how our sessions are called.
-func TestOurSettingsWin(t *testing.T) {
+// Neither the role, the database, the connection string nor the environment changes
+// how our statements run, or our sessions' application_name.
+func TestOurSettingsOverrideAllOthers(t *testing.T) {
 	t.Setenv("PGAPPNAME", "somebody")
 	t.Setenv("PGOPTIONS", "-c lock_timeout=1h")
 	pg := pgtest.Start(t)

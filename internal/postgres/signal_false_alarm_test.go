@@ -8,12 +8,12 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
 
-// A session that begins nothing else cannot have had anything else met, however
-// far its end has come when the signalling statement looks again: a backend
-// that aborts or exits has no xact_start any more while it still looks active.
-func TestNoFalseAlarm(t *testing.T) { falseAlarms(t, 3) }
+// A session that begins nothing else must be reported as hit in the target, however
+// far it has ended when the signalling statement looks again: a backend that aborts
+// or exits has no xact_start any more while it still looks active.
+func TestATargetHitIsNeverReportedAsSuccessor(t *testing.T) { falseAlarms(t, 3) }
 
-// falseAlarms signals each kind of target so often.
+// falseAlarms signals each kind of target this many times.
 func falseAlarms(t *testing.T, trials int) {
 	t.Helper()
 	srv := pgtest.Start(t, "max_connections=400")

@@ -16,7 +16,7 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
 
-// freeze stops the backend of our acting connection, as a hung server does,
+// freeze stops the backend of our action connection, like a server that hangs,
 // until the test ends or thaw is called.
 func freeze(t *testing.T, srv *pgtest.Server) (thaw func()) {
 	t.Helper()
@@ -33,9 +33,9 @@ func freeze(t *testing.T, srv *pgtest.Server) (thaw func()) {
 	return thaw
 }
 
-// Ten orders meet a server that hangs. One has been handed to it, and nobody
-// can know what became of it; the nine that wait behind it were never sent.
-func TestWhoWaitsInLineWasNotSent(t *testing.T) {
+// Ten signals go to a server that hangs. One has been sent, and its effect is
+// unknown. The nine that wait behind it were never sent.
+func TestQueuedSignalsToAHungServerWereNotSent(t *testing.T) {
 	srv := pgtest.Start(t)
 	s := start(t, srv, "monsig")
 	c := srv.Run(t, "app", "select pg_sleep(60)")
@@ -50,27 +50,27 @@ func TestWhoWaitsInLineWasNotSent(t *testing.T) {
 			errs <- err
 		}()
 	}
-	open, unsent := 0, 0
+	maySent, notSent := 0, 0
 	for range 10 {
 		err := <-errs
 		if !errors.Is(err, session.ErrUnreachable) {
 			t.Errorf("%v", err)
 		}
 		if errors.Is(err, session.ErrNotSent) {
-			unsent++
+			notSent++
 		} else {
-			open++
+			maySent++
 		}
 	}
-	if open != 1 || unsent != 9 {
-		t.Errorf("%d may have been sent and %d certainly were not", open, unsent)
+	if maySent != 1 || notSent != 9 {
+		t.Errorf("%d may have been sent and %d certainly were not", maySent, notSent)
 	}
 	if !c.Running() {
-		t.Error("it was hit")
+		t.Error("its statement was cancelled")
 	}
 }
 
-func TestWithoutAConnectionNothingIsSent(t *testing.T) {
+func TestASignalWithoutAConnectionIsNotSent(t *testing.T) {
 	s, err := postgres.New(postgres.Config{Name: "down", DSN: "postgresql://nobody@127.0.0.1:1/postgres"}, postgres.NewDials(16), log.NewNopLogger())
 	if err != nil {
 		t.Fatal(err)
@@ -88,9 +88,8 @@ func TestWithoutAConnectionNothingIsSent(t *testing.T) {
 	}
 }
 
-// Who comes with a context that has ended has sent nothing, though the
-// connection is free.
-func TestASignalAfterItsTimeIsNotSent(t *testing.T) {
+// A call whose context has ended sends nothing, even if the connection is free.
+func TestASignalWithAnEndedContextIsNotSent(t *testing.T) {
 	srv := pgtest.Start(t)
 	s := start(t, srv, "monsig")
 	c := srv.Run(t, "app", "select pg_sleep(60)")
@@ -102,8 +101,8 @@ func TestASignalAfterItsTimeIsNotSent(t *testing.T) {
 			t.Fatalf("%v", err)
 		}
 	}
-	find(t, s, c) // whatever was handed over is done now
+	find(t, s, c) // all earlier jobs have ended now
 	if !c.Running() {
-		t.Error("it was hit")
+		t.Error("its statement was cancelled")
 	}
 }

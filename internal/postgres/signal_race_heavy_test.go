@@ -19,15 +19,15 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
 
-// The race that no fence can close from SQL: the named query ends by itself in
-// the microseconds between the statement's look and its signal, and its
-// session has begun another. Here every kill is aimed at that instant.
+// These tests are about the race that no fence can close from SQL: the named query
+// ends by itself in the microseconds between the statement's read and its signal,
+// and its session begins another one. Every cancel here is aimed at that instant.
 
 // targetTime is how long the named query runs.
 const targetTime = 10 * time.Millisecond
 
-// victim is one session, spoken to in the plain protocol.
-type victim struct {
+// raceTarget is one session, driven in the plain protocol.
+type raceTarget struct {
 	fe    *pgproto3.Frontend
 	pid   int32
 	kind  string // of the statements that follow the named one: fast, slow, pipe
@@ -35,7 +35,7 @@ type victim struct {
 	hits  chan []int // of each run: which statements got 57014; 0 is the named one
 }
 
-func newVictim(t testing.TB, srv *pgtest.Server, kind string) *victim {
+func newRaceTarget(t testing.TB, srv *pgtest.Server, kind string) *raceTarget {
 	t.Helper()
 	conn, err := pgx.Connect(deadline(t), srv.DSN("app"))
 	if err != nil {
@@ -46,14 +46,14 @@ func newVictim(t testing.TB, srv *pgtest.Server, kind string) *victim {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = raw.Conn.Close() })
-	return &victim{
+	return &raceTarget{
 		fe: raw.Frontend, pid: int32(raw.PID), kind: kind,
 		begun: make(chan struct{}), hits: make(chan []int, 1),
 	}
 }
 
-// run sends the named query and then innocent ones, until well after the kill.
-func (v *victim) run() {
+// run sends the named query and then innocent ones, until well after the cancel.
+func (v *raceTarget) run() {
 	innocent := "select 1"
 	if v.kind == "slow" {
 		innocent = "select count(*) from generate_series(1, 6000)"
@@ -101,9 +101,9 @@ func (v *victim) run() {
 // tally counts how trials ended.
 type tally struct {
 	trials, signalled, right, wrong int
-	// reported: wrong hits that were called superseded; doubted: wrong hits
-	// that were called cancelled with a doubt on record; unreported: wrong hits
-	// that nobody would know of; alarms: right hits called superseded.
+	// reported: wrong hits reported as superseded; doubted: wrong hits reported as
+	// cancelled with a doubt on record; unreported: wrong hits reported as cancelled;
+	// alarms: right hits reported as superseded.
 	reported, doubted, unreported, alarms int
 }
 
@@ -112,11 +112,11 @@ func (c tally) String() string {
 		c.trials, c.signalled, c.right, c.wrong, c.reported, c.doubted, c.unreported, c.alarms)
 }
 
-// adversary aims trials kills at the end of the named query, give or take 2 ms.
-// Naive goes by pid, as a control.
-func adversary(t testing.TB, srv *pgtest.Server, s *postgres.Server, kind string, naive bool, trials int) tally {
+// raceSignals aims this many cancels at the end of the named query, 2 ms more or
+// less. byPID cancels by pid alone, as a control.
+func raceSignals(t testing.TB, srv *pgtest.Server, s *postgres.Server, kind string, byPID bool, trials int) tally {
 	t.Helper()
-	v := newVictim(t, srv, kind)
+	v := newRaceTarget(t, srv, kind)
 	control := srv.Connect(t, "monsig")
 	count := tally{trials: trials}
 	for range trials {
@@ -127,11 +127,11 @@ func adversary(t testing.TB, srv *pgtest.Server, s *postgres.Server, kind string
 		if err != nil || !ok {
 			t.Fatalf("find: %t, %v", ok, err)
 		}
-		way := time.Since(begun) // what a statement needs to get there and back
-		<-time.After(time.Until(begun.Add(targetTime - way - 2*time.Millisecond + rand.N(4*time.Millisecond))))
+		roundTrip := time.Since(begun)
+		<-time.After(time.Until(begun.Add(targetTime - roundTrip - 2*time.Millisecond + rand.N(4*time.Millisecond))))
 		signalled, met := true, remediation.MetTarget
 		switch {
-		case naive:
+		case byPID:
 			if _, err := control.Exec(context.Background(), "select pg_cancel_backend($1)", v.pid); err != nil {
 				t.Fatal(err)
 			}
@@ -175,15 +175,15 @@ func (c *tally) add(signalled bool, met remediation.Effect, hits []int) {
 	}
 }
 
-func TestNoWrongHitGoesUnreported(t *testing.T) {
+func TestNoWrongHitIsUnreported(t *testing.T) {
 	srv := pgtest.Start(t)
 	s := start(t, srv, "monsig")
 	for _, kind := range []string{"fast", "slow", "pipe"} {
 		t.Run(kind, func(t *testing.T) {
-			guarded := adversary(t, srv, s, kind, false, 200)
-			control := adversary(t, srv, s, kind, true, 100)
+			guarded := raceSignals(t, srv, s, kind, false, 200)
+			control := raceSignals(t, srv, s, kind, true, 100)
 			for tries := 0; control.wrong == 0 && tries < 20; tries++ {
-				control = adversary(t, srv, s, kind, true, 100)
+				control = raceSignals(t, srv, s, kind, true, 100)
 			}
 			t.Logf("fence: %s", guarded)
 			t.Logf("by pid: %s", control)
@@ -197,7 +197,7 @@ func TestNoWrongHitGoesUnreported(t *testing.T) {
 	}
 }
 
-func TestNoFalseAlarmInManyTrials(t *testing.T) { falseAlarms(t, 50) }
+func TestATargetHitIsNeverReportedAsSuccessorInManyTrials(t *testing.T) { falseAlarms(t, 50) }
 
 // BenchmarkAdversary gives the figures of the README: 10,000 trials at the
 // fence, and 1,000 by pid beside each kind as a control.
@@ -207,8 +207,8 @@ func BenchmarkAdversary(b *testing.B) {
 	for _, kind := range []string{"fast", "slow", "pipe"} {
 		b.Run(kind, func(b *testing.B) {
 			for b.Loop() {
-				guarded := adversary(b, srv, s, kind, false, 10000/3+1)
-				control := adversary(b, srv, s, kind, true, 1000)
+				guarded := raceSignals(b, srv, s, kind, false, 10000/3+1)
+				control := raceSignals(b, srv, s, kind, true, 1000)
 				b.ReportMetric(float64(guarded.signalled), "signalled")
 				b.ReportMetric(float64(guarded.wrong), "wrong")
 				b.ReportMetric(float64(guarded.doubted), "in-doubt")

@@ -20,8 +20,8 @@ func sqlstate(err error) string {
 	return ""
 }
 
-// settled is what a signal met, looked at again where the first look leaves it
-// open.
+// settled is the effect of a signal. It watches the session if the first look does
+// not settle that.
 func settled(t testing.TB, s *postgres.Server, verb session.Verb, f session.Fence, got session.Signalled, id session.ID) remediation.Effect {
 	t.Helper()
 	met := remediation.Met(f, verb, got)
@@ -75,7 +75,7 @@ func TestTerminateEndsTheSession(t *testing.T) {
 }
 
 // Every part of the identity is checked by the statement that signals.
-func TestSignalRefusesAnybodyElse(t *testing.T) {
+func TestSignalChecksEveryPartOfTheIdentity(t *testing.T) {
 	srv := pgtest.Start(t)
 	s := start(t, srv, "monsig")
 	c := srv.Run(t, "app", "select pg_sleep(60)")
@@ -89,7 +89,7 @@ func TestSignalRefusesAnybodyElse(t *testing.T) {
 		want session.Verdict
 	}{
 		{"no such pid", session.Terminate, session.Fence{PID: 1 << 30, BackendStart: seen.BackendStart, QueryStart: seen.QueryStart}, session.VerdictGone},
-		{"pid reused", session.Terminate, session.Fence{PID: seen.PID, BackendStart: seen.BackendStart.Add(later), QueryStart: seen.QueryStart}, session.VerdictGone},
+		{"the pid was reused", session.Terminate, session.Fence{PID: seen.PID, BackendStart: seen.BackendStart.Add(later), QueryStart: seen.QueryStart}, session.VerdictGone},
 		{"another query", session.Cancel, session.Fence{PID: seen.PID, BackendStart: seen.BackendStart, QueryStart: seen.QueryStart.Add(later)}, session.VerdictMoved},
 		{"another transaction", session.Cancel, session.Fence{PID: seen.PID, BackendStart: seen.BackendStart, XactStart: seen.XactStart.Add(-later)}, session.VerdictMoved},
 		{"active, not idling", session.Terminate, session.Fence{PID: seen.PID, BackendStart: seen.BackendStart, StateChange: seen.StateChange}, session.VerdictMoved},
@@ -106,7 +106,7 @@ func TestSignalRefusesAnybodyElse(t *testing.T) {
 		})
 	}
 	if !c.Running() || !idle.Exists(t) {
-		t.Error("somebody was hit")
+		t.Error("a session was signalled")
 	}
 }
 
@@ -130,7 +130,7 @@ func TestSignalRefusesAnIncompleteFence(t *testing.T) {
 		t.Error("the zero verb was sent")
 	}
 	if !c.Running() {
-		t.Error("somebody was hit")
+		t.Error("a session was signalled")
 	}
 }
 
@@ -145,13 +145,13 @@ func TestPermissionDenied(t *testing.T) {
 				t.Errorf("%v", err)
 			}
 			if !c.Running() {
-				t.Error("it was hit")
+				t.Error("its statement was cancelled")
 			}
 		})
 	}
 }
 
-func TestInvisibleSession(t *testing.T) {
+func TestSignalRefusesAHiddenSession(t *testing.T) {
 	srv := pgtest.Start(t)
 	s := start(t, srv, "sig")
 	c := srv.Run(t, "app", "select pg_sleep(60)")
@@ -167,12 +167,12 @@ func TestInvisibleSession(t *testing.T) {
 		t.Errorf("%+v, %v", got, err)
 	}
 	if !c.Running() {
-		t.Error("it was hit")
+		t.Error("its statement was cancelled")
 	}
 }
 
-// A query that ended by itself just before the signal, with a successor that
-// the signal may have met: the statement's own second look must see it.
+// The signalling statement looks at the session again, so that a query that began
+// just before the signal is seen.
 func TestSignalLooksAgain(t *testing.T) {
 	srv := pgtest.Start(t)
 	s := start(t, srv, "monsig")

@@ -12,16 +12,16 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
 
-// byTransaction is the identity of a session's transaction, whatever it does.
+// byTransaction is a fence on the session's transaction, whatever it does there.
 func byTransaction(s session.Found) session.Fence {
 	return session.Fence{Server: s.Server, PID: s.PID, BackendStart: s.BackendStart, XactStart: s.XactStart}
 }
 
-// A fence on a transaction says nothing about its statement. One whose text may
-// be maintenance or a backup is not signalled: it must be judged and pinned.
-// The text is searched bluntly, because the price of a false alarm is one more
-// look.
-func TestATextThatMustBeJudged(t *testing.T) {
+// A fence on a transaction says nothing about its statement. A statement whose text
+// may be maintenance or a backup is not signalled: it must be judged and named in
+// the fence. The text is only searched for words, because a false alarm costs no
+// more than one more look.
+func TestATransactionMayNotBeSignalledInAProtectedStatement(t *testing.T) {
 	srv := pgtest.Start(t)
 	s := start(t, srv, "monsig")
 	for _, text := range []string{
@@ -47,12 +47,12 @@ func TestATextThatMustBeJudged(t *testing.T) {
 				}
 			}
 			if !c.Running() {
-				t.Fatal("it was hit")
+				t.Fatal("its statement was cancelled")
 			}
-			// Judged and pinned it is signalled.
+			// Judged and named in the fence, it is signalled.
 			got, err := s.Signal(deadline(t), session.Cancel, byTransaction(seen).Narrow(seen.Session, session.ScopeStatement))
 			if err != nil || got.Verdict != session.VerdictSignalled {
-				t.Errorf("pinned: %+v, %v", got, err)
+				t.Errorf("named in the fence: %+v, %v", got, err)
 			}
 			if state := sqlstate(c.Wait(t)); state != "57014" {
 				t.Errorf("the client saw %q", state)
@@ -61,8 +61,9 @@ func TestATextThatMustBeJudged(t *testing.T) {
 	}
 }
 
-// Moved and gone are said before unjudged: they need no other look at the text.
-func TestUnjudgedMeansThatTheTransactionIsThere(t *testing.T) {
+// The verdicts moved and gone go before unjudged, because with them the text does not
+// matter.
+func TestVerdictsOfASignalByTransaction(t *testing.T) {
 	srv := pgtest.Start(t)
 	s := start(t, srv, "monsig")
 	idle := srv.IdleInTransaction(t, "app", "select 'vacuum'")
@@ -80,7 +81,7 @@ func TestUnjudgedMeansThatTheTransactionIsThere(t *testing.T) {
 		"another transaction":                    {session.Terminate, other, session.VerdictMoved},
 		"another session":                        {session.Terminate, reused, session.VerdictGone},
 		"the statement before may be a backup's": {session.Terminate, byTransaction(seen), session.VerdictUnjudged},
-		// A cancel would do nothing, and what the session does now says so.
+		// A cancel would do nothing here.
 		"no statement to cancel": {session.Cancel, byTransaction(find(t, s, harmless)), session.VerdictUnjudged},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -91,12 +92,12 @@ func TestUnjudgedMeansThatTheTransactionIsThere(t *testing.T) {
 		})
 	}
 	if !idle.Exists(t) || !harmless.Exists(t) {
-		t.Error("somebody was hit")
+		t.Error("a session was signalled")
 	}
 }
 
-// A fastpath call shows the text of an older statement, which says nothing.
-func TestAFastpathCallHasNoText(t *testing.T) {
+// A fastpath call shows the text of an older statement, which does not matter.
+func TestAFastpathCallIsNotSearchedForWords(t *testing.T) {
 	srv := pgtest.Start(t)
 	s := start(t, srv, "monsig")
 	c := srv.IdleInTransaction(t, "app", "select 'vacuum'")
@@ -119,8 +120,8 @@ func TestAFastpathCallHasNoText(t *testing.T) {
 	}
 }
 
-// inDatabase is an option of pgtest: to connect to that database, and to send
-// what is sent as it is.
+// inDatabase is an option of pgtest: to connect to that database, and to send bytes
+// unconverted.
 func inDatabase(name string) func(*pgx.ConnConfig) {
 	return func(c *pgx.ConnConfig) {
 		c.Database = name
@@ -134,5 +135,30 @@ func createDatabases(t *testing.T, srv *pgtest.Server, encodings ...string) {
 	for _, encoding := range encodings {
 		srv.Exec(t, "create database "+strings.ToLower(encoding)+
 			" template template0 encoding '"+encoding+"' lc_collate 'C' lc_ctype 'C'")
+	}
+}
+
+// A signal for a transaction, whatever it does now, must not hit maintenance or a
+// backup that the policy has not judged. The signalling statement cannot read a
+// text as the policy does, so it searches for the words that the policy knows.
+func TestEveryProtectedWordIsUnjudged(t *testing.T) {
+	srv := pgtest.Start(t)
+	s := start(t, srv, "monsig")
+	c := srv.IdleInTransaction(t, "app", "select 1")
+	began := session.Fence{XactStart: find(t, s, c).XactStart}
+	for _, word := range []string{
+		"vacuum", "reindex", "cluster", "repack", "concurrently",
+		"pg_backup_start", "pg_start_backup", "pg_backup_stop", "pg_stop_backup",
+	} {
+		c.Exec(t, "select '"+word+"(x)'")
+		seen := find(t, s, c)
+		began.PID, began.BackendStart = seen.PID, seen.BackendStart
+		got, err := s.Signal(deadline(t), session.Terminate, began)
+		if err != nil || got.Verdict == session.VerdictSignalled {
+			t.Fatalf("%s: %+v, %v", word, got, err)
+		}
+	}
+	if !c.Alive(t) {
+		t.Error("the session is gone")
 	}
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
 
-// activity is what a scrape finds in the activity.
+// activity reads the activity.
 func (c *scrapeConn) activity(t testing.TB) session.Snapshot {
 	t.Helper()
 	got, err := c.readActivity(soon(t), all)
@@ -23,8 +23,8 @@ func (c *scrapeConn) activity(t testing.TB) session.Snapshot {
 	return got
 }
 
-// In a fastpath call the server shows the start and the text of the statement
-// before it, which is over.
+// In a fastpath call the server shows the start and the text of the previous
+// statement, which has ended.
 func TestAFastpathCallHasNoStatement(t *testing.T) {
 	srv := pgtest.Start(t)
 	c := openScrapeConn(t, srv)
@@ -55,7 +55,7 @@ func TestAFastpathCallHasNoStatement(t *testing.T) {
 }
 
 // A text as long as the server keeps them may have lost its end.
-func TestATruncatedText(t *testing.T) {
+func TestQueryTruncated(t *testing.T) {
 	srv := pgtest.Start(t, "track_activity_query_size=100")
 	c := openScrapeConn(t, srv)
 	whole := srv.IdleInTransaction(t, "app", "select 1")
@@ -70,7 +70,7 @@ func TestATruncatedText(t *testing.T) {
 }
 
 // Every connection counts, once, and every database is named once.
-func TestConnectionsAndDatabases(t *testing.T) {
+func TestSnapshotCountsConnectionsAndDatabases(t *testing.T) {
 	srv := pgtest.Start(t)
 	c := openScrapeConn(t, srv)
 	srv.Exec(t, "create database shop")
@@ -89,7 +89,7 @@ func TestConnectionsAndDatabases(t *testing.T) {
 }
 
 // The privilege that counts is pg_read_all_stats, which pg_monitor brings.
-func TestPrivilegesAreThoseThatCount(t *testing.T) {
+func TestPgReadAllStatsIsEnoughToSee(t *testing.T) {
 	srv := pgtest.Start(t)
 	srv.Exec(t, "revoke pg_monitor from monsig", "grant pg_read_all_stats to monsig")
 	if got := openScrapeConn(t, srv).activity(t); !got.Facts.CanSee || got.Hidden != 0 {
@@ -97,8 +97,8 @@ func TestPrivilegesAreThoseThatCount(t *testing.T) {
 	}
 }
 
-// A session may go on between its row and the clock, and is not younger than
-// nothing.
+// A session may begin something between the read of its row and of the clock. Its
+// age is 0 then.
 func TestNoAgeIsNegative(t *testing.T) {
 	var got session.Snapshot
 	counts := newTally(all, &got)

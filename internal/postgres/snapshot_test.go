@@ -90,7 +90,7 @@ func TestSnapshotOfEveryState(t *testing.T) {
 	}
 }
 
-// The oldest get rows, the rest is counted.
+// Only the oldest sessions have rows; all are counted.
 func TestSnapshotIsBounded(t *testing.T) {
 	srv := pgtest.Start(t)
 	s := start(t, srv, "monsig")
@@ -123,8 +123,8 @@ func TestSnapshotIsBounded(t *testing.T) {
 	}
 }
 
-// With many backends only those that can have changed are read. What comes out
-// must be what a full read gives, whatever happens between two scrapes.
+// Of many backends only those that can have changed are read. The result must be
+// that of a full read, whatever happens between two scrapes.
 func TestSnapshotOfChangesEqualsFullSnapshot(t *testing.T) {
 	srv := pgtest.Start(t, "max_connections=400")
 	s := start(t, srv, "monsig")
@@ -174,10 +174,10 @@ func TestSnapshotOfChangesEqualsFullSnapshot(t *testing.T) {
 		c.Exec(t, "select 1")
 	}
 	compare("most have changed")
-	compare("and rest again")
+	compare("and are idle again")
 }
 
-func TestHiddenBackends(t *testing.T) {
+func TestSnapshotCountsHiddenBackends(t *testing.T) {
 	srv := pgtest.Start(t)
 	s := start(t, srv, "nopriv")
 	srv.Run(t, "app", "select pg_sleep(60)")
@@ -187,49 +187,8 @@ func TestHiddenBackends(t *testing.T) {
 	}
 }
 
-func TestPreparedTransactionsAreReported(t *testing.T) {
-	srv := pgtest.Start(t, "max_prepared_transactions=5")
-	s := start(t, srv, "monsig")
-	srv.Exec(t, "create table t (id int primary key, n int)", "insert into t values (1, 1)", "grant all on t to app")
-	owner := srv.Open(t, "app")
-	owner.Exec(t, "begin; update t set n = 2; prepare transaction 'forgotten'")
-	waiter := srv.Blocked(t, "app", "update t set n = 3")
-	got := snapshot(t, s)
-	if len(got.Facts.Prepared) != 1 || got.Facts.Prepared[0].Count != 1 || got.Facts.Prepared[0].Oldest <= 0 {
-		t.Errorf("prepared: %+v", got.Facts.Prepared)
-	}
-	if len(got.Blockers) != 1 || got.Blockers[0].PID != session.PreparedTransaction || got.Blockers[0].Behind != 1 {
-		t.Errorf("blockers: %+v", got.Blockers)
-	}
-	if len(got.LockWaits) != 1 || got.LockWaits[0].PID != int32(waiter.PID()) {
-		t.Errorf("lock waits: %+v", got.LockWaits)
-	}
-	srv.Exec(t, "rollback prepared 'forgotten'")
-}
-
-func TestRootBlocker(t *testing.T) {
-	srv := pgtest.Start(t)
-	s := start(t, srv, "monsig")
-	srv.Exec(t, "create table t (id int primary key, n int)", "insert into t values (1, 1), (2, 2)", "grant all on t to app")
-	root := srv.IdleInTransaction(t, "app", "update t set n = 9 where id = 1")
-	middle := srv.Open(t, "app")
-	middle.Exec(t, "begin; update t set n = 9 where id = 2")
-	middle.Start(t, "update t set n = 9 where id = 1")
-	middle.Await(t, "wait_event_type = 'Lock'")
-	srv.Blocked(t, "app", "update t set n = 9 where id = 1")
-	srv.Blocked(t, "app", "update t set n = 9 where id = 2")
-	got := snapshot(t, s)
-	if len(got.Blockers) != 1 || got.Blockers[0].PID != int32(root.PID()) || got.Blockers[0].Behind != 3 ||
-		got.Blockers[0].State != session.StateIdleInXact {
-		t.Errorf("blockers: %+v", got.Blockers)
-	}
-	if len(got.LockWaits) != 3 || got.LockWaits[0].PID != int32(middle.PID()) || got.LockWaits[0].Age <= 0 {
-		t.Errorf("lock waits: %+v", got.LockWaits)
-	}
-}
-
-// A server that hangs costs no more than the deadline, and no second
-// connection; when it wakes up, all is well again.
+// A scrape of a server that hangs ends with its context and opens no second
+// connection. When the server goes on, scrapes work again.
 func TestSnapshotOfAHungServer(t *testing.T) {
 	srv := pgtest.Start(t)
 	s := start(t, srv, "monsig")
@@ -254,7 +213,7 @@ func TestSnapshotOfAHungServer(t *testing.T) {
 	snapshot(t, s)
 }
 
-func TestServersAreSeparate(t *testing.T) {
+func TestOneServerDoesNotAffectAnother(t *testing.T) {
 	srv, down := pgtest.Start(t), pgtest.Start(t)
 	s, lost := start(t, srv, "monsig"), start(t, down, "monsig")
 	snapshot(t, lost)

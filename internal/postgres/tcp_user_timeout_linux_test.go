@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestUnacknowledgedDataEndsAConnection(t *testing.T) {
+func TestConnectionsHaveTCPUserTimeout(t *testing.T) {
 	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

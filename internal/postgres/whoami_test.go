@@ -7,8 +7,7 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
 
-// The system identifier is a label. Without the right to read it everything
-// else works.
+// A role that may not read the system identifier can do everything else.
 func TestWithoutTheSystemIdentifier(t *testing.T) {
 	pg := pgtest.Start(t)
 	pg.Exec(t, "revoke execute on function pg_control_system() from public")
@@ -25,9 +24,9 @@ func TestWithoutTheSystemIdentifier(t *testing.T) {
 	}
 }
 
-// PostgreSQL asks the current role for its privileges, and shows the role that
+// PostgreSQL checks the privileges of the current role, and shows the role that
 // logged in.
-func TestARoleThatWasSet(t *testing.T) {
+func TestPrivilegesOfARoleThatWasSet(t *testing.T) {
 	pg := pgtest.Start(t)
 	pg.Exec(t,
 		"create role gains login noinherit in role monsig", "create role loses login in role monsig, nopriv",

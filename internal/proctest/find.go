@@ -19,11 +19,15 @@ var programs = map[string]struct {
 }{
 	"alertmanager": {[]string{"alertmanager", "prometheus-alertmanager"}, "Alertmanager (Debian and Ubuntu: apt-get install prometheus-alertmanager)"},
 	"amtool":       {[]string{"amtool"}, "Alertmanager, which brings it (Debian and Ubuntu: apt-get install prometheus-alertmanager)"},
-	"go":           {[]string{"go"}, "Go"},
-	"pgbouncer":    {[]string{"pgbouncer", "/usr/sbin/pgbouncer"}, "PgBouncer (Debian and Ubuntu: apt-get install pgbouncer)"},
-	"prometheus":   {[]string{"prometheus"}, "Prometheus (Debian and Ubuntu: apt-get install prometheus)"},
-	"promtool":     {[]string{"promtool"}, "Prometheus, which brings it (Debian and Ubuntu: apt-get install prometheus)"},
-	"unshare":      {[]string{"unshare"}, "util-linux"},
+	"chromium": {
+		[]string{"chromium", "google-chrome", "chromium-browser", "/usr/bin/chromium"},
+		"a browser (Debian and Ubuntu: apt-get install chromium)",
+	},
+	"go":         {[]string{"go"}, "Go"},
+	"pgbouncer":  {[]string{"pgbouncer", "/usr/sbin/pgbouncer"}, "PgBouncer (Debian and Ubuntu: apt-get install pgbouncer)"},
+	"prometheus": {[]string{"prometheus"}, "Prometheus (Debian and Ubuntu: apt-get install prometheus)"},
+	"promtool":   {[]string{"promtool"}, "Prometheus, which brings it (Debian and Ubuntu: apt-get install prometheus)"},
+	"unshare":    {[]string{"unshare"}, "util-linux"},
 }
 
 // Find returns the path of a program. A program that is missing fails the test,

@@ -159,7 +159,8 @@ func (p *Process) AwaitLine(expression *regexp.Regexp) []string {
 // pgbailiff and Prometheus's programs use the words of the exporter toolkit.
 func (p *Process) Address() string {
 	p.t.Helper()
-	found := p.AwaitLine(regexp.MustCompile(`msg="Listening on".* address=(\S+)|"address":"([^"]+)".*"msg":"Listening on"`))
+	// Not that of the webhook's own listener, which has listener=webhook between.
+	found := p.AwaitLine(regexp.MustCompile(`msg="Listening on"(?: component=\S+)? address=(\S+)|"address":"([^"]+)".*"level":"info","msg":"Listening on"`))
 	return strings.Replace(found[0]+found[1], "[::]", "127.0.0.1", 1)
 }
 

@@ -151,6 +151,18 @@ func TestAddress(t *testing.T) {
 	}
 }
 
+// pgbailiff may listen for the webhook elsewhere.
+func TestAddressIsNotTheWebhooks(t *testing.T) {
+	for webhook, main := range map[string]string{
+		`msg="Listening on" listener=webhook address=127.0.0.1:1`:                            `msg="Listening on" address=127.0.0.1:2`,
+		`{"address":"127.0.0.1:1","level":"info","listener":"webhook","msg":"Listening on"}`: `{"address":"127.0.0.1:2","level":"info","msg":"Listening on"}`,
+	} {
+		if got := Start(t, shell(t, "echo '"+webhook+"'; echo '"+main+"'")).Address(); got != "127.0.0.1:2" {
+			t.Errorf("%s: %s", main, got)
+		}
+	}
+}
+
 // A second program of the name writes after the first one into its log.
 func TestOutputIsTheProgramsOwn(t *testing.T) {
 	c := shell(t, "echo first")

@@ -5,6 +5,7 @@ package remediation_test
 
 import (
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -16,6 +17,7 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/pgtest"
 	"github.com/pgbailiff/pgbailiff/internal/policy"
 	"github.com/pgbailiff/pgbailiff/internal/postgres"
+	"github.com/pgbailiff/pgbailiff/internal/proctest"
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
 
@@ -27,19 +29,13 @@ func receiveWAL(t *testing.T, srv *pgtest.Server) int {
 	if err != nil {
 		return srv.WalSender(t).PID()
 	}
-	cmd := exec.CommandContext(t.Context(), program, "--no-loop", "-D", t.TempDir(),
-		"-d", fmt.Sprintf("host=%s port=%d user=repl application_name=receiver", srv.Host(), srv.Port()))
-	var said strings.Builder
-	cmd.Stderr = &said
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-		if t.Failed() {
-			t.Log(said.String())
-		}
+	dir := t.TempDir()
+	proctest.Start(t, proctest.Command{
+		Path: program, Dir: dir, Env: os.Environ(), AnyStatus: true,
+		Args: []string{
+			"--no-loop", "-D", dir,
+			"-d", fmt.Sprintf("host=%s port=%d user=repl application_name=receiver", srv.Host(), srv.Port()),
+		},
 	})
 	srv.WaitFor(t, "select state = 'streaming' from pg_stat_replication where application_name = 'receiver'")
 	return pgtest.Value[int](t, srv, "select pid from pg_stat_replication where application_name = 'receiver'")

@@ -1,10 +1,10 @@
 -- What the server is, what we may do there, and the prepared transactions by
 -- database.
--- The role is the one that was set, if any: PostgreSQL asks it, and not the one
--- that logged in, for the privileges to see and to signal.
--- datname is NULL in the one row that holds the rest when there are none.
--- A size that is no multiple of 1kB is shown as "1500B", which pg_size_bytes reads
--- from PostgreSQL 16 on only.
+-- The role is the current one: PostgreSQL checks its privileges to see and to
+-- signal, not those of the role that logged in.
+-- Without prepared transactions there is one row, whose datname is NULL.
+-- A size that is not a multiple of 1kB is shown as "1500B", which pg_size_bytes
+-- reads only from PostgreSQL 16 on.
 SELECT pg_catalog.current_setting('max_connections')::int8              AS max_connections,
        pg_catalog.pg_is_in_recovery()                                   AS in_recovery,
        pg_catalog.pg_postmaster_start_time()                            AS postmaster_start,

@@ -3,8 +3,8 @@
 --   $2 oid     our own role
 -- No row: there is no such backend.
 --
--- It reads no catalogue, because anybody who holds a lock on pg_database would
--- make it wait. named.sql adds the names.
+-- It reads no catalogue, because it would have to wait for any session that has
+-- locked pg_database. find_with_names.sql adds the names.
 SELECT s.pid,
        s.backend_start,
        coalesce(s.datid, 0)                   AS datid,
@@ -23,8 +23,8 @@ SELECT s.pid,
        coalesce(s.wait_event, '')             AS wait_event,
        coalesce(s.query_id, 0)                AS query_id,
        CASE WHEN s.state = 'fastpath function call' THEN '' ELSE coalesce(s.query, '') END AS query,
-       -- PostgreSQL 14 and 15 show a size that is no whole number of kB as "1500B"
-       -- and cannot read it.
+       -- PostgreSQL 14 and 15 show a size that is not a multiple of 1kB as "1500B"
+       -- and cannot read that.
        coalesce(pg_catalog.octet_length(s.query) >= pg_catalog.pg_size_bytes(pg_catalog.regexp_replace(
          pg_catalog.current_setting('track_activity_query_size'), '(?<=[0-9])B$', '')) - 4, false) AS query_truncated,
        pg_catalog.clock_timestamp()           AS seen_at

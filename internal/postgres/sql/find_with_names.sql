@@ -1,8 +1,8 @@
--- What find.sql says of sessions (in its place), with the names of their
--- databases and roles. It waits while pg_database or pg_authid is locked. A role
--- or database that was dropped has an empty name. "read_at" is before the catalogues
--- are read. OFFSET 0 keeps the look-ups apart, one by index for each session:
--- joined, the planner would read both catalogues whole.
+-- The sessions of find.sql, which is put in its place below, with the names of
+-- their databases and roles. It waits while pg_database or pg_authid is locked. A
+-- role or database that was dropped has an empty name. "read_at" is a time before
+-- the catalogues are read. OFFSET 0 makes the planner look up each name by the
+-- index; for a join it would read both catalogues whole.
 SELECT f.*,
        coalesce(d.datname, '')::text    AS datname,
        coalesce(d.encoding, '')::text   AS encoding,

@@ -1,5 +1,5 @@
--- Single backends of any type, by their pids: those that wait for a lock, the
--- leaders of parallel workers among them, and those that others wait for.
+-- Backends of any type by their pids: those that wait for a lock, the leaders of
+-- parallel workers among these, and the root blockers.
 --   $1 int4[]  pids, each greater than 0
 --   $2 bool    whether to return statement texts
 --   $3 oid     our own role

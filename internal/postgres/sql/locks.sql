@@ -1,12 +1,13 @@
--- Who waits for a lock, the longest first, and behind whom.
---   $1 int4  for how many of them to ask for the blockers, and whether they are
---            parallel workers: asking takes the time of all waiters squared
--- "session" is the pid of whom the process waits for: a parallel worker waits for
--- its leader. "asked" is a time before any of this was read. waitstart is NULL for
--- the first instant of a wait.
--- "object" names what is waited for, so that a waiter without blockers of its own
--- can be counted behind those of another waiter for the same thing. A blocker 0 is
--- a prepared transaction; of a parallel query PostgreSQL names the leader.
+-- The processes that wait for a lock, the longest wait first, and their blockers.
+--   $1 int4  for how many processes to look up the blockers and the leader; the time
+--            of all look-ups grows with the square of the number of waiters
+-- "session" is the pid of the session that the process works for: a parallel
+-- worker's leader, otherwise the process itself. "asked" is a time before any lock
+-- was read. waitstart is NULL in the first instant of a wait.
+-- "object" names what the process waits for, so that a waiter whose blockers were
+-- not looked up can be counted behind those of another waiter for the same object.
+-- The blocker 0 is a prepared transaction; for a parallel query PostgreSQL returns
+-- the leader.
 WITH waiter AS MATERIALIZED (
   SELECT l.pid, pg_catalog.min(l.waitstart) AS waitstart,
          pg_catalog.min(ROW(l.locktype, l.database, l.relation, l.page, l.tuple, l.virtualxid,

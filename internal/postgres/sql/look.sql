@@ -1,4 +1,4 @@
--- What the sessions that were signalled do now. No row: that backend is gone.
+-- What sessions that were signalled do now. No row: the backend is gone.
 --   $1 int4[]  pids, each greater than 0
 SELECT s.pid,
        s.backend_start,

@@ -1,5 +1,6 @@
 -- The names of the databases and roles of all sessions.
--- A role or database that was dropped has an empty name. "read_at" is before the catalogues are read.
+-- A role or database that was dropped has an empty name. "read_at" is a time before
+-- the catalogues are read.
 SELECT b.datid,
        b.usesysid,
        coalesce(d.datname, '')::text  AS datname,

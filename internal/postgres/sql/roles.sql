@@ -1,6 +1,7 @@
--- What roles are, for when pg_database is locked and names.sql cannot be had.
+-- Roles by their oids, for while pg_database is locked and names.sql would wait.
 --   $1 oid[]  roles, each once
--- A role that was dropped has an empty name. "read_at" is before the catalogue is read.
+-- A role that was dropped has an empty name. "read_at" is a time before the
+-- catalogue is read.
 SELECT wanted.oid,
        coalesce(r.rolname, '')::text    AS usename,
        coalesce(r.rolsuper, false)      AS superuser,

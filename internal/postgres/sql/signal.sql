@@ -6,30 +6,32 @@
 --   $5 timestamptz  xact_start; NULL: not required
 --   $6 timestamptz  state_change; NULL: not required; else the state must be idle in transaction
 --   $7 oid          our own role
---   $8 oid          the session's role, as it was found; NULL: not known
+--   $8 oid          the session's login role, as it was found; NULL: not known
 --
 -- It reads pg_stat_get_activity(pid), never the view: the view builds a row for
--- every backend between the read and the signal. Nothing that reads a catalogue
--- may stand in "hit". PostgreSQL itself looks up roles before it signals, and
--- waits where pg_authid is locked: "roles" looks them up before the read. Run it
--- outside a transaction block: inside one the activity is frozen at the first
--- read.
+-- every backend between the read and the signal. "hit" must not read a catalogue,
+-- because it could wait for a lock between the read and the signal. PostgreSQL
+-- itself looks up roles before it signals, and waits while pg_authid is locked.
+-- Therefore "roles" looks them up before the read, which leaves them in the cache.
+-- Run this outside a transaction block: inside one the activity is frozen at the
+-- first read.
 --
--- A signal without a pinned statement ($4 and $6 NULL) is for a transaction,
--- whatever it does now. The statement that was judged may have been followed by
--- another. "unjudged" means that the transaction is there, that nothing was
--- signalled, and that what it does now must be judged and pinned first: its text
--- may be maintenance or a backup, or a cancel would meet no statement. The text is
--- searched bluntly: a false alarm costs one more look. In a fastpath call it is an
--- older statement's and says nothing. It is searched as bytes, in which every byte
--- that is not ASCII is written as \ooo: the text of another database need not be
--- valid in this one's encoding. That needs the client_encoding SQL_ASCII.
+-- Scope. A fence with $4 or $6 is for one statement. With both NULL it is for a
+-- transaction, whatever it does now: the statement that was judged may have been
+-- followed by another. "unjudged" means that the transaction is there, that nothing
+-- was signalled, and that what it does now must be judged and named in the fence
+-- first, because its text may be maintenance or a backup, or because a cancel would
+-- meet no statement. The text is only searched for words: a false alarm costs one
+-- more look. In a fastpath call it is an older statement's and is not searched. It
+-- is searched as bytes, with every byte that is not ASCII written as \ooo, because
+-- the text of another database need not be valid in this database's encoding. That
+-- needs the client_encoding SQL_ASCII.
 --
--- "after" looks at the backend again, microseconds later, so that a signal which
--- met a successor is known. "still" looks once more at one that waited for its
--- client: if it has begun nothing since that wait, it has let go of the signal.
--- The snapshot must be cleared before each look, for the server keeps it for the
--- whole statement.
+-- "after" looks at the backend again, microseconds later, so that we know if the
+-- signal may have met a later statement. "still" looks once more at a backend that
+-- waited for its client: if it has begun nothing since, it has cleared the pending
+-- cancel. The server keeps the activity for the whole statement, so it must be
+-- cleared before each look.
 WITH roles AS MATERIALIZED (
   SELECT coalesce(pg_catalog.pg_get_userbyid($8::oid)::text, '')
          || coalesce(pg_catalog.pg_has_role($8::oid, 'USAGE')::text, '') AS known

@@ -1,23 +1,23 @@
--- The activity of all backends, from one read of it.
---   $1 interval     how old a session must be for its statement's text
---   $2 bool         whether to return texts at all: as the server has them, never
---                   cut here, for a session of another database may write another
---                   encoding, and cutting what is no valid text is an error
+-- The activity of all backends, read once.
+--   $1 interval     how old a session must be for its statement's text to be returned
+--   $2 bool         whether to return texts at all. They are never cut here: the
+--                   session's database may have another encoding, and PostgreSQL
+--                   fails to cut a text that is not valid in ours
 --   $3 oid          our own role
 --   $4 timestamptz  a time before the last snapshot; NULL: read every backend
 --   $5 int4[]       backends that were not plainly idle then
 --
 -- Reading a backend's row costs some 10 microseconds, reading one of its times a
--- hundredth of that. Where there are many backends, only those are read that can
--- have changed: the ones of $5, the ones that are in a transaction, the ones that
--- have begun a statement or their session since $4, and the ones that show no
--- statement: a session that has run none yet, one that has turned track_activities
--- off, or no session at all. Every other one was idle then and is idle now. When
--- too many can have changed, all are read.
+-- hundredth of that. So, of many backends, only those are read that can have
+-- changed: those in $5, those in a transaction, those that have begun a statement or
+-- their session since $4, and those that show no statement (a session that has run
+-- none yet, one that has turned track_activities off, or a background process).
+-- Every other backend was idle then and is idle now. If more than a quarter can
+-- have changed, all are read.
 --
--- A row stands for one backend, or, with pid 0, for a number of idle client
--- sessions of one database; a database that accepts connections has at least one
--- such row, of 0 sessions.
+-- A row is one backend, or, with pid 0, a number of idle client sessions of one
+-- database. A database that accepts connections has at least one row with pid 0,
+-- possibly of 0 sessions.
 WITH backend AS MATERIALIZED (
   SELECT pg_catalog.pg_stat_get_backend_pid(i)  AS pid,
          pg_catalog.pg_stat_get_backend_dbid(i) AS datid,

@@ -1,2 +1,3 @@
--- A statement of its own, for its privilege is checked even where it is not called.
+-- This is a statement of its own, because PostgreSQL checks the privilege on a
+-- function even if a statement does not come to call it.
 SELECT c.system_identifier::text FROM pg_catalog.pg_control_system() AS c

@@ -1,8 +1,8 @@
--- Asked first on each new connection, before our settings are made: who we are
--- here, and which server this is.
--- The role is the one that logged in, which pg_stat_activity shows as usesysid
--- also when another one was set since.
--- "started" is in microseconds: the form of a time depends on the role's DateStyle.
+-- Who we are on a new connection, and which server it leads to. It runs before
+-- our settings are made.
+-- The role is the one that logged in: pg_stat_activity shows it as usesysid even if
+-- another role was set since.
+-- "started" is in microseconds, because the form of a time depends on DateStyle.
 SELECT r.oid,
        pg_catalog.pg_backend_pid()                                             AS pid,
        (EXTRACT(epoch FROM pg_catalog.pg_postmaster_start_time()) OPERATOR(pg_catalog.*) 1000000)::pg_catalog.int8 AS started,

@@ -10,8 +10,8 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
 
-// A session that our role may not see any more is not gone.
-func TestWatchOfASessionThatIsHidden(t *testing.T) {
+// A session that our role may not see any more is not reported as gone.
+func TestAWatchOfAHiddenSessionIsAnError(t *testing.T) {
 	srv := pgtest.Start(t)
 	c := srv.Run(t, "app", "select pg_sleep(60)")
 	s := start(t, srv, "monsig")
@@ -22,5 +22,18 @@ func TestWatchOfASessionThatIsHidden(t *testing.T) {
 	last, err := s.Watch(ctx, seen.ID, func(now session.Observation) bool { return !now.Present })
 	if !errors.Is(err, session.ErrUnreachable) {
 		t.Errorf("watched %+v, %v", last, err)
+	}
+}
+
+// A hidden session counts even if its role was dropped and has no name any more.
+func TestAHiddenSessionOfADroppedRoleIsCounted(t *testing.T) {
+	pg := pgtest.Start(t)
+	s := start(t, pg, "nopriv")
+	pg.Exec(t, "create role leaver login")
+	pg.Open(t, "leaver")
+	before := snapshot(t, s)
+	pg.Exec(t, "drop role leaver")
+	if got := snapshot(t, s); got.Hidden != before.Hidden || got.Hidden < 2 { // and pgtest's own
+		t.Errorf("%d hidden, want %d", got.Hidden, before.Hidden)
 	}
 }

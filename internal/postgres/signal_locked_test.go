@@ -8,29 +8,29 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
 
-// PostgreSQL reads roles before it signals, and may have to wait for a lock
-// then. What the session does is read after that.
-func TestASignalThatWaitsForALockHitsNoSuccessor(t *testing.T) {
+// PostgreSQL reads roles before it signals, and may wait for a lock then. The
+// statement reads what the session does after that wait.
+func TestASignalThatWaitsForALockDoesNotHitTheNextStatement(t *testing.T) {
 	srv := pgtest.Start(t)
 	s := start(t, srv, "monsig")
 	ctx := deadline(t)
 	holder, locker := srv.Open(t, "postgres"), srv.Open(t, "super1")
 	holder.Exec(t, "select pg_advisory_lock(1)")
-	victim := srv.Connect(t, "app")
+	target := srv.Connect(t, "app")
 	for _, sql := range []string{"select pg_sleep(0)", "select pg_try_advisory_lock(2)"} { // so that it need not read pg_authid later
-		if _, err := victim.Exec(ctx, sql); err != nil {
+		if _, err := target.Exec(ctx, sql); err != nil {
 			t.Fatal(err)
 		}
 	}
-	pid := int32(victim.PgConn().PID())
+	pid := int32(target.PgConn().PID())
 	second := make(chan error, 1)
 	go func() {
 		defer close(second)
-		if _, err := victim.Exec(ctx, "select pg_advisory_lock(1)"); err != nil {
+		if _, err := target.Exec(ctx, "select pg_advisory_lock(1)"); err != nil {
 			second <- err
 			return
 		}
-		_, err := victim.Exec(ctx, "select pg_sleep(60)")
+		_, err := target.Exec(ctx, "select pg_sleep(60)")
 		second <- err
 	}()
 	does := func(application, waitEvent string) bool { // the view would wait for pg_authid
@@ -68,5 +68,23 @@ func TestASignalThatWaitsForALockHitsNoSuccessor(t *testing.T) {
 	srv.Exec(t, "select pg_terminate_backend(pid) from pg_stat_activity where usename = 'app'")
 	if err := <-second; err == nil {
 		t.Error("the second statement has ended well")
+	}
+}
+
+// PostgreSQL reads the role of a session before it signals the session. If that read
+// times out on a lock, nothing was sent.
+func TestASignalThatTimedOutOnALockWasNotSent(t *testing.T) {
+	srv := pgtest.Start(t)
+	c := srv.Run(t, "app", "select pg_sleep(60)")
+	locker := srv.Open(t, "super1")
+	s := start(t, srv, "monsig")
+	seen := find(t, s, c)
+	locker.Exec(t, "begin; lock pg_catalog.pg_authid")
+	got, err := s.Signal(deadline(t), session.Terminate, fence(seen))
+	if !errors.Is(err, session.ErrUnreachable) || !errors.Is(err, session.ErrNotSent) {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if !c.Exists(t) {
+		t.Error("the session is gone")
 	}
 }
