@@ -43,7 +43,7 @@ func (a *app) pageData(ctx context.Context, g *generation, access access) page.D
 	data := page.Data{
 		Servers:       make([]page.Server, len(cfg.Servers)),
 		Mode:          string(cfg.Remediation.Mode),
-		Judge:         judge(ctx, g.remediator),
+		Preview:       preview(g.remediator),
 		SeverityLabel: cfg.Remediation.Policy.SeverityLabel,
 		Severities:    ladder(cfg.Remediation.Policy.Severities),
 		Decisions:     a.ledger.Recent(pageDecisions),
@@ -75,10 +75,10 @@ func (a *app) pageData(ctx context.Context, g *generation, access access) page.D
 	return data
 }
 
-// judge tells what an alert about a session would lead to. The alert names it by
+// preview tells what an alert about a session would lead to. The alert names it by
 // its transaction or, without one, by its query.
-func judge(ctx context.Context, r *remediation.Remediator) func(session.Session, map[string]string) remediation.Preview {
-	return func(s session.Session, labels map[string]string) remediation.Preview {
+func preview(r *remediation.Remediator) func(context.Context, session.Session, map[string]string) remediation.Preview {
+	return func(ctx context.Context, s session.Session, labels map[string]string) remediation.Preview {
 		fence := session.Fence{Server: s.Server, PID: s.PID, BackendStart: s.BackendStart, XactStart: s.XactStart}
 		if s.XactStart.IsZero() {
 			fence.QueryStart = s.QueryStart

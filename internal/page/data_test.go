@@ -1,6 +1,7 @@
 package page_test
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"testing"
@@ -34,12 +35,12 @@ func newPolicy(t *testing.T) *policy.Policy {
 	return p
 }
 
-// judge decides about sessions of which everything is known; postgres is the
+// preview decides about sessions of which everything is known; postgres is the
 // superuser.
-func judge(t *testing.T) func(session.Session, map[string]string) remediation.Preview {
+func preview(t *testing.T) func(context.Context, session.Session, map[string]string) remediation.Preview {
 	p := newPolicy(t)
-	return func(s session.Session, alert map[string]string) remediation.Preview {
-		d := p.Decide(alert, policy.NewSubject(session.Found{
+	return func(_ context.Context, s session.Session, labels map[string]string) remediation.Preview {
+		d := p.Decide(labels, policy.NewSubject(session.Found{
 			Session: s, Own: session.No, Superuser: session.FactOf(s.Usename == "postgres"),
 		}))
 		preview := remediation.Preview{Action: d.Action, First: d.First, Outcome: ledger.DryRun, Reason: d.Reason, Rule: d.Rule, Detail: d.Detail}
@@ -99,7 +100,7 @@ func rich(t *testing.T) page.Data {
 		"DELETE FROM outbox WHERE id = 77120"), "transactionid")
 
 	return page.Data{
-		Mode: "enforce", Judge: judge(t), SeverityLabel: "severity", Severities: []string{"warning", "critical"},
+		Mode: "enforce", Preview: preview(t), SeverityLabel: "severity", Severities: []string{"warning", "critical"},
 		MinDuration: 10, Limit: 10, Window: time.Minute, Text: strings.TrimSpace, Version: "0.1.0", Now: now,
 		Servers: []page.Server{
 			{

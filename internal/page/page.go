@@ -30,9 +30,9 @@ type Data struct {
 	Servers []Server
 	// Mode is remediation.mode.
 	Mode string
-	// Judge decides what an alert with these labels would do to a session. nil:
-	// nobody is asked.
-	Judge func(s session.Session, alert map[string]string) remediation.Preview
+	// Preview tells what an alert with these labels would lead to for a session.
+	// It is called for many sessions at a time. nil: nothing is shown of that.
+	Preview func(ctx context.Context, s session.Session, labels map[string]string) remediation.Preview
 	// SeverityLabel and Severities are what the alerts would say that the policy
 	// is asked about. Without severities it is asked about an alert without one.
 	SeverityLabel string
@@ -100,7 +100,7 @@ func Handler(load func(context.Context) (Data, error), logger log.Logger) http.H
 		data, err := load(r.Context())
 		var body bytes.Buffer
 		if err == nil {
-			err = tmpl.Execute(&body, newView(data, here(r)))
+			err = tmpl.Execute(&body, newView(r.Context(), data, here(r)))
 		}
 		if err != nil {
 			level.Error(logger).Log("msg", "Making the page failed", "err", err)

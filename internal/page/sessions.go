@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/pgbailiff/pgbailiff/internal/ledger"
 	"github.com/pgbailiff/pgbailiff/internal/policy"
@@ -41,7 +42,7 @@ type lasting struct {
 }
 
 // addSessions fills in the longest sessions of all servers, one line each.
-func (v *view) addSessions(d Data) {
+func (v *view) addSessions(ctx context.Context, d Data) {
 	var all []lasting
 	for i, s := range d.Servers {
 		if s.Err != nil {
@@ -60,17 +61,21 @@ func (v *view) addSessions(d Data) {
 		return cmp.Or(cmp.Compare(b.age, a.age), cmp.Compare(a.server, b.server), cmp.Compare(a.PID, b.PID))
 	})
 	v.Cut = len(all) > rows
-	for _, a := range all[:min(len(all), rows)] {
-		v.Sessions = append(v.Sessions, newSession(d, a))
+	all = all[:min(len(all), rows)]
+	v.Sessions = make([]sessionView, len(all))
+	var done sync.WaitGroup // side by side: Find reads those that wait together in one statement
+	for i, a := range all {
+		done.Go(func() { v.Sessions[i] = newSession(ctx, d, a) })
 	}
+	done.Wait()
 }
 
-func newSession(d Data, a lasting) sessionView {
+func newSession(ctx context.Context, d Data, a lasting) sessionView {
 	server := d.Servers[a.server]
 	s := sessionView{
 		who: newWho(a.Session), Anchor: anchor(a.server, a.PID),
 		State: name(string(a.State)), Wait: wait(a.Session), Lasts: duration(a.age),
-		Verdicts: verdicts(d, server.Name, a.Session), Last: a.State != session.StateActive,
+		Verdicts: verdicts(ctx, d, server.Name, a.Session), Last: a.State != session.StateActive,
 	}
 	s.But = but(server, s.Verdicts)
 	s.Server = name(server.Name)
@@ -104,17 +109,17 @@ func severities(d Data) []string {
 	return d.Severities
 }
 
-func verdicts(d Data, server string, s session.Session) []verdict {
-	if d.Judge == nil {
+func verdicts(ctx context.Context, d Data, server string, s session.Session) []verdict {
+	if d.Preview == nil {
 		return nil
 	}
 	var all []verdict
 	for _, severity := range severities(d) {
-		alert := map[string]string{session.LabelServer: server}
+		labels := map[string]string{session.LabelServer: server}
 		if severity != "" {
-			alert[d.SeverityLabel] = severity
+			labels[d.SeverityLabel] = severity
 		}
-		v := newVerdict(d.Judge(s, alert))
+		v := newVerdict(d.Preview(ctx, s, labels))
 		v.Severities = name(severity)
 		if i := slices.IndexFunc(all, v.sameAs); i >= 0 {
 			all[i].Severities += ", " + v.Severities
@@ -162,8 +167,12 @@ func newVerdict(p remediation.Preview) verdict {
 		}
 	default:
 		v.Action, v.Class = "leave alone", refusal
-		if p.Outcome == ledger.Failed {
-			v.Detail = "it could not be read"
+		switch p.Outcome {
+		case ledger.Gone:
+			v.Reason = string(ledger.Gone)
+		case ledger.Failed:
+			v.Reason, v.Detail = string(ledger.Failed), "it could not be read"
+		default:
 		}
 	}
 	return v

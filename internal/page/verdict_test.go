@@ -1,12 +1,15 @@
 package page_test
 
 import (
+	"context"
 	"html"
 	"regexp"
 	"strings"
 	"testing"
 
+	"github.com/pgbailiff/pgbailiff/internal/ledger"
 	"github.com/pgbailiff/pgbailiff/internal/page"
+	"github.com/pgbailiff/pgbailiff/internal/remediation"
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
 
@@ -74,9 +77,27 @@ func TestVerdicts(t *testing.T) {
 			change:  func(d *page.Data) { d.Servers[0].Suspended = true },
 			want:    []string{"warning, critical: leave alone protected_maintenance VACUUM"},
 		},
+		"gone since the snapshot": {
+			session: running(app, 60, "SELECT 1"),
+			change: func(d *page.Data) {
+				d.Preview = func(context.Context, session.Session, map[string]string) remediation.Preview {
+					return remediation.Preview{Outcome: ledger.Gone, Detail: "no session has this pid"}
+				}
+			},
+			want: []string{"warning, critical: leave alone gone no session has this pid"},
+		},
+		"it cannot be asked": {
+			session: running(app, 60, "SELECT 1"),
+			change: func(d *page.Data) {
+				d.Preview = func(context.Context, session.Session, map[string]string) remediation.Preview {
+					return remediation.Preview{Outcome: ledger.Failed, Detail: "nothing was signalled"}
+				}
+			},
+			want: []string{"warning, critical: leave alone failed it could not be read"},
+		},
 		"no policy": {
 			session: running(app, 60, "SELECT 1"),
-			change:  func(d *page.Data) { d.Judge = nil },
+			change:  func(d *page.Data) { d.Preview = nil },
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

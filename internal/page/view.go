@@ -1,6 +1,7 @@
 package page
 
 import (
+	"context"
 	"fmt"
 	"html/template"
 	"strconv"
@@ -63,7 +64,7 @@ func newMode(configured string) mode {
 	return mode{"unknown", "bad", "Nothing is done.", "nothing is done"}
 }
 
-func newView(d Data, here string) view {
+func newView(ctx context.Context, d Data, here string) view {
 	v := view{
 		CSS: template.CSS(pageCSS), Now: d.Now.UTC().Format(time.DateTime), Version: name(d.Version),
 		Mode: newMode(d.Mode), Minimum: duration(d.MinDuration),
@@ -85,7 +86,7 @@ func newView(d Data, here string) view {
 			})
 		}
 	}
-	v.addSessions(d)
+	v.addSessions(ctx, d)
 	v.addBlocking(d)
 	v.Decisions = newDecisions(d.Decisions)
 	return v
