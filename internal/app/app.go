@@ -11,10 +11,7 @@ import (
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
-	versioncollector "github.com/prometheus/client_golang/prometheus/collectors/version"
 
-	"github.com/pgbailiff/pgbailiff/collector"
 	"github.com/pgbailiff/pgbailiff/internal/config"
 	"github.com/pgbailiff/pgbailiff/internal/ledger"
 	"github.com/pgbailiff/pgbailiff/internal/postgres"
@@ -32,6 +29,7 @@ type app struct {
 	options  Options
 	logger   log.Logger
 	registry *prometheus.Registry
+	metrics  *Metrics
 	dials    *postgres.Dials
 	ledger   *ledger.Ledger
 	shared   *remediation.Shared
@@ -40,9 +38,6 @@ type app struct {
 
 	generations generations
 	reloads     chan reloadRequest // to the goroutine of reloadOnRequest
-
-	reloadOK   prometheus.Gauge
-	reloadTime prometheus.Gauge
 }
 
 // newApp builds everything from the configuration, or says in one sentence why
@@ -62,21 +57,8 @@ func newApp(o Options, logger log.Logger) (*app, error) {
 		dials:       postgres.NewDials(connectionAttempts),
 		generations: generations{logger: logger},
 		reloads:     make(chan reloadRequest),
-		reloadOK: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "pgbailiff_config_last_reload_successful",
-			Help: "1 when the last attempt to load the configuration succeeded.",
-		}),
-		reloadTime: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "pgbailiff_config_last_reload_success_timestamp_seconds",
-			Help: "When the configuration was last loaded.",
-		}),
 	}
-	a.registry.MustRegister(
-		collectors.NewGoCollector(),
-		collector.NewProcess(),
-		versioncollector.NewCollector("pgbailiff"),
-		a.reloadOK, a.reloadTime,
-	)
+	a.metrics = NewMetrics(a.registry)
 	a.ledger, err = ledger.Open(cfg.Remediation.Ledger, logger, a.registry)
 	if err != nil {
 		return nil, err

@@ -64,7 +64,7 @@ func (a *app) reload() error {
 		err = a.apply(cfg)
 	}
 	if err != nil {
-		a.reloadOK.Set(0)
+		a.metrics.reloadOK.Set(0)
 		level.Error(a.logger).Log("msg", "Keeping the old configuration", "err", err)
 		return err
 	}
@@ -98,8 +98,8 @@ func (a *app) apply(cfg *config.Config) error {
 		}
 		return err
 	}
-	a.reloadOK.Set(1)
-	a.reloadTime.SetToCurrentTime()
+	a.metrics.reloadOK.Set(1)
+	a.metrics.reloadTime.SetToCurrentTime()
 	return nil
 }
 

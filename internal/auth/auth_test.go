@@ -38,20 +38,20 @@ func TestOnlyThoseWhoMayGiveOrdersAreLetIn(t *testing.T) {
 		want          int
 		who           auth.Identity
 	}{
-		"the token":                         {auth.Authenticator{CredentialsFile: token}, "Bearer secret", nil, http.StatusTeapot, auth.Token},
-		"the token in an open one":          {auth.Authenticator{CredentialsFile: token, Open: true}, "bearer secret ", nil, http.StatusTeapot, auth.Token},
-		"another token":                     {auth.Authenticator{CredentialsFile: token, Open: true}, "Bearer public", nil, http.StatusUnauthorized, auth.Nobody},
-		"the token by another scheme":       {auth.Authenticator{CredentialsFile: token}, "Basic secret", nil, http.StatusUnauthorized, auth.Nobody},
-		"no token":                          {auth.Authenticator{CredentialsFile: token}, "", nil, http.StatusUnauthorized, auth.Nobody},
-		"an empty token in the file":        {auth.Authenticator{CredentialsFile: tokenFile(t, " \n")}, "Bearer ", nil, http.StatusUnauthorized, auth.Nobody},
-		"no file":                           {auth.Authenticator{CredentialsFile: token + ".none"}, "Bearer ", nil, http.StatusUnauthorized, auth.Nobody},
-		"a certificate instead of a token":  {auth.Authenticator{CredentialsFile: token, ClientCertificates: true}, "", verified(), http.StatusUnauthorized, auth.Nobody},
-		"a certificate":                     {auth.Authenticator{ClientCertificates: true}, "", verified(), http.StatusTeapot, auth.Certificate},
-		"no certificate":                    {auth.Authenticator{ClientCertificates: true}, "", &tls.ConnectionState{}, http.StatusForbidden, auth.Nobody},
-		"no TLS":                            {auth.Authenticator{ClientCertificates: true}, "", nil, http.StatusForbidden, auth.Nobody},
-		"a certificate that nobody asks of": {auth.Authenticator{}, "", verified(), http.StatusForbidden, auth.Nobody},
-		"neither is configured":             {auth.Authenticator{}, "Bearer ", nil, http.StatusForbidden, auth.Nobody},
-		"open":                              {auth.Authenticator{Open: true}, "", nil, http.StatusTeapot, auth.Nobody},
+		"the token":                        {auth.Authenticator{CredentialsFile: token}, "Bearer secret", nil, http.StatusTeapot, auth.Token},
+		"the token in an open one":         {auth.Authenticator{CredentialsFile: token, Open: true}, "bearer secret ", nil, http.StatusTeapot, auth.Token},
+		"another token":                    {auth.Authenticator{CredentialsFile: token, Open: true}, "Bearer public", nil, http.StatusUnauthorized, auth.Nobody},
+		"the token by another scheme":      {auth.Authenticator{CredentialsFile: token}, "Basic secret", nil, http.StatusUnauthorized, auth.Nobody},
+		"no token":                         {auth.Authenticator{CredentialsFile: token}, "", nil, http.StatusUnauthorized, auth.Nobody},
+		"an empty token in the file":       {auth.Authenticator{CredentialsFile: tokenFile(t, " \n")}, "Bearer ", nil, http.StatusUnauthorized, auth.Nobody},
+		"no file":                          {auth.Authenticator{CredentialsFile: token + ".none"}, "Bearer ", nil, http.StatusUnauthorized, auth.Nobody},
+		"a certificate instead of a token": {auth.Authenticator{CredentialsFile: token, ClientCertificates: true}, "", verified(), http.StatusUnauthorized, auth.Nobody},
+		"a certificate":                    {auth.Authenticator{ClientCertificates: true}, "", verified(), http.StatusTeapot, auth.Certificate},
+		"no certificate":                   {auth.Authenticator{ClientCertificates: true}, "", &tls.ConnectionState{}, http.StatusForbidden, auth.Nobody},
+		"no TLS":                           {auth.Authenticator{ClientCertificates: true}, "", nil, http.StatusForbidden, auth.Nobody},
+		"a certificate, not configured":    {auth.Authenticator{}, "", verified(), http.StatusForbidden, auth.Nobody},
+		"neither is configured":            {auth.Authenticator{}, "Bearer ", nil, http.StatusForbidden, auth.Nobody},
+		"open":                             {auth.Authenticator{Open: true}, "", nil, http.StatusTeapot, auth.Nobody},
 	} {
 		t.Run(name, func(t *testing.T) {
 			guarded := tc.auth.Require(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -69,7 +69,7 @@ func TestOnlyThoseWhoMayGiveOrdersAreLetIn(t *testing.T) {
 				t.Errorf("WWW-Authenticate: %q", challenge)
 			}
 			if who, _ := tc.auth.Check(r); who != tc.who {
-				t.Errorf("it is %q, want %q", who, tc.who)
+				t.Errorf("the identity is %q, want %q", who, tc.who)
 			}
 		})
 	}

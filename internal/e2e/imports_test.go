@@ -47,7 +47,7 @@ var layout = map[string][]string{
 
 	"internal/pgtest":      {"internal/proctest"}, // these are imported by tests only
 	"internal/proctest":    {},
-	"internal/metricstest": {"collector", "webhook", "internal/ledger", "internal/remediation"},
+	"internal/metricstest": {"internal/app", "collector", "webhook", "internal/ledger", "internal/remediation"},
 	"internal/e2e":         {}, // tests only
 
 	"demo":       {}, // it knows the binary, not the code

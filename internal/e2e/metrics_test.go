@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 	"github.com/prometheus/common/expfmt"
 
+	"github.com/pgbailiff/pgbailiff/internal/metricstest"
 	"github.com/pgbailiff/pgbailiff/internal/pgtest"
 	"github.com/pgbailiff/pgbailiff/internal/proctest"
 )
@@ -94,7 +95,7 @@ collector:
 		}
 	})
 	t.Run("native histograms", func(t *testing.T) {
-		want := []string{"pgbailiff_signal_delay_seconds", "pgbailiff_verify_duration_seconds"}
+		want := metricstest.Histograms(metricstest.Catalogue(t))
 		if got := nativeHistograms(t, url); !slices.Equal(got, want) {
 			t.Errorf("native and classic: %v, want %v", got, want)
 		}
@@ -207,7 +208,7 @@ servers:
 		there(fmt.Sprintf(`pgbailiff_can_see{server=%q}`, server))
 		there(fmt.Sprintf(`pgbailiff_scrape_duration_seconds{server=%q}`, server))
 	}
-	for _, histogram := range []string{"pgbailiff_signal_delay_seconds", "pgbailiff_verify_duration_seconds"} {
+	for _, histogram := range metricstest.Histograms(metricstest.Catalogue(t)) {
 		zero(`%s_count`, histogram)
 		zero(`%s_bucket{le="+Inf"}`, histogram)
 	}

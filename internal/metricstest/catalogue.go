@@ -13,9 +13,9 @@ import (
 
 	"github.com/go-kit/log"
 	"github.com/prometheus/client_golang/prometheus"
-	versioncollector "github.com/prometheus/client_golang/prometheus/collectors/version"
 
 	"github.com/pgbailiff/pgbailiff/collector"
+	"github.com/pgbailiff/pgbailiff/internal/app"
 	"github.com/pgbailiff/pgbailiff/internal/ledger"
 	"github.com/pgbailiff/pgbailiff/internal/remediation"
 	"github.com/pgbailiff/pgbailiff/webhook"
@@ -32,11 +32,8 @@ type Metric struct {
 func Catalogue(t testing.TB) map[string]Metric {
 	t.Helper()
 	reg := registerer{}
-	reg.MustRegister(
-		collector.New(t.Context(), collector.Config{}, nil, log.NewNopLogger()),
-		collector.NewProcess(),
-		versioncollector.NewCollector("pgbailiff"),
-	)
+	reg.MustRegister(collector.New(t.Context(), collector.Config{}, nil, log.NewNopLogger()))
+	app.NewMetrics(reg)
 	l, err := ledger.Open(ledger.Config{}, log.NewNopLogger(), reg)
 	if err != nil {
 		t.Fatal(err)
@@ -46,11 +43,9 @@ func Catalogue(t testing.TB) map[string]Metric {
 			t.Error(err)
 		}
 	})
-	for _, name := range []string{"successful", "success_timestamp_seconds"} { // of app, which nobody can build here
-		reg["pgbailiff_config_last_reload_"+name] = Metric{Labels: []string{}}
-	}
 	remediation.NewShared(log.NewNopLogger(), l, reg)
 	webhook.NewMetrics(reg)
+	maps.DeleteFunc(reg, func(name string, _ Metric) bool { return strings.HasPrefix(name, "go_") })
 	return reg
 }
 

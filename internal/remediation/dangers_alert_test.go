@@ -132,7 +132,7 @@ func TestTheDatabaseIsTheTruth(t *testing.T) {
 	b.sendsNothing(t, backendIdentity(t, srv, root.PID(), "query_start").with("usename", "etl"), ledger.Refused, policy.ReasonProtectedUser)
 	stays()
 
-	// Matchers are joined by AND: half a rule ends nobody.
+	// All matchers of a rule must hold: half of them order nothing.
 	half := srv.Run(t, "app", "select pg_sleep(60)", pgtest.AppName("batch"))
 	got := b.alert(t, identity(t, half, "warning", "query_start").with("usename", "etl"))
 	check(t, got, policy.Cancel, ledger.Cancelled, policy.ReasonSeverity)

@@ -88,7 +88,7 @@ func TestASuccessorThatMayHaveBeenMetIsNeverASuccess(t *testing.T) {
 				t.Errorf("cancel: met %d", got)
 			}
 			// A terminate meets whatever the session does: present, but doing
-			// something else, it is somebody else's work that was lost.
+			// something else, so the signal ended other work.
 			want := remediation.MetTarget
 			if after.Present && name != "still active" {
 				want = remediation.MetSuccessor

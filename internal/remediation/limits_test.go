@@ -151,7 +151,7 @@ func badRule(t *testing.T, sessions int) {
 	b.restart(t, path)
 	step(map[string]int{"gone": actions, "refused over_budget": sessions - actions}, 0)
 
-	limits.Actions = 100 // somebody thinks that more is better
+	limits.Actions = 100 // the configuration allows more
 	b.limits(limits)
 	step(map[string]int{"gone": actions, "terminated rule": 2, "refused suspended": sessions - suspendAfter}, 1)
 	limits.SuspendAfter = 1000 // neither a restart nor a reload resumes

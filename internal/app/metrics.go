@@ -1,0 +1,36 @@
+package app
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	versioncollector "github.com/prometheus/client_golang/prometheus/collectors/version"
+
+	"github.com/pgbailiff/pgbailiff/collector"
+)
+
+// Metrics are those of the program itself: its process, its build, and whether
+// its configuration was loaded.
+type Metrics struct {
+	reloadOK, reloadTime prometheus.Gauge
+}
+
+// NewMetrics registers them.
+func NewMetrics(reg prometheus.Registerer) *Metrics {
+	m := &Metrics{
+		reloadOK: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "pgbailiff_config_last_reload_successful",
+			Help: "1 when the last attempt to load the configuration succeeded.",
+		}),
+		reloadTime: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "pgbailiff_config_last_reload_success_timestamp_seconds",
+			Help: "When the configuration was last loaded.",
+		}),
+	}
+	reg.MustRegister(
+		collectors.NewGoCollector(),
+		collector.NewProcess(),
+		versioncollector.NewCollector("pgbailiff"),
+		m.reloadOK, m.reloadTime,
+	)
+	return m
+}
