@@ -3,6 +3,7 @@ package postgres
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -39,26 +40,42 @@ func readRows[T any](rows pgx.Rows, do func(T)) error {
 
 // scanTargets returns for each column the address of its field in the struct.
 func scanTargets(columns []pgconn.FieldDescription, to any) ([]any, error) {
-	row := reflect.ValueOf(to).Elem()
-	fields := map[string]any{}
-	for _, f := range reflect.VisibleFields(row.Type()) {
-		if name, tagged := f.Tag.Lookup("db"); tagged {
-			fields[name] = row.FieldByIndex(f.Index).Addr().Interface()
-		}
-	}
+	fields := taggedFields(nil, reflect.ValueOf(to).Elem())
 	targets := make([]any, len(columns))
 	for i, column := range columns {
-		field, known := fields[column.Name]
-		if !known {
+		f := slices.IndexFunc(fields, func(f taggedField) bool { return f.tag == column.Name && !f.taken })
+		if f < 0 {
 			return nil, fmt.Errorf("%T has no field for the column %s", to, column.Name)
 		}
-		targets[i] = field
-		delete(fields, column.Name)
+		targets[i], fields[f].taken = fields[f].address, true
 	}
-	for name := range fields {
-		return nil, fmt.Errorf("the statement returns no column %s for %T", name, to)
+	for _, f := range fields {
+		if !f.taken {
+			return nil, fmt.Errorf("the statement returns no column %s for %T", f.tag, to)
+		}
 	}
 	return targets, nil
+}
+
+// taggedField is a field with a db tag.
+type taggedField struct {
+	tag     string
+	address any
+	taken   bool // by a column
+}
+
+// taggedFields appends the struct's fields with a db tag, and those of the structs
+// that it embeds.
+func taggedFields(fields []taggedField, of reflect.Value) []taggedField {
+	for i := range of.NumField() {
+		f := of.Type().Field(i)
+		if f.Anonymous {
+			fields = taggedFields(fields, of.Field(i))
+		} else if tag, tagged := f.Tag.Lookup("db"); tagged {
+			fields = append(fields, taggedField{tag: tag, address: of.Field(i).Addr().Interface()})
+		}
+	}
+	return fields
 }
 
 // utc is a time as package session has it: in UTC, and zero for NULL.
