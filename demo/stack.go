@@ -33,7 +33,7 @@ func newStack(t *tools, work *tasks) (*stack, error) {
 		return s, err
 	}
 	// PostgreSQL may run as another user, who must be able to enter the directory, not to list it.
-	if err := os.Chmod(s.dir, 0o711); err != nil { //nolint:gosec // passable on purpose
+	if err := os.Chmod(s.dir, 0o711); err != nil {
 		return s, err
 	}
 	addrs, err := freeAddrs(work.ctx, 4)

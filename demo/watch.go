@@ -13,7 +13,7 @@ func (s *story) watch() {
 	s.tasks.start(every(250*time.Millisecond, func(ctx context.Context) error {
 		firing, err := s.stack.firingAlerts(ctx)
 		if err != nil {
-			return nil //nolint:nilerr // the story fails by itself if Prometheus stays silent
+			return nil // the story fails by itself if Prometheus stays silent
 		}
 		for _, a := range s.alerts.add(firing) {
 			s.tell.at(a.ActiveAt, "Prometheus", "fires %s", a)

@@ -16,8 +16,8 @@ import (
 )
 
 // maxConcurrent bounds how many alerts of one message and server are dealt with
-// at the same time. No message that was not made up holds more. They share one
-// connection, so this bounds memory, not the load of the server.
+// at the same time. No real message holds more. They share one connection, so
+// this bounds memory, not the load of the server.
 const maxConcurrent = 4096
 
 // Remediator carries out the requests.
@@ -28,7 +28,7 @@ type Remediator interface {
 }
 
 // Handler serves POST /webhook under one generation of the configuration. It
-// does not look at the method, which is the pattern's.
+// does not check the method, which the pattern of the route does.
 type Handler struct {
 	remediator Remediator
 	auth       auth.Authenticator

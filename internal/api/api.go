@@ -1,6 +1,6 @@
-// Package api serves the JSON API for people and their tools. Its handlers do
-// not look at the method, which is the pattern's, nor at who asks: wrap them
-// with auth.Authenticator.Require.
+// Package api serves the JSON API for people and their tools. Its handlers check
+// neither the method, which the pattern of the route does, nor the caller: wrap
+// them with auth.Authenticator.Require.
 package api
 
 import (

@@ -10,8 +10,8 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/config"
 )
 
-// reloadRequest asks for a reload; the result goes into the channel, which has
-// room for it.
+// reloadRequest asks for a reload. The channel takes the result and is buffered,
+// so that the reload never blocks on a caller that has stopped waiting.
 type reloadRequest chan<- error
 
 // reloadOnRequest reloads on SIGHUP and on request until the context ends. It

@@ -43,7 +43,7 @@ func Run(o Options, stderr io.Writer) int {
 	defer signal.Stop(hangup)
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	go a.reloadOnRequest(ctx, hangup) // nobody waits for its end: it may be reading from a disk that hangs
+	go a.reloadOnRequest(ctx, hangup) // not waited for: it may be reading from a disk that hangs
 
 	failed := a.listen(both)
 	status := 0

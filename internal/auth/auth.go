@@ -1,4 +1,4 @@
-// Package auth tells who makes a request: somebody with the webhook's token, a
+// Package auth tells who makes a request: a client with the webhook's token, a
 // client whose certificate was verified, or nobody in particular.
 package auth
 
@@ -14,7 +14,7 @@ import (
 // Identity is who makes a request.
 type Identity string
 
-// The identities. Whoever has the token may be anybody who can read its file.
+// The identities. Token names no person: everybody who can read the file has it.
 const (
 	Nobody      Identity = ""
 	Token       Identity = "token"

@@ -20,15 +20,16 @@ var (
 	statementTimeoutSQL string
 )
 
-// maxBlockerLookups is for how many waiters PostgreSQL is asked who blocks them.
+// maxBlockerLookups bounds the number of waiters whose blockers PostgreSQL is
+// asked for.
 const maxBlockerLookups = 200
 
-// blockersTimeout bounds how long the server may look for who blocks whom. The
-// next scrape waits for the end of it. PostgreSQL's lock manager is slow when a
+// blockersTimeout is the statement_timeout while the locks are read. The next
+// scrape waits until they are read. PostgreSQL's lock manager is slow when a
 // thousand sessions wait for one row and each of them looks for a deadlock.
 const blockersTimeout = 3 * time.Second
 
-// readBlockers reads who waits for a lock, and behind whom.
+// readBlockers reads which sessions wait for a lock, and which block them.
 func (c *scrapeConn) readBlockers(ctx context.Context, opts session.SnapshotOptions, to *session.Snapshot) (err error) {
 	if err := c.setStatementTimeout(ctx, blockersTimeout); err != nil {
 		return err

@@ -11,8 +11,8 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// errPooler: a pooler's sessions are shared with its other clients, and hide who
-// is connected to the server.
+// errPooler: a pooler shares its sessions among its clients, and the server does
+// not see those clients.
 var errPooler = errors.New("this looks like a connection pooler; pgbailiff must connect to PostgreSQL itself")
 
 // purpose is what a connection is for. The zero value is for nothing.
@@ -79,7 +79,7 @@ func (s *Server) connectOnce(ctx context.Context, p purpose) (*pgx.Conn, whoami,
 		}
 	}
 	if err != nil {
-		if ctx.Err() == nil { // otherwise the server is not to blame
+		if ctx.Err() == nil { // else the attempt was given up, which says nothing about the server
 			s.lastDialFailed.Store(true)
 		}
 		return nil, whoami{}, connectError(err)

@@ -44,9 +44,9 @@ func classify(err error) error {
 	}
 }
 
-// temporary reports statement and lock timeouts, a server without a free
-// connection slot or that is starting, stopping or in recovery, and connection
-// exceptions.
+// temporary reports whether a SQLSTATE may go away by itself: statement and lock
+// timeouts, connection exceptions, and a server that is starting, stopping, in
+// recovery or without a free connection slot.
 func temporary(code string) bool {
 	switch code[:min(2, len(code))] {
 	case "08", "53", "57", "58":

@@ -8,11 +8,10 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
 
-// lockGraph is who waits for whom, as one statement has seen it. What the
-// sessions do is read by a later statement, and they go on in between. So a wait
-// is only counted for a session's statement, and a transaction is only named as a
-// blocker, if it certainly is the same one that was there when the locks were
-// read.
+// lockGraph has the lock waits that one statement has read. A later statement
+// reads what the sessions do, and they go on in between. Therefore a statement is
+// only shown as waiting, and a transaction as blocking, if it is certainly the
+// one that was there when the locks were read.
 type lockGraph struct {
 	asked   time.Time     // by the server's clock, before the locks were read
 	waiters []waiter      // the longest first

@@ -41,7 +41,7 @@ type scrapeConn struct {
 type scrapeRequest struct {
 	opts     session.SnapshotOptions
 	activity chan scrapeResult // what the sessions do
-	blockers chan scrapeResult // the same with who blocks whom, if activity leaves that open
+	blockers chan scrapeResult // the same with the lock waits, if activity has LocksKnown false
 }
 
 type scrapeResult struct {
@@ -66,9 +66,9 @@ func newScrapeRequest(opts session.SnapshotOptions) *scrapeRequest {
 	return &scrapeRequest{opts: opts, activity: make(chan scrapeResult, 1), blockers: make(chan scrapeResult, 1)}
 }
 
-// Snapshot reads the activity of the whole server, once, and who blocks whom if
+// Snapshot reads the activity of the whole server, once, and the lock waits if
 // a session waits for a lock. When the context ends, it returns what has been
-// read so far, or an error if that is nothing.
+// read so far, or an error if nothing has been read.
 func (s *Server) Snapshot(ctx context.Context, opts session.SnapshotOptions) (session.Snapshot, error) {
 	request := newScrapeRequest(opts)
 	select {
@@ -91,9 +91,9 @@ func (s *Server) Snapshot(ctx context.Context, opts session.SnapshotOptions) (se
 	whole, ok := await(ctx, request.blockers)
 	switch {
 	case !ok:
-		level.Warn(s.logger).Log("msg", "No time was left to read who blocks whom", "err", context.Cause(ctx))
+		level.Warn(s.logger).Log("msg", "Reading the lock waits did not end in time", "err", context.Cause(ctx))
 	case whole.err != nil:
-		level.Warn(s.logger).Log("msg", "Who blocks whom could not be read", "err", whole.err)
+		level.Warn(s.logger).Log("msg", "Reading the lock waits failed", "err", whole.err)
 	default:
 		return whole.snapshot, nil
 	}
@@ -119,9 +119,8 @@ func (c *scrapeConn) close() {
 	}
 }
 
-// serve reads the activity and then, if that shows that a session waits for a
-// lock, who blocks whom. A connection that broke since the last scrape is
-// replaced once.
+// serve reads the activity and then, if a session waits for a lock, the lock
+// waits. A connection that broke since the last scrape is replaced once.
 func (c *scrapeConn) serve(request *scrapeRequest) {
 	ctx, cancel := context.WithTimeout(c.lifetime, scrapeTimeout)
 	defer cancel()

@@ -46,10 +46,10 @@ func (w whoami) String() string {
 	return fmt.Sprintf("%s (system identifier %s, started %s)", w.address, identifier, w.started.UTC().Format(time.RFC3339Nano))
 }
 
-// setUp asks on a new connection who we are, and then makes our settings. Not the
-// other way round: a pooler may give a connection with our settings to another
-// client. Until they are made, those of the role and the database hold. The
-// transaction is read committed, because a standby refuses serializable ones.
+// setUp asks on a new connection who we are, and then makes our settings. It asks
+// first, because a pooler may give a connection with our settings to another
+// client. Until our settings are made, those of the role and the database hold.
+// The transaction is read committed, because a standby refuses serializable ones.
 func setUp(ctx context.Context, conn *pgx.Conn, p purpose) (whoami, error) {
 	ctx, cancel := context.WithTimeout(ctx, statementTimeout)
 	defer cancel()

@@ -152,7 +152,7 @@ func (s *Snapshot) aged(family int, f *Family, opts SnapshotOptions) (members []
 }
 
 // lockWaits returns the sessions that have waited for a lock for long enough.
-// If who waits is not known, every session with that wait event is counted.
+// If the waiters are not known, every session with that wait event is counted.
 // A waiter that the snapshot could have named and did not, like a replication
 // worker, is not counted.
 func lockWaits(s *Snapshot, opts SnapshotOptions) (members []Member, total int64) {

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Sentinels for those who decide what an error means for an alert.
+// Sentinels for callers that decide what an error means for an alert.
 var (
 	// ErrUnreachable: the server could not be asked, or the connection broke
 	// before its answer came. A later try can help, and is safe: it is fenced.
@@ -36,7 +36,7 @@ const (
 	VerdictSignalled  Verdict = "signalled"
 	VerdictGone       Verdict = "gone"        // no such session
 	VerdictMoved      Verdict = "moved"       // the session is there and does something else
-	VerdictUnjudged   Verdict = "unjudged"    // the transaction is there; its statement must be judged and pinned first
+	VerdictUnjudged   Verdict = "unjudged"    // the transaction is there; its statement must be judged and named in the fence first
 	VerdictNotVisible Verdict = "not_visible" // our role may not see what it does
 	VerdictProtected  Verdict = "protected"   // not a client backend, or one of our own
 	VerdictSyncRep    Verdict = "sync_rep"    // waits for a synchronous standby

@@ -1,9 +1,9 @@
-// Package field has the one form of a mistake in a configuration: the path of
-// the key that is wrong, and a sentence.
+// Package field defines the one form of a mistake in a configuration: the path
+// of the key that is wrong, and a sentence.
 //
 // A Config type has the method Validate. It returns an *Error for the first
-// value that is not allowed, or nil. Its paths are relative to the type; whoever
-// holds the type in a field of its own adds that field's key with Under.
+// value that is not allowed, or nil. Its paths are relative to the type. A type
+// that has it as a field adds the key of that field with Under.
 package field
 
 import (

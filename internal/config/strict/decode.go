@@ -137,8 +137,8 @@ func fieldOf(v reflect.Value, key string) (reflect.Value, bool) {
 	return reflect.Value{}, false
 }
 
-// shownKey is a key that nobody knows, in a message. In braces a connection
-// string without a key is one.
+// shownKey is how a message shows a key that does not exist. Such a key may be a
+// connection string in braces, which is not shown.
 func shownKey(key string) string {
 	if strings.ContainsAny(key, "=:") {
 		return "…"

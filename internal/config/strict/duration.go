@@ -7,8 +7,8 @@ import (
 	"github.com/prometheus/common/model"
 )
 
-// duration reads a duration as Prometheus writes it, or a negative one: whoever
-// validates it says what is wrong with that.
+// duration reads a duration as Prometheus writes it, or a negative one, which
+// the type's Validate refuses in better words.
 func duration(text string, into *model.Duration) error {
 	d, err := model.ParseDurationAllowNegative(text)
 	if err == nil {

@@ -24,7 +24,7 @@ type Document struct {
 	places map[string]place // of everything that was decoded, by the dotted path
 }
 
-// place is where a value stands.
+// place is where a value is in the file.
 type place struct {
 	line int    // of the key, or of the element of a list
 	key  string // as it is shown: like the path, with the indices of lists in brackets
