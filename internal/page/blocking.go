@@ -10,10 +10,10 @@ import (
 
 // blockerView is a backend that others wait for and that does not wait itself.
 type blockerView struct {
-	who
+	backend
 	Behind   int
-	Prepared bool // a prepared transaction, not a backend
-	Backend  string
+	Prepared bool   // a prepared transaction, not a backend
+	Type     string // of the backend, if it is not a client's
 	State    string
 	Text     string
 	Last     bool
@@ -21,7 +21,7 @@ type blockerView struct {
 
 // waiterView is a session that waits for a lock.
 type waiterView struct {
-	who
+	backend
 	Waits, Lock string
 	Behind      []link
 }
@@ -29,7 +29,7 @@ type waiterView struct {
 // link is a pid, and where in the page its session is.
 type link struct{ Label, Anchor string }
 
-// addBlocking fills in who blocks whom, over all servers.
+// addBlocking fills in the blockers and the waiters of all servers.
 func (v *view) addBlocking(d Data) {
 	anchors := map[string]bool{}
 	for _, s := range v.Sessions {
@@ -64,7 +64,7 @@ func (v *view) addBlocking(d Data) {
 		}
 		v.MoreWait += max(0, len(s.Snapshot.Waiters)-len(s.Snapshot.LockWaits))
 		for _, w := range s.Snapshot.LockWaits {
-			wv := waiterView{who: newWho(w.Session), Waits: duration(w.Age), Lock: lock(w.Session)}
+			wv := waiterView{backend: newBackend(w.Session), Waits: duration(w.Age), Lock: lock(w.Session)}
 			wv.Server, wv.Link = name(s.Name), to(i, w.PID)
 			pids := slices.Clone(behind[w.PID])
 			slices.Sort(pids)
@@ -84,7 +84,7 @@ func (v *view) addBlocking(d Data) {
 }
 
 func newBlocker(d Data, b session.Blocker) blockerView {
-	v := blockerView{who: newWho(b.Session), Behind: b.Behind, State: name(string(b.State))}
+	v := blockerView{backend: newBackend(b.Session), Behind: b.Behind, State: name(string(b.State))}
 	switch {
 	case b.PID == session.PreparedTransaction:
 		v.Prepared = true
@@ -92,7 +92,7 @@ func newBlocker(d Data, b session.Blocker) blockerView {
 	case !b.Visible():
 		v.State = "hidden from our role"
 	case b.BackendType != session.BackendTypeClient:
-		v.Backend = name(b.BackendType)
+		v.Type = name(b.BackendType)
 	}
 	if d.Text != nil && b.Query != "" {
 		v.Text, v.Last = statement(d.Text(b.Query)), b.State != session.StateActive
@@ -109,7 +109,7 @@ func newLink(pid int32, to string) link {
 
 // lock is what a session waits for, if it still does.
 func lock(s session.Session) string {
-	if s.WaitEventType == "Lock" {
+	if s.WaitEventType == session.WaitEventTypeLock {
 		return name(s.WaitEvent)
 	}
 	return ""

@@ -120,12 +120,12 @@ func scheme(name string) chromedp.Action {
 
 // pages are what the browser is shown.
 func pages(t *testing.T) map[string]page.Data {
-	down := rich(t)
+	down := fullPage(t)
 	for i := range down.Servers {
 		down.Servers[i].Err = context.DeadlineExceeded
 	}
 	return map[string]page.Data{
-		"rich": rich(t), "nothing": {}, "down": down,
+		"full": fullPage(t), "nothing": {}, "down": down,
 		"hostile": hostile(t, everything), "hostile, one word": hostile(t, strings.Repeat("W", 1000)),
 	}
 }

@@ -80,8 +80,8 @@ func waiting(a session.Aged, event string) session.Aged {
 	return a
 }
 
-// rich has something for every part of the page.
-func rich(t *testing.T) page.Data {
+// fullPage has something for every part of the page.
+func fullPage(t *testing.T) page.Data {
 	holder := idling(client("orders", 21804, "shop", "shop", "checkout-api 4.12", "10.20.3.17"), 1512, 1498.2,
 		"UPDATE stock SET reserved = reserved + 1 WHERE sku = 'A-1042'")
 	first := waiting(running(client("orders", 22011, "shop", "shop", "checkout-api 4.12", "10.20.3.18"), 312.4,

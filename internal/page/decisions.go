@@ -11,7 +11,7 @@ import (
 // decisionView is a line of the ledger. It never shows the line's text of a
 // statement: that was allowed when it was written, and may not be now.
 type decisionView struct {
-	who
+	backend
 	Time, Day, Iso               string
 	Outcome, Class               string
 	Action, Reason, Rule, Detail string
@@ -19,8 +19,8 @@ type decisionView struct {
 	Event                        bool // about a server, not a session
 }
 
-// newDecisions keeps outcomes, suspensions and their ends; and intents whose
-// outcome is not known, for something may have been signalled.
+// newDecisions keeps outcomes, suspensions and their ends. It also keeps intents
+// whose outcome is not known, because a signal may have been sent.
 func newDecisions(entries []ledger.Entry) []decisionView {
 	type target struct {
 		server, fingerprint string
@@ -63,7 +63,7 @@ func newDecision(e ledger.Entry) decisionView {
 		Time: e.Time.UTC().Format(time.TimeOnly), Day: e.Time.UTC().Format(time.DateOnly), Iso: e.Time.UTC().Format(time.RFC3339),
 		Action: name(string(e.Action)), Reason: name(string(e.Reason)), Rule: name(e.Rule), Detail: sentence(e.Detail),
 		Alert: name(e.Alertname), Severity: name(e.Severity),
-		who: who{
+		backend: backend{
 			Server: name(e.Server), User: name(e.Usename), Database: name(e.Datname),
 			Application: name(e.ApplicationName), Client: name(e.ClientAddr),
 		},

@@ -18,10 +18,10 @@ const (
 	longestSentence = 300
 )
 
-// name makes what somebody else has chosen fit to be shown on one line.
+// name makes a text that others have chosen fit to be shown on one line.
 func name(s string) string { return visible(cut(s, longestName), "") }
 
-// sentence makes what one of us has written about it fit, too.
+// sentence does the same with a text of ours, which may quote theirs.
 func sentence(s string) string { return visible(cut(s, longestSentence), "") }
 
 func cut(s string, runes int) string {
@@ -86,7 +86,7 @@ func quoteIdent(s string) string { return `"` + strings.ReplaceAll(s, `"`, `""`)
 // plainHost is a host, with or without a port, that means nothing to a shell.
 var plainHost = regexp.MustCompile(`^(\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z.-]+)(:[0-9]+)?$`)
 
-// here is the address under which the client has found us. A Host header that
+// here is the address under which the client has reached us. A Host header that
 // is more than a host is not repeated.
 func here(r *http.Request) string {
 	host := r.Host
@@ -100,7 +100,7 @@ func here(r *http.Request) string {
 }
 
 // webhookBase is where the endpoints that need the token answer, for a client
-// that has found the page here.
+// that has reached the page here.
 func webhookBase(configured, here string) string {
 	page, err := url.Parse(here)
 	if err != nil || configured == "" {

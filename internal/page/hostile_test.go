@@ -20,7 +20,7 @@ func hostileValues() map[string]string {
 		"svg":           `'><svg/onload=pwned=1>`,
 		"end":           `</td></tr></table></style><iframe srcdoc="<script>parent.pwned=1</script>"></iframe>`,
 		"comment":       `<!-- <b>`,
-		"template":      `{{.Now}} {{template "who" .}}`,
+		"template":      `{{.Now}} {{template "backend" .}}`,
 		"entity":        `&lt;b&gt; &#60;b&#62; &quot;`,
 		"link":          `javascript:pwned=1`,
 		"quotes":        `'"` + "`" + `$(id)\`,
@@ -39,10 +39,10 @@ func hostileValues() map[string]string {
 // everything is all of them in one value, of which a name shows the beginning.
 const everything = `<script>pwned=1</script>"><img src=x onerror="pwned=1">'"` + "\x00\xff\u202e\n</td></table></style><svg onload=pwned=1>"
 
-// hostile is a rich page on which everybody has chosen the same value for all
+// hostile is a full page on which everybody has chosen the same value for all
 // that they may choose.
 func hostile(t *testing.T, value string) page.Data {
-	d := rich(t)
+	d := fullPage(t)
 	overwrite(reflect.ValueOf(&d.Servers), value)
 	overwrite(reflect.ValueOf(&d.Decisions), value)
 	d.Version = value
@@ -84,7 +84,7 @@ var (
 // no character that is not seen as what it is.
 func TestHostileValues(t *testing.T) {
 	own := map[string]bool{}
-	for _, d := range []page.Data{rich(t), hostile(t, "x")} {
+	for _, d := range []page.Data{fullPage(t), hostile(t, "x")} {
 		for _, found := range tag.FindAllString(render(t, d), -1) {
 			own[found] = true
 		}
@@ -124,7 +124,7 @@ func TestNamesAreSeen(t *testing.T) {
 		strings.Repeat("é", 80): strings.Repeat("é", 80),
 		strings.Repeat("é", 81): strings.Repeat("é", 80) + "…",
 	} {
-		d := rich(t)
+		d := fullPage(t)
 		d.Servers[0].Snapshot.Sessions[0].ApplicationName = value
 		if html := render(t, d); !strings.Contains(html, "<bdi>"+want+"</bdi>") {
 			t.Errorf("%q is not shown as %q", value, want)
@@ -143,7 +143,7 @@ func TestTextNone(t *testing.T) {
 	} {
 		for name, text := range map[string]func(string) string{"none": func(string) string { return "" }, "nil": nil} {
 			for _, truncated := range []bool{false, true} {
-				d := rich(t)
+				d := fullPage(t)
 				d.Text = text
 				d.Servers[0].Snapshot.Blockers = append(d.Servers[0].Snapshot.Blockers, // one that is not among the longest
 					session.Blocker{Session: running(client("orders", 5, "shop", "shop", "web", ""), 1, "").Session, Behind: 1})
@@ -172,7 +172,7 @@ func TestTextNone(t *testing.T) {
 
 // TestTextIsAsked: what is shown of a statement is what Text returns.
 func TestTextIsAsked(t *testing.T) {
-	d := rich(t)
+	d := fullPage(t)
 	d.Text = func(query string) string {
 		if query == "" {
 			t.Error("asked about no text")

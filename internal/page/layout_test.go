@@ -56,7 +56,7 @@ func TestLayout(t *testing.T) {
 // TestContrast holds every text to the 4.5:1 of WCAG, by day and by night.
 func TestContrast(t *testing.T) {
 	tb := newTab(t, newBrowser(t))
-	url := serve(t, handler(rich(t)))
+	url := serve(t, handler(fullPage(t)))
 	for _, colours := range []string{"light", "dark"} {
 		var seen struct {
 			Back string
@@ -125,7 +125,7 @@ func withoutPolicy(h http.Handler) http.Handler {
 // TestWithoutJavaScript finds the same on the page when scripts are off.
 func TestWithoutJavaScript(t *testing.T) {
 	browser := newBrowser(t)
-	url := serve(t, handler(rich(t)))
+	url := serve(t, handler(fullPage(t)))
 	probe := serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = io.WriteString(w, `<!DOCTYPE html><p id="p">off</p><script>p.textContent = "on"</script>`)
 	}))
@@ -156,7 +156,7 @@ func TestScreenshot(t *testing.T) {
 	if *dark {
 		colours = "dark"
 	}
-	h := handler(rich(t))
+	h := handler(fullPage(t))
 	url := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r.Host = "pgbailiff.example:10187"
 		h.ServeHTTP(w, r)

@@ -2,8 +2,8 @@
 // sessions that have lasted longest and what the policy would do to each, who
 // blocks whom, and the last decisions. It is one HTML page without a script.
 //
-// Nothing on it is secret to those who may read /metrics: a statement's text
-// goes through Data.Text, and of an error there is only a sentence of ours.
+// It shows nothing that /metrics keeps back: a statement's text goes through
+// Data.Text, and an error is shown as a sentence of ours.
 package page
 
 import (
@@ -74,8 +74,9 @@ var (
 	pageCSS string
 )
 
-// Handler serves the page at / and nothing else. load is called for each
-// request, with its context; its error goes to the log.
+// Handler serves the page. It checks neither the method nor the path, which the
+// pattern of the route does. load is called for each request, with its context;
+// its error goes to the log.
 func Handler(load func(context.Context) (Data, error), logger log.Logger) http.Handler {
 	tmpl := template.Must(template.New("page").Parse(pageHTML))
 	hash := sha256.Sum256([]byte(pageCSS))
@@ -88,15 +89,6 @@ func Handler(load func(context.Context) (Data, error), logger log.Logger) http.H
 		header.Set("X-Content-Type-Options", "nosniff")
 		header.Set("Referrer-Policy", "no-referrer")
 		header.Set("Cache-Control", "no-store")
-		switch {
-		case r.URL.Path != "/":
-			http.Error(w, "there is no such page; / is the one for people", http.StatusNotFound)
-			return
-		case r.Method != http.MethodGet && r.Method != http.MethodHead:
-			header.Set("Allow", "GET, HEAD")
-			http.Error(w, "the page takes GET", http.StatusMethodNotAllowed)
-			return
-		}
 		data, err := load(r.Context())
 		var body bytes.Buffer
 		if err == nil {

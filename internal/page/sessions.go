@@ -17,13 +17,13 @@ import (
 
 // sessionView is one of the longest sessions.
 type sessionView struct {
-	who
+	backend
 	Anchor      string
 	Lasts, Kind string
 	Also        []string // its other ages
 	State, Wait string
 	Verdicts    []verdict
-	But         string // why nothing would be done all the same
+	Obstacle    string // why the server would refuse all of Verdicts now
 	Text        string
 	Last        bool // Text is the previous statement's
 }
@@ -63,7 +63,7 @@ func (v *view) addSessions(ctx context.Context, d Data) {
 	v.Cut = len(all) > rows
 	all = all[:min(len(all), rows)]
 	v.Sessions = make([]sessionView, len(all))
-	var done sync.WaitGroup // side by side: Find reads those that wait together in one statement
+	var done sync.WaitGroup // all at once, so that they share the statement that finds them
 	for i, a := range all {
 		done.Go(func() { v.Sessions[i] = newSession(ctx, d, a) })
 	}
@@ -73,14 +73,14 @@ func (v *view) addSessions(ctx context.Context, d Data) {
 func newSession(ctx context.Context, d Data, a lasting) sessionView {
 	server := d.Servers[a.server]
 	s := sessionView{
-		who: newWho(a.Session), Anchor: anchor(a.server, a.PID),
+		backend: newBackend(a.Session), Anchor: anchor(a.server, a.PID),
 		State: name(string(a.State)), Wait: wait(a.Session), Lasts: duration(a.age),
 		Verdicts: verdicts(ctx, d, server.Name, a.Session), Last: a.State != session.StateActive,
 	}
-	s.But = but(server, s.Verdicts)
+	s.Obstacle = obstacle(server, s.Verdicts)
 	s.Server = name(server.Name)
-	// A statement by itself is as old as its transaction, to a hair.
-	const same = 1
+	// The ages of a transaction and of its only statement differ by less than this.
+	const same = 1 // second
 	switch {
 	case a.Ages[session.FamilyQuery] >= a.age-same:
 		s.Kind = "query"
@@ -130,8 +130,9 @@ func verdicts(ctx context.Context, d Data, server string, s session.Session) []v
 	return all
 }
 
-// but says why none of what the policy orders would happen on the server now.
-func but(server Server, verdicts []verdict) string {
+// obstacle says why nothing that the policy orders would be done on the server
+// now. Empty: it would be done, or the policy orders nothing.
+func obstacle(server Server, verdicts []verdict) string {
 	switch {
 	case !slices.ContainsFunc(verdicts, func(v verdict) bool { return v.Class != refusal }):
 		return ""
@@ -163,7 +164,7 @@ func newVerdict(p remediation.Preview) verdict {
 	case session.Terminate:
 		v.Action, v.Class = "terminate", "stop"
 		if escalates {
-			v.Detail = "at once, for a cancel does nothing here"
+			v.Detail = "at once, because a cancel does nothing here"
 		}
 	default:
 		v.Action, v.Class = "leave alone", refusal

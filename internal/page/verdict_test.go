@@ -39,7 +39,7 @@ func TestVerdicts(t *testing.T) {
 			session: idling(dashboards, 60, 60, "SELECT 1"),
 			want: []string{
 				"warning: leave alone cannot_cancel the session is idle in transaction: there is no statement to cancel",
-				"critical: terminate rule dashboards may be dropped at once, for a cancel does nothing here",
+				"critical: terminate rule dashboards may be dropped at once, because a cancel does nothing here",
 			},
 		},
 		"protected": {
@@ -123,7 +123,7 @@ func TestModes(t *testing.T) {
 		"off": "Every alert is refused.", "dry-run": "It sends no signal.", "enforce": "Firing alerts cancel statements",
 		"": "Nothing is done.", "<b>": "Nothing is done.",
 	} {
-		d := rich(t)
+		d := fullPage(t)
 		d.Mode = mode
 		if !strings.Contains(render(t, d), want) {
 			t.Errorf("mode %q: the page does not say %q", mode, want)

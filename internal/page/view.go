@@ -14,7 +14,7 @@ import (
 const rows = 50
 
 // view is what the template shows: sentences and names that are fit to be
-// shown. Whoever fills it sends what others have chosen through name or
+// shown. All text that others have chosen has gone through name, sentence or
 // statement.
 type view struct {
 	CSS        template.CSS
@@ -31,19 +31,19 @@ type view struct {
 	Blockers   []blockerView
 	Waiters    []waiterView
 	MoreWait   int      // waiters without a line
-	NoBlocking []string // servers that were not asked who waits
+	NoBlocking []string // servers whose lock waits are not known
 	Prepared   []preparedView
 	Decisions  []decisionView
 }
 
-// who is a session's own facts.
-type who struct {
+// backend is what names a backend on the page, beside its pid and server.
+type backend struct {
 	Server, PID, User, Database, Application, Client string
 	Link                                             string // anchor among the longest
 }
 
-func newWho(s session.Session) who {
-	return who{
+func newBackend(s session.Session) backend {
+	return backend{
 		Server: name(s.Server), PID: strconv.FormatInt(int64(s.PID), 10),
 		User: name(s.Usename), Database: name(s.Datname), Application: name(s.ApplicationName), Client: name(s.ClientAddr),
 	}
@@ -100,15 +100,16 @@ type preparedView struct {
 
 // serverView is a server's line.
 type serverView struct {
-	Name, State, Class, Why   string
-	Version, Part             string // Part: primary or standby
-	Connections               string
-	Full                      bool
-	Hidden                    int64
-	CanSignal                 bool
-	Budget                    string
-	Suspended                 bool
-	Resume, MendSee, MendKill string // commands; empty: nothing to mend
+	Name, State, Class, Why string
+	Version, Part           string // Part: primary or standby
+	Connections             string
+	Full                    bool
+	Hidden                  int64
+	CanSignal               bool
+	Budget                  string
+	Suspended               bool
+	Resume                  string // the command that ends a suspension; empty: there is none
+	GrantSee, GrantSignal   string // the SQL that gives our role what it lacks; empty: it lacks nothing
 }
 
 func newServer(d Data, s Server, base string) serverView {
@@ -129,10 +130,10 @@ func newServer(d Data, s Server, base string) serverView {
 	v.Connections = fmt.Sprintf("%d of %d", s.Snapshot.Connections, f.MaxConnections)
 	v.Full = f.MaxConnections > 0 && s.Snapshot.Connections*10 >= f.MaxConnections*9
 	if !f.CanSee {
-		v.MendSee = "GRANT pg_monitor TO " + sentence(quoteIdent(f.Role)) + ";"
+		v.GrantSee = "GRANT pg_monitor TO " + sentence(quoteIdent(f.Role)) + ";"
 	}
 	if !f.CanSignal {
-		v.MendKill = "GRANT pg_signal_backend TO " + sentence(quoteIdent(f.Role)) + ";"
+		v.GrantSignal = "GRANT pg_signal_backend TO " + sentence(quoteIdent(f.Role)) + ";"
 	}
 	return v
 }
