@@ -25,9 +25,13 @@ func readRows[T any](rows pgx.Rows, do func(T)) error {
 	var targets []any
 	for rows.Next() {
 		if targets == nil {
-			var err error
-			if targets, err = scanTargets(rows.FieldDescriptions(), &row); err != nil {
+			fields, err := fieldsOf[T](rows)
+			if err != nil {
 				return err
+			}
+			to := reflect.ValueOf(&row).Elem()
+			for _, index := range fields {
+				targets = append(targets, to.FieldByIndex(index).Addr().Interface())
 			}
 		}
 		if err := rows.Scan(targets...); err != nil {
@@ -38,44 +42,52 @@ func readRows[T any](rows pgx.Rows, do func(T)) error {
 	return rows.Err()
 }
 
-// scanTargets returns for each column the address of its field in the struct.
-func scanTargets(columns []pgconn.FieldDescription, to any) ([]any, error) {
-	fields := taggedFields(nil, reflect.ValueOf(to).Elem())
-	targets := make([]any, len(columns))
-	for i, column := range columns {
-		f := slices.IndexFunc(fields, func(f taggedField) bool { return f.tag == column.Name && !f.taken })
-		if f < 0 {
-			return nil, fmt.Errorf("%T has no field for the column %s", to, column.Name)
-		}
-		targets[i], fields[f].taken = fields[f].address, true
-	}
-	for _, f := range fields {
-		if !f.taken {
-			return nil, fmt.Errorf("the statement returns no column %s for %T", f.tag, to)
-		}
-	}
-	return targets, nil
+// fields are the indices of the fields of a struct, in the order of the columns
+// that they were looked up for.
+type fields struct {
+	columns []string
+	indices [][]int
 }
 
-// taggedField is a field with a db tag.
-type taggedField struct {
-	tag     string
-	address any
-	taken   bool // by a column
+// fieldsOf returns the index of the field of each column. The connection
+// remembers it: to look it up costs more than to read a row.
+func fieldsOf[T any](rows pgx.Rows) ([][]int, error) {
+	columns := rows.FieldDescriptions()
+	row := reflect.TypeFor[T]()
+	remembered, key := rows.Conn().PgConn().CustomData(), "fields of "+row.Name()
+	known, ok := remembered[key].(fields)
+	if ok && slices.EqualFunc(known.columns, columns, func(name string, c pgconn.FieldDescription) bool { return name == c.Name }) {
+		return known.indices, nil
+	}
+	found, err := lookUpFields(row, columns)
+	if err != nil {
+		return nil, err
+	}
+	remembered[key] = found
+	return found.indices, nil
 }
 
-// taggedFields appends the struct's fields with a db tag, and those of the structs
-// that it embeds.
-func taggedFields(fields []taggedField, of reflect.Value) []taggedField {
-	for i := range of.NumField() {
-		f := of.Type().Field(i)
-		if f.Anonymous {
-			fields = taggedFields(fields, of.Field(i))
-		} else if tag, tagged := f.Tag.Lookup("db"); tagged {
-			fields = append(fields, taggedField{tag: tag, address: of.Field(i).Addr().Interface()})
+// lookUpFields matches the columns with the db tags of the struct.
+func lookUpFields(row reflect.Type, columns []pgconn.FieldDescription) (fields, error) {
+	tagged := map[string][]int{}
+	for _, f := range reflect.VisibleFields(row) {
+		if name, ok := f.Tag.Lookup("db"); ok {
+			tagged[name] = f.Index
 		}
 	}
-	return fields
+	var found fields
+	for _, column := range columns {
+		index, ok := tagged[column.Name]
+		if !ok {
+			return fields{}, fmt.Errorf("%s has no field for the column %s", row, column.Name)
+		}
+		found.columns, found.indices = append(found.columns, column.Name), append(found.indices, index)
+		delete(tagged, column.Name)
+	}
+	for name := range tagged {
+		return fields{}, fmt.Errorf("the statement returns no column %s for %s", name, row)
+	}
+	return found, nil
 }
 
 // utc is a time as package session has it: in UTC, and zero for NULL.

@@ -55,9 +55,9 @@ func TestReadRowsByTheColumnsNames(t *testing.T) {
 func TestReadRowsRefusesAStatementThatDoesNotFit(t *testing.T) {
 	conn := pgtest.Start(t).Connect(t, "app")
 	for sql, want := range map[string]string{
-		"select 1 as n":                                           "the statement returns no column at for *postgres.pairRow",
-		"select 1 as n, now() as at, 2 as more":                   "*postgres.pairRow has no field for the column more",
-		"select 1 as n, 2 as n, now() as at":                      "*postgres.pairRow has no field for the column n",
+		"select 1 as n":                                           "the statement returns no column at for postgres.pairRow",
+		"select 1 as n, now() as at, 2 as more":                   "postgres.pairRow has no field for the column more",
+		"select 1 as n, 2 as n, now() as at":                      "postgres.pairRow has no field for the column n",
 		"select null::int as n, now() as at":                      "cannot scan NULL into *int32",
 		"select 1/(n-1) as n, now() as at from (select 1 as n) x": "division by zero",
 	} {
