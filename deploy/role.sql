@@ -26,7 +26,7 @@ ALTER ROLE pgbailiff LOGIN INHERIT
 GRANT pg_monitor TO pgbailiff;
 
 -- To act: cancel and terminate. Without it every order is refused
--- (permission_denied); leave it out for as long as pgbailiff shall only watch.
+-- (permission_denied). Leave it out while pgbailiff is only to watch.
 GRANT pg_signal_backend TO pgbailiff;
 
 COMMENT ON ROLE pgbailiff IS 'watches sessions, and cancels or terminates those that an alert names';
@@ -39,7 +39,7 @@ COMMENT ON ROLE pgbailiff IS 'watches sessions, and cancels or terminates those 
 --   GRANT pg_use_reserved_connections TO pgbailiff;
 
 -- Superusers: pg_signal_backend does not reach their sessions, and no other
--- privilege does. Only a superuser can signal a superuser. We advise against
--- making pgbailiff one: give your applications a role that is none instead. A
+-- privilege does. Only a superuser can signal a superuser. Do not make
+-- pgbailiff one; give your applications roles that are not superusers instead. A
 -- superuser's session is refused (protected_user) before PostgreSQL is asked,
 -- unless a rule names it.

@@ -3,6 +3,7 @@ package proctest
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"testing"
 )
 
@@ -17,7 +18,7 @@ type Server struct {
 // returns when /-/ready answers 200, or 401 where every page needs a password.
 func Serve(t testing.TB, c Command) *Server {
 	t.Helper()
-	c.Args = append(c.Args[:len(c.Args):len(c.Args)], "--web.listen-address=127.0.0.1:0")
+	c.Args = append(slices.Clip(c.Args), "--web.listen-address=127.0.0.1:0")
 	p := Start(t, c)
 	address := p.Address()
 	s := &Server{Process: p, Address: address, URL: "http://" + address}

@@ -53,7 +53,7 @@ func TestPoll(t *testing.T) {
 			t.Errorf("the third try: %v after %s", err, took)
 		}
 
-		if err := Poll(t.Context(), time.Second, func() error { return Final(broken) }); err != broken {
+		if err := Poll(t.Context(), time.Second, func() error { return Final(broken) }); !errors.Is(err, broken) || errors.Unwrap(err) != nil {
 			t.Errorf("a final error: %v", err)
 		}
 

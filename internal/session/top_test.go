@@ -60,12 +60,14 @@ func TestTopOfEachFamily(t *testing.T) {
 				Sessions: []session.Aged{running(1, 30), running(2, 50), running(3, 40)},
 				Counts:   []session.Count{count(2), count(5)},
 			},
-			[]pidValue{{2, 50}, {3, 40}}, 5,
+			[]pidValue{{2, 50}, {3, 40}},
+			5,
 		},
 		"queries that reach the minimum age": {
 			session.FamilyQuery,
 			session.Snapshot{Sessions: []session.Aged{running(1, 9.999), running(2, 10)}, Counts: []session.Count{count(1)}},
-			[]pidValue{{2, 10}}, 0,
+			[]pidValue{{2, 10}},
+			0,
 		},
 		"a query without a known start": {
 			session.FamilyQuery,
@@ -75,12 +77,14 @@ func TestTopOfEachFamily(t *testing.T) {
 		"two rows with one pid": {
 			session.FamilyQuery,
 			session.Snapshot{Sessions: []session.Aged{running(1, 20), running(1, 30)}, Counts: []session.Count{count(1)}},
-			[]pidValue{{1, 20}}, 0,
+			[]pidValue{{1, 20}},
+			0,
 		},
 		"queries of one age, by pid": {
 			session.FamilyQuery,
 			session.Snapshot{Sessions: []session.Aged{running(3, 20), running(1, 20), running(2, 20)}, Counts: []session.Count{count(3)}},
-			[]pidValue{{1, 20}, {2, 20}}, 1,
+			[]pidValue{{1, 20}, {2, 20}},
+			1,
 		},
 		"lock waits, and the waiters after those that were read": {
 			session.FamilyLockWait,
@@ -89,7 +93,8 @@ func TestTopOfEachFamily(t *testing.T) {
 				LockWaits: []session.LockWait{lockWait(1, 40), lockWait(2, 9)},
 				Waiters:   []session.Waiter{{PID: 1, Age: 40}, {PID: 2, Age: 9}, {PID: 3, Age: 12}, {PID: 4, Age: 8}},
 			},
-			[]pidValue{{1, 40}}, 1,
+			[]pidValue{{1, 40}},
+			1,
 		},
 		"every session that waits for a lock, when the locks are not known": {
 			session.FamilyLockWait,
@@ -99,7 +104,8 @@ func TestTopOfEachFamily(t *testing.T) {
 		"root blockers, whatever their age": {
 			session.FamilyBlocked,
 			session.Snapshot{LocksKnown: true, Blockers: []session.Blocker{blocker(1, 1), blocker(2, 7), blocker(3, 2)}},
-			[]pidValue{{2, 7}, {3, 2}}, 1,
+			[]pidValue{{2, 7}, {3, 2}},
+			1,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

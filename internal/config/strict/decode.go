@@ -21,7 +21,7 @@ func (d *Document) value(n *yaml.Node, v reflect.Value, path, key string) error 
 	for n.Kind == yaml.AliasNode {
 		n = n.Alias
 	}
-	if node, ok := v.Addr().Interface().(*yaml.Node); ok {
+	if node, ok := reflect.TypeAssert[*yaml.Node](v.Addr()); ok {
 		*node = *n
 		return nil
 	}

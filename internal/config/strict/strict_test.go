@@ -12,7 +12,6 @@ import (
 )
 
 type settings struct {
-	inner `yaml:",inline"`
 	Inner `yaml:",inline"`
 
 	Name   string            `yaml:"name"`
@@ -24,8 +23,6 @@ type settings struct {
 	Hidden string            `yaml:"-"`
 	Plain  string
 }
-
-type inner struct{}
 
 // Inner has keys of its own among those of settings.
 type Inner struct {
