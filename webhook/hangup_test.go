@@ -15,6 +15,7 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/ledger"
 	"github.com/pgbailiff/pgbailiff/internal/pgtest"
 	"github.com/pgbailiff/pgbailiff/internal/policy"
+	"github.com/pgbailiff/pgbailiff/internal/proctest"
 	"github.com/pgbailiff/pgbailiff/internal/remediation"
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
@@ -66,13 +67,13 @@ func TestClientHangsUpInTheMiddle(t *testing.T) {
 		}
 		done <- err
 	}()
-	soon(t, "the first intent", func() bool { return len(b.ledger.Recent(10)) >= 1 })
+	proctest.Until(t, "the first intent", func() bool { return len(b.ledger.Recent(10)) >= 1 })
 	hangUp()
 	if <-done == nil {
 		t.Error("the answer came before the client hung up")
 	}
 	goOn()
-	soon(t, "the last outcome", func() bool { return len(b.ledger.Recent(10)) >= 4 })
+	proctest.Until(t, "the last outcome", func() bool { return len(b.ledger.Recent(10)) >= 4 })
 	if lines := b.ledger.Recent(10); len(lines) != 4 || lines[0].Outcome != ledger.Terminated || c.Exists(t) {
 		t.Errorf("the ledger says %+v", lines)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/go-kit/log"
 
 	"github.com/pgbailiff/pgbailiff/internal/auth"
+	"github.com/pgbailiff/pgbailiff/internal/metricstest"
 )
 
 func TestWhatIsNoMessage(t *testing.T) {
@@ -68,7 +69,7 @@ func TestResolvedAlertsAreOnlyCounted(t *testing.T) {
 		"pgbailiff_webhook_requests_total{code=200}":      1,
 		"pgbailiff_refusals_total{reason=no_pid,server=}": 1,
 	} {
-		if got := metric(t, registry, series); got != want {
+		if got := metricstest.Value(t, registry, series); got != want {
 			t.Errorf("%s is %v, want %v", series, got, want)
 		}
 	}
@@ -100,7 +101,7 @@ func TestAFormIsNoMessage(t *testing.T) {
 			if w.Code != want {
 				t.Errorf("status %d %s, want %d", w.Code, w.Body, want)
 			}
-			if got := metric(t, registry, "pgbailiff_webhook_requests_total{code=415}"); (got == 1) != (want == http.StatusUnsupportedMediaType) {
+			if got := metricstest.Value(t, registry, "pgbailiff_webhook_requests_total{code=415}"); (got == 1) != (want == http.StatusUnsupportedMediaType) {
 				t.Errorf("%v requests are counted as 415", got)
 			}
 		})
@@ -117,7 +118,7 @@ func TestAnotherMethodIsCounted(t *testing.T) {
 	if allow := w.Header().Get("Allow"); w.Code != http.StatusMethodNotAllowed || allow != http.MethodPost {
 		t.Errorf("status %d, Allow: %s", w.Code, allow)
 	}
-	if got := metric(t, registry, "pgbailiff_webhook_requests_total{code=405}"); got != 1 {
+	if got := metricstest.Value(t, registry, "pgbailiff_webhook_requests_total{code=405}"); got != 1 {
 		t.Errorf("%v requests are counted as 405", got)
 	}
 }

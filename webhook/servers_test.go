@@ -3,30 +3,13 @@ package webhook_test
 import (
 	"fmt"
 	"net/http"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/pgbailiff/pgbailiff/internal/pgtest"
+	"github.com/pgbailiff/pgbailiff/internal/proctest"
 	"github.com/pgbailiff/pgbailiff/webhook"
 )
-
-// hanging returns what stops a server's postmaster and our connection for
-// acting, and what lets them go on.
-func hanging(t testing.TB, srv *pgtest.Server) (hang, resume func()) {
-	t.Helper()
-	srv.WaitFor(t, "select exists (select from pg_stat_activity where application_name = 'pgbailiff' and state = 'idle')")
-	pids := []int{srv.PID(), pgtest.Value[int](t, srv, "select pid from pg_stat_activity where application_name = 'pgbailiff'")}
-	all := func(signal syscall.Signal) func() {
-		return func() {
-			for _, pid := range pids {
-				_ = syscall.Kill(pid, signal)
-			}
-		}
-	}
-	t.Cleanup(all(syscall.SIGCONT))
-	return all(syscall.SIGSTOP), all(syscall.SIGCONT)
-}
 
 // missing are alerts for pids that are not there.
 func missing(server string, n int) []labels {
@@ -49,7 +32,7 @@ func TestAHungServerDelaysNoOther(t *testing.T) {
 	})
 	last, next := healthy.Run(t, "app", "select pg_sleep(60)"), healthy.Run(t, "app", "select pg_sleep(60)")
 	alerts := append(missing("billing", 1200), identity(t, last, "warning"))
-	hang, resume := hanging(t, hung)
+	hang, resume := hung.Hanging(t, "pgbailiff")
 	hang()
 	type reply struct {
 		code    int
@@ -60,7 +43,7 @@ func TestAHungServerDelaysNoOther(t *testing.T) {
 		code, results := b.post(t, message(time.Now(), alerts...))
 		replies <- reply{code, results}
 	}()
-	soon(t, "the query on the healthy server to end", func() bool { return !last.Running() })
+	proctest.Until(t, "the query on the healthy server to end", func() bool { return !last.Running() })
 	code, results := b.post(t, message(time.Now(), identity(t, next, "warning")))
 	if code != http.StatusOK || results[0].Outcome != "cancelled" {
 		t.Errorf("the next message: %d %+v", code, results)

@@ -49,7 +49,7 @@ func newBailiff(t testing.TB, srv *pgtest.Server, opts ...option) *bailiff {
 	if err := os.WriteFile(token, []byte("secret\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	b := &bailiff{auth: auth.Authenticator{CredentialsFile: token}, logger: log.NewLogfmtLogger(testLog{t})}
+	b := &bailiff{auth: auth.Authenticator{CredentialsFile: token}, logger: log.NewLogfmtLogger(t.Output())}
 	b.settings = remediation.Settings{
 		Config: remediation.Config{
 			Mode: remediation.ModeEnforce, Grace: model.Minute, VerifyTimeout: model.Minute,
@@ -113,14 +113,6 @@ func compile(t testing.TB, rules ...policy.RuleConfig) *policy.Policy {
 
 // quiet leaves out the log, which would be long.
 func quiet(b *bailiff) { b.logger = log.NewNopLogger() }
-
-// testLog shows the log of a test that fails.
-type testLog struct{ t testing.TB }
-
-func (l testLog) Write(p []byte) (int, error) {
-	l.t.Log(strings.TrimSpace(string(p)))
-	return len(p), nil
-}
 
 // labels are an alert's labels.
 type labels map[string]string

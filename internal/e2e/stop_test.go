@@ -176,7 +176,7 @@ func TestAServerThatHangsIsClosedBehindAReload(t *testing.T) {
 		}
 		return err
 	})
-	resume := hang(t, billing)
+	resume := billing.Freeze(t, "pgbailiff")
 	alert := `{"version":"4","alerts":[{"status":"firing","startsAt":"2026-01-01T00:00:00Z","labels":{"server":"hung","pid":"2147483647"}}]}`
 	order, answer := promise(t, strings.TrimPrefix(url, "http://"), len(alert))
 	if _, err := fmt.Fprint(order, alert); err != nil {
@@ -233,23 +233,4 @@ func promise(t *testing.T, address string, length int) (net.Conn, *bufio.Reader)
 		t.Fatal(err)
 	}
 	return conn, answer
-}
-
-// hang stops the backends of pgbailiff's sessions, until resume or the end of
-// the test.
-func hang(t *testing.T, srv *pgtest.Server) (resume func()) {
-	t.Helper()
-	pids := pgtest.Value[[]int](t, srv, "select array_agg(pid) from pg_stat_activity where application_name = 'pgbailiff'")
-	resume = func() {
-		for _, pid := range pids {
-			_ = syscall.Kill(pid, syscall.SIGCONT)
-		}
-	}
-	t.Cleanup(resume)
-	for _, pid := range pids {
-		if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return resume
 }

@@ -1,7 +1,7 @@
 // Package metricstest is the catalogue of pgbailiff's metrics, for tests of
 // what is written about them: documents, rules, dashboards. It asks the
 // collectors, which describe what they may ever expose, so that nobody keeps a
-// list.
+// list. It also reads the value of a series (Value).
 package metricstest
 
 import (

@@ -12,6 +12,7 @@ import (
 
 	"github.com/pgbailiff/pgbailiff/internal/pgtest"
 	"github.com/pgbailiff/pgbailiff/internal/postgres"
+	"github.com/pgbailiff/pgbailiff/internal/proctest"
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
 
@@ -46,7 +47,7 @@ func TestACallersContextDoesNotEndTheStatement(t *testing.T) {
 	c := srv.Run(t, "app", "select pg_sleep(60)")
 	find(t, s, c)
 	before := ours(t, srv)
-	thaw := freeze(t, srv)
+	thaw := srv.Freeze(t, postgres.ApplicationName)
 	var leaving, others sync.WaitGroup
 	short, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
@@ -57,7 +58,7 @@ func TestACallersContextDoesNotEndTheStatement(t *testing.T) {
 			}
 		})
 	}
-	ctx := deadline(t)
+	ctx := proctest.Deadline(t)
 	for range 5 {
 		others.Go(func() {
 			if seen, ok, err := s.Find(ctx, int32(c.PID())); err != nil || !ok || seen.PID != int32(c.PID()) {
@@ -77,7 +78,7 @@ func TestACallersContextDoesNotEndTheStatement(t *testing.T) {
 func fillUp(t *testing.T, srv *pgtest.Server) {
 	t.Helper()
 	for {
-		conn, err := pgx.Connect(deadline(t), srv.DSN("app"))
+		conn, err := pgx.Connect(proctest.Deadline(t), srv.DSN("app"))
 		if sqlstate(err) == "53300" {
 			return
 		}
@@ -97,20 +98,20 @@ func TestASilentConnectionIsKeptWhileThereIsNoOther(t *testing.T) {
 	f := fence(find(t, s, c))
 	before := ours(t, srv)
 	fillUp(t, srv)
-	thaw := freeze(t, srv)
+	thaw := srv.Freeze(t, postgres.ApplicationName)
 	for range 3 {
-		_, _, err := s.Find(deadline(t), f.PID)
+		_, _, err := s.Find(proctest.Deadline(t), f.PID)
 		if !errors.Is(err, session.ErrUnreachable) || sqlstate(err) != "53300" {
 			t.Errorf("find: %v", err)
 		}
-		_, err = s.Signal(deadline(t), session.Cancel, f)
+		_, err = s.Signal(proctest.Deadline(t), session.Cancel, f)
 		if !errors.Is(err, session.ErrNotSent) || sqlstate(err) != "53300" { // another job's statement hangs
 			t.Errorf("signal: %v", err)
 		}
 	}
 	thaw()
 	for { // it may need a moment
-		_, ok, err := s.Find(deadline(t), f.PID)
+		_, ok, err := s.Find(proctest.Deadline(t), f.PID)
 		if err == nil && ok {
 			break
 		}
@@ -121,7 +122,7 @@ func TestASilentConnectionIsKeptWhileThereIsNoOther(t *testing.T) {
 	if after := ours(t, srv); after != before {
 		t.Errorf("the connection was opened anew: pid %d became %d", before, after)
 	}
-	if got, err := s.Signal(deadline(t), session.Cancel, f); err != nil || got.Verdict != session.VerdictSignalled {
+	if got, err := s.Signal(proctest.Deadline(t), session.Cancel, f); err != nil || got.Verdict != session.VerdictSignalled {
 		t.Errorf("%+v, %v", got, err)
 	}
 }
@@ -133,11 +134,11 @@ func TestASilentConnectionIsReplaced(t *testing.T) {
 	c := srv.Run(t, "app", "select pg_sleep(60)")
 	f := fence(find(t, s, c))
 	before := ours(t, srv)
-	thaw := freeze(t, srv)
+	thaw := srv.Freeze(t, postgres.ApplicationName)
 	if seen := find(t, s, c); seen.PID != f.PID {
 		t.Errorf("found %+v", seen)
 	}
-	if got, err := s.Signal(deadline(t), session.Cancel, f); err != nil || got.Verdict != session.VerdictSignalled {
+	if got, err := s.Signal(proctest.Deadline(t), session.Cancel, f); err != nil || got.Verdict != session.VerdictSignalled {
 		t.Errorf("%+v, %v", got, err)
 	}
 	thaw() // the old backend notices that its connection was closed
@@ -153,8 +154,8 @@ func TestASignalThatIsNotAnsweredMayHaveBeenSent(t *testing.T) {
 	s := startWithAnswerTimeout(t, srv, 500*time.Millisecond)
 	c := srv.Run(t, "app", "select pg_sleep(60)")
 	f := fence(find(t, s, c))
-	thaw := freeze(t, srv)
-	if _, err := s.Signal(deadline(t), session.Cancel, f); !errors.Is(err, session.ErrUnreachable) || errors.Is(err, session.ErrNotSent) {
+	thaw := srv.Freeze(t, postgres.ApplicationName)
+	if _, err := s.Signal(proctest.Deadline(t), session.Cancel, f); !errors.Is(err, session.ErrUnreachable) || errors.Is(err, session.ErrNotSent) {
 		t.Errorf("%v", err)
 	}
 	if !c.Running() {
@@ -178,7 +179,7 @@ func TestABrokenConnectionIsReplaced(t *testing.T) {
 		srv.WaitFor(t, "select not exists (select from pg_stat_activity where pid = $1)", broken)
 		find(t, s, c)
 	}
-	if got, err := s.Signal(deadline(t), session.Cancel, f); err != nil || got.Verdict != session.VerdictSignalled {
+	if got, err := s.Signal(proctest.Deadline(t), session.Cancel, f); err != nil || got.Verdict != session.VerdictSignalled {
 		t.Errorf("%+v, %v", got, err)
 	}
 }
@@ -191,7 +192,7 @@ func TestALateAnswerKeepsTheConnection(t *testing.T) {
 	c := srv.Run(t, "app", "select pg_sleep(60)")
 	// When this returns, with or without success, the first ping has ended, and with
 	// it the choice between its late answer and another connection.
-	_, _, _ = s.Find(deadline(t), int32(c.PID()))
+	_, _, _ = s.Find(proctest.Deadline(t), int32(c.PID()))
 	before := ours(t, srv)
 	srv.Pause(t)
 	for range 20 {
@@ -211,7 +212,7 @@ func TestASignalIsNotRepeatedAfterABrokenConnection(t *testing.T) {
 	c := srv.Run(t, "app", "select pg_sleep(60)")
 	f := fence(find(t, s, c))
 	before := ours(t, srv)
-	thaw := freeze(t, srv)
+	thaw := srv.Freeze(t, postgres.ApplicationName)
 	sent := make(chan error, 1)
 	go func() {
 		_, err := s.Signal(context.Background(), session.Cancel, f)
@@ -236,12 +237,12 @@ func TestSignalRefusesWhatIsProtected(t *testing.T) {
 	find(t, s, walsender)
 	find(t, other, walsender)
 	for _, pid := range append(pgtest.Value[[]int32](t, srv, ourBackends), int32(walsender.PID())) {
-		seen, ok, err := s.Find(deadline(t), pid)
+		seen, ok, err := s.Find(proctest.Deadline(t), pid)
 		if err != nil || !ok {
 			t.Fatalf("find %d: %t, %v", pid, ok, err)
 		}
 		f := session.Fence{PID: pid, BackendStart: seen.BackendStart, StateChange: seen.StateChange, QueryStart: seen.QueryStart}
-		got, err := s.Signal(deadline(t), session.Terminate, f)
+		got, err := s.Signal(proctest.Deadline(t), session.Terminate, f)
 		if err != nil || got.Verdict != session.VerdictProtected {
 			t.Errorf("pid %d (%s): %+v, %v", pid, seen.BackendType, got, err)
 		}

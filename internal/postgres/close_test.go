@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/pgbailiff/pgbailiff/internal/pgtest"
+	"github.com/pgbailiff/pgbailiff/internal/postgres"
+	"github.com/pgbailiff/pgbailiff/internal/proctest"
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
 
@@ -22,7 +24,7 @@ func within(t *testing.T, what string, do func()) {
 	}()
 	select {
 	case <-done:
-	case <-deadline(t).Done():
+	case <-proctest.Deadline(t).Done():
 		t.Fatalf("%s does not return", what)
 	}
 }
@@ -34,7 +36,7 @@ func TestCloseDoesNotWaitForAServerThatHangs(t *testing.T) {
 	s := startWithAnswerTimeout(t, srv, time.Hour)
 	c := srv.Run(t, "app", "select pg_sleep(60)")
 	seen := find(t, s, c)
-	freeze(t, srv)
+	srv.Freeze(t, postgres.ApplicationName)
 	var all sync.WaitGroup
 	asked := make(chan struct{}, 4)
 	use := func(ask func(context.Context) error) {
@@ -104,7 +106,7 @@ func TestAWatchEndsWithItsContext(t *testing.T) {
 	s := startWithAnswerTimeout(t, srv, time.Hour)
 	c := srv.Run(t, "app", "select pg_sleep(60)")
 	seen := find(t, s, c)
-	thaw := freeze(t, srv)
+	thaw := srv.Freeze(t, postgres.ApplicationName)
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
 	var asked atomic.Int32
@@ -115,7 +117,7 @@ func TestAWatchEndsWithItsContext(t *testing.T) {
 		}
 	})
 	thaw()
-	if _, err := s.Watch(deadline(t), seen.ID, func(session.Observation) bool { return true }); err != nil {
+	if _, err := s.Watch(proctest.Deadline(t), seen.ID, func(session.Observation) bool { return true }); err != nil {
 		t.Error(err)
 	}
 	if n := asked.Load(); n != 0 {
@@ -144,7 +146,7 @@ func TestAWatchComparesBackendStart(t *testing.T) {
 	s := start(t, srv, "monsig")
 	named := find(t, s, srv.Run(t, "app", "select pg_sleep(60)")).ID
 	named.BackendStart = named.BackendStart.Add(-time.Microsecond)
-	last, err := s.Watch(deadline(t), named, func(now session.Observation) bool { return !now.Present })
+	last, err := s.Watch(proctest.Deadline(t), named, func(now session.Observation) bool { return !now.Present })
 	if err != nil || last.Present {
 		t.Errorf("%+v, %v", last, err)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/pgbailiff/pgbailiff/internal/pgtest"
 	"github.com/pgbailiff/pgbailiff/internal/postgres"
+	"github.com/pgbailiff/pgbailiff/internal/proctest"
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
 
@@ -41,7 +42,7 @@ func mustBeOn(t testing.TB, s *postgres.Server, srv *pgtest.Server) {
 	if found := find(t, s, c); found.BackendStart.IsZero() || !found.BackendStart.Equal(c.Activity(t).BackendStart) {
 		t.Errorf("acting is on another server: %+v", found)
 	}
-	got, err := s.Snapshot(deadline(t), session.SnapshotOptions{})
+	got, err := s.Snapshot(proctest.Deadline(t), session.SnapshotOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,7 +99,7 @@ func TestBothConnectionsLeadToOneServer(t *testing.T) {
 	s := at(t, "host=127.0.0.1 port=%d user=monsig dbname=postgres sslmode=disable", p.port())
 	find(t, s, a.Open(t, "app")) // acting is on a
 	p.lead(b)
-	_, err := s.Snapshot(deadline(t), session.SnapshotOptions{})
+	_, err := s.Snapshot(proctest.Deadline(t), session.SnapshotOptions{})
 	if !errors.Is(err, session.ErrUnreachable) {
 		t.Fatalf("scraping another server: %v", err)
 	}
@@ -137,7 +138,7 @@ func TestARestartedServerIsScrapedAtOnce(t *testing.T) {
 	s := at(t, "host=127.0.0.1 port=%d user=monsig dbname=postgres sslmode=disable", pg.Port())
 	mustBeOn(t, s, pg)
 	pg.Restart(t)
-	got, err := s.Snapshot(deadline(t), session.SnapshotOptions{})
+	got, err := s.Snapshot(proctest.Deadline(t), session.SnapshotOptions{})
 	if err != nil || !got.Facts.PostmasterStart.Equal(started(t, pg)) {
 		t.Errorf("%v, %+v", err, got.Facts)
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/pgbailiff/pgbailiff/internal/pgtest"
+	"github.com/pgbailiff/pgbailiff/internal/proctest"
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
 
@@ -53,7 +54,7 @@ func (c *crowded) snapshot(t *testing.T) (got session.Snapshot, all bool) {
 	}
 	marker := int32(c.marker.PID())
 	d.notIdle = slices.DeleteFunc(d.notIdle, func(pid int32) bool { return pid == marker })
-	got, err := c.r.readActivity(soon(t), session.SnapshotOptions{MaxSessions: 1000})
+	got, err := c.r.readActivity(proctest.Deadline(t), session.SnapshotOptions{MaxSessions: 1000})
 	if err != nil {
 		t.Fatal(err)
 	}

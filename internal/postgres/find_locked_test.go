@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/pgbailiff/pgbailiff/internal/pgtest"
+	"github.com/pgbailiff/pgbailiff/internal/proctest"
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
 
@@ -30,7 +31,7 @@ func TestFindWhileACatalogueIsLocked(t *testing.T) {
 			if catalogue == "pg_authid" {
 				return // PostgreSQL itself reads it before it signals
 			}
-			got, err := s.Signal(deadline(t), session.Terminate, fence(after))
+			got, err := s.Signal(proctest.Deadline(t), session.Terminate, fence(after))
 			if err != nil || got.Verdict != session.VerdictSignalled {
 				t.Errorf("%+v, %v", got, err)
 			}
@@ -51,7 +52,7 @@ func TestFindWithoutNames(t *testing.T) {
 	for asked := false; !asked; { // repeated until no ping has read the names in between
 		late = srv.Run(t, "app", "select pg_sleep(60)")
 		locker.Exec(t, "begin; lock pg_catalog.pg_database")
-		seen, ok, err := s.Find(deadline(t), int32(late.PID()))
+		seen, ok, err := s.Find(proctest.Deadline(t), int32(late.PID()))
 		if asked = !ok; !asked {
 			locker.Exec(t, "commit")
 		} else if !errors.Is(err, session.ErrUnreachable) || seen != (session.Found{}) {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/pgbailiff/pgbailiff/internal/pgtest"
 	"github.com/pgbailiff/pgbailiff/internal/postgres"
+	"github.com/pgbailiff/pgbailiff/internal/proctest"
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
 
@@ -58,7 +59,7 @@ func TestFindAndSignalWithAnyEncoding(t *testing.T) {
 				if strings.Contains(tc.bytes, "cluster") {
 					want = session.VerdictUnjudged
 				}
-				got, err := s.Signal(deadline(t), session.Cancel, byTransaction(seen))
+				got, err := s.Signal(proctest.Deadline(t), session.Cancel, byTransaction(seen))
 				if err != nil || got.Verdict != want {
 					t.Errorf("%s % x: %+v, %v; want %s", tc.database, tc.bytes, got, err, want)
 				}

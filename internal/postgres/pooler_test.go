@@ -26,8 +26,8 @@ func TestAPoolerIsRefused(t *testing.T) {
 			t.Run(mode+options, func(t *testing.T) {
 				port := pgbouncer(t, pg, mode)
 				s := at(t, "host=127.0.0.1 port=%d user=monsig dbname=postgres sslmode=disable%s", port, options)
-				_, _, findErr := s.Find(deadline(t), 1)
-				_, scrapeErr := s.Snapshot(deadline(t), session.SnapshotOptions{})
+				_, _, findErr := s.Find(proctest.Deadline(t), 1)
+				_, scrapeErr := s.Snapshot(proctest.Deadline(t), session.SnapshotOptions{})
 				for doing, err := range map[string]error{"find": findErr, "scrape": scrapeErr} {
 					if !errors.Is(err, session.ErrUnreachable) ||
 						!strings.Contains(err.Error(), "this looks like a connection pooler; pgbailiff must connect to PostgreSQL itself") {

@@ -1,15 +1,14 @@
 package postgres_test
 
 import (
-	"context"
 	"testing"
-	"time"
 
 	"github.com/go-kit/log"
 	"go.uber.org/goleak"
 
 	"github.com/pgbailiff/pgbailiff/internal/pgtest"
 	"github.com/pgbailiff/pgbailiff/internal/postgres"
+	"github.com/pgbailiff/pgbailiff/internal/proctest"
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
 
@@ -27,17 +26,9 @@ func start(t testing.TB, srv *pgtest.Server, role string) *postgres.Server {
 	return s
 }
 
-// deadline bounds how long a test waits for something.
-func deadline(t testing.TB) context.Context {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	t.Cleanup(cancel)
-	return ctx
-}
-
 func find(t testing.TB, s *postgres.Server, c *pgtest.Client) session.Found {
 	t.Helper()
-	found, ok, err := s.Find(deadline(t), int32(c.PID()))
+	found, ok, err := s.Find(proctest.Deadline(t), int32(c.PID()))
 	if err != nil || !ok {
 		t.Fatalf("find: %t, %v", ok, err)
 	}

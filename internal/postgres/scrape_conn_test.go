@@ -1,14 +1,13 @@
 package postgres
 
 import (
-	"context"
 	"slices"
 	"testing"
-	"time"
 
 	"github.com/go-kit/log"
 
 	"github.com/pgbailiff/pgbailiff/internal/pgtest"
+	"github.com/pgbailiff/pgbailiff/internal/proctest"
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
 
@@ -24,25 +23,17 @@ func openScrapeConn(t testing.TB, srv *pgtest.Server) *scrapeConn {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.Close)
-	if err := s.scrape.open(soon(t)); err != nil {
+	if err := s.scrape.open(proctest.Deadline(t)); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.scrape.close)
 	return s.scrape
 }
 
-// soon bounds how long a test waits for something.
-func soon(t testing.TB) context.Context {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
-	t.Cleanup(cancel)
-	return ctx
-}
-
 // locksNow is who waits for whom now.
 func (c *scrapeConn) locksNow(t testing.TB) lockGraph {
 	t.Helper()
-	graph, err := c.readLocks(soon(t))
+	graph, err := c.readLocks(proctest.Deadline(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,7 +44,7 @@ func (c *scrapeConn) locksNow(t testing.TB) lockGraph {
 // as they are now.
 func (c *scrapeConn) withBackends(t testing.TB, graph lockGraph) session.Snapshot {
 	t.Helper()
-	backends, err := c.readLockBackends(soon(t), all, graph.pids(all.MaxSessions))
+	backends, err := c.readLockBackends(proctest.Deadline(t), all, graph.pids(all.MaxSessions))
 	if err != nil {
 		t.Fatal(err)
 	}

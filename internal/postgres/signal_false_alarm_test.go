@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/pgbailiff/pgbailiff/internal/pgtest"
+	"github.com/pgbailiff/pgbailiff/internal/proctest"
 	"github.com/pgbailiff/pgbailiff/internal/remediation"
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
@@ -52,7 +53,7 @@ func falseAlarms(t *testing.T, trials int) {
 					c := target.open(t)
 					seen := find(t, s, c)
 					f := of(seen)
-					got, err := s.Signal(deadline(t), target.verb, f)
+					got, err := s.Signal(proctest.Deadline(t), target.verb, f)
 					if err != nil || got.Verdict != session.VerdictSignalled {
 						t.Fatalf("%+v, %v", got, err)
 					}

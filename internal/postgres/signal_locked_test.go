@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/pgbailiff/pgbailiff/internal/pgtest"
+	"github.com/pgbailiff/pgbailiff/internal/proctest"
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
 
@@ -13,7 +14,7 @@ import (
 func TestASignalThatWaitsForALockDoesNotHitTheNextStatement(t *testing.T) {
 	srv := pgtest.Start(t)
 	s := start(t, srv, "monsig")
-	ctx := deadline(t)
+	ctx := proctest.Deadline(t)
 	holder, locker := srv.Open(t, "postgres"), srv.Open(t, "super1")
 	holder.Exec(t, "select pg_advisory_lock(1)")
 	target := srv.Connect(t, "app")
@@ -80,7 +81,7 @@ func TestASignalThatTimedOutOnALockWasNotSent(t *testing.T) {
 	s := start(t, srv, "monsig")
 	seen := find(t, s, c)
 	locker.Exec(t, "begin; lock pg_catalog.pg_authid")
-	got, err := s.Signal(deadline(t), session.Terminate, fence(seen))
+	got, err := s.Signal(proctest.Deadline(t), session.Terminate, fence(seen))
 	if !errors.Is(err, session.ErrUnreachable) || !errors.Is(err, session.ErrNotSent) {
 		t.Errorf("%+v, %v", got, err)
 	}

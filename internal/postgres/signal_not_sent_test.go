@@ -3,9 +3,6 @@ package postgres_test
 import (
 	"context"
 	"errors"
-	"os"
-	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -13,25 +10,9 @@ import (
 
 	"github.com/pgbailiff/pgbailiff/internal/pgtest"
 	"github.com/pgbailiff/pgbailiff/internal/postgres"
+	"github.com/pgbailiff/pgbailiff/internal/proctest"
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
-
-// freeze stops the backend of our action connection, like a server that hangs,
-// until the test ends or thaw is called.
-func freeze(t *testing.T, srv *pgtest.Server) (thaw func()) {
-	t.Helper()
-	pid := pgtest.Value[int](t, srv, "select pid from pg_stat_activity where application_name = 'pgbailiff'")
-	process, err := os.FindProcess(pid)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := process.Signal(syscall.SIGSTOP); err != nil {
-		t.Fatal(err)
-	}
-	thaw = sync.OnceFunc(func() { _ = process.Signal(syscall.SIGCONT) })
-	t.Cleanup(thaw)
-	return thaw
-}
 
 // Ten signals go to a server that hangs. One has been sent, and its effect is
 // unknown. The nine that wait behind it were never sent.
@@ -40,7 +21,7 @@ func TestQueuedSignalsToAHungServerWereNotSent(t *testing.T) {
 	s := start(t, srv, "monsig")
 	c := srv.Run(t, "app", "select pg_sleep(60)")
 	f := fence(find(t, s, c))
-	freeze(t, srv)
+	srv.Freeze(t, postgres.ApplicationName)
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
 	errs := make(chan error)
@@ -78,7 +59,7 @@ func TestASignalWithoutAConnectionIsNotSent(t *testing.T) {
 	s.Start()
 	t.Cleanup(s.Close)
 	f := session.Fence{PID: 1, BackendStart: time.Unix(1, 0), QueryStart: time.Unix(2, 0)}
-	if _, err := s.Signal(deadline(t), session.Cancel, f); !errors.Is(err, session.ErrUnreachable) || !errors.Is(err, session.ErrNotSent) {
+	if _, err := s.Signal(proctest.Deadline(t), session.Cancel, f); !errors.Is(err, session.ErrUnreachable) || !errors.Is(err, session.ErrNotSent) {
 		t.Errorf("%v", err)
 	}
 	ended, cancel := context.WithCancel(t.Context())

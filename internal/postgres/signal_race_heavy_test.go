@@ -15,6 +15,7 @@ import (
 
 	"github.com/pgbailiff/pgbailiff/internal/pgtest"
 	"github.com/pgbailiff/pgbailiff/internal/postgres"
+	"github.com/pgbailiff/pgbailiff/internal/proctest"
 	"github.com/pgbailiff/pgbailiff/internal/remediation"
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
@@ -37,7 +38,7 @@ type raceTarget struct {
 
 func newRaceTarget(t testing.TB, srv *pgtest.Server, kind string) *raceTarget {
 	t.Helper()
-	conn, err := pgx.Connect(deadline(t), srv.DSN("app"))
+	conn, err := pgx.Connect(proctest.Deadline(t), srv.DSN("app"))
 	if err != nil {
 		t.Fatal(err)
 	}

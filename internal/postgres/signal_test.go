@@ -9,6 +9,7 @@ import (
 
 	"github.com/pgbailiff/pgbailiff/internal/pgtest"
 	"github.com/pgbailiff/pgbailiff/internal/postgres"
+	"github.com/pgbailiff/pgbailiff/internal/proctest"
 	"github.com/pgbailiff/pgbailiff/internal/remediation"
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
@@ -28,7 +29,7 @@ func settled(t testing.TB, s *postgres.Server, verb session.Verb, f session.Fenc
 	if met != remediation.Unsettled {
 		return met
 	}
-	last, err := s.Watch(deadline(t), id, remediation.Settling(got))
+	last, err := s.Watch(proctest.Deadline(t), id, remediation.Settling(got))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,7 +41,7 @@ func TestCancelEndsExactlyTheStatement(t *testing.T) {
 	s := start(t, srv, "monsig")
 	c := srv.Run(t, "app", "select pg_sleep(60)")
 	seen := find(t, s, c)
-	got, err := s.Signal(deadline(t), session.Cancel, fence(seen))
+	got, err := s.Signal(proctest.Deadline(t), session.Cancel, fence(seen))
 	if err != nil || got.Verdict != session.VerdictSignalled {
 		t.Fatalf("signal: %+v, %v", got, err)
 	}
@@ -53,7 +54,7 @@ func TestCancelEndsExactlyTheStatement(t *testing.T) {
 	if !c.Alive(t) {
 		t.Error("the session is gone")
 	}
-	last, err := s.Watch(deadline(t), seen.ID, func(now session.Observation) bool { return !fence(seen).Stands(now) })
+	last, err := s.Watch(proctest.Deadline(t), seen.ID, func(now session.Observation) bool { return !fence(seen).Stands(now) })
 	if err != nil || !last.Present {
 		t.Errorf("watch: %+v, %v", last, err)
 	}
@@ -64,11 +65,11 @@ func TestTerminateEndsTheSession(t *testing.T) {
 	s := start(t, srv, "monsig")
 	c := srv.IdleInTransaction(t, "app", "select 1")
 	seen := find(t, s, c)
-	got, err := s.Signal(deadline(t), session.Terminate, fence(seen))
+	got, err := s.Signal(proctest.Deadline(t), session.Terminate, fence(seen))
 	if err != nil || got.Verdict != session.VerdictSignalled {
 		t.Fatalf("signal: %+v, %v", got, err)
 	}
-	last, err := s.Watch(deadline(t), seen.ID, func(now session.Observation) bool { return !now.Present })
+	last, err := s.Watch(proctest.Deadline(t), seen.ID, func(now session.Observation) bool { return !now.Present })
 	if err != nil || last.Present {
 		t.Errorf("watch: %+v, %v", last, err)
 	}
@@ -99,7 +100,7 @@ func TestSignalChecksEveryPartOfTheIdentity(t *testing.T) {
 		{"a cancel needs a statement", session.Cancel, session.Fence{PID: idling.PID, BackendStart: idling.BackendStart, XactStart: idling.XactStart}, session.VerdictUnjudged},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			got, err := s.Signal(deadline(t), tc.verb, tc.f)
+			got, err := s.Signal(proctest.Deadline(t), tc.verb, tc.f)
 			if err != nil || got.Verdict != tc.want {
 				t.Errorf("verdict %q, %v; want %q", got.Verdict, err, tc.want)
 			}
@@ -122,11 +123,11 @@ func TestSignalRefusesAnIncompleteFence(t *testing.T) {
 		{PID: seen.PID, QueryStart: seen.QueryStart},
 		{PID: -1, BackendStart: seen.BackendStart, QueryStart: seen.QueryStart},
 	} {
-		if got, err := s.Signal(deadline(t), session.Terminate, f); err == nil || got.Verdict != "" {
+		if got, err := s.Signal(proctest.Deadline(t), session.Terminate, f); err == nil || got.Verdict != "" {
 			t.Errorf("%+v: %+v, %v", f, got, err)
 		}
 	}
-	if _, err := s.Signal(deadline(t), "", fence(seen)); err == nil {
+	if _, err := s.Signal(proctest.Deadline(t), "", fence(seen)); err == nil {
 		t.Error("the zero verb was sent")
 	}
 	if !c.Running() {
@@ -140,7 +141,7 @@ func TestPermissionDenied(t *testing.T) {
 		t.Run(tc.role+" on "+tc.victim, func(t *testing.T) {
 			s := start(t, srv, tc.role)
 			c := srv.Run(t, tc.victim, "select pg_sleep(60)")
-			_, err := s.Signal(deadline(t), session.Cancel, fence(find(t, s, c)))
+			_, err := s.Signal(proctest.Deadline(t), session.Cancel, fence(find(t, s, c)))
 			if !errors.Is(err, session.ErrPermissionDenied) {
 				t.Errorf("%v", err)
 			}
@@ -160,7 +161,7 @@ func TestSignalRefusesAHiddenSession(t *testing.T) {
 		t.Errorf("visible: %+v", seen)
 	}
 	known := c.Activity(t)
-	got, err := s.Signal(deadline(t), session.Terminate, session.Fence{
+	got, err := s.Signal(proctest.Deadline(t), session.Terminate, session.Fence{
 		PID: int32(c.PID()), BackendStart: known.BackendStart, QueryStart: known.QueryStart,
 	})
 	if err != nil || got.Verdict != session.VerdictNotVisible {
@@ -178,7 +179,7 @@ func TestSignalLooksAgain(t *testing.T) {
 	s := start(t, srv, "monsig")
 	c := srv.Run(t, "app", "select pg_sleep(60)")
 	seen := find(t, s, c)
-	got, err := s.Signal(deadline(t), session.Cancel, fence(seen))
+	got, err := s.Signal(proctest.Deadline(t), session.Cancel, fence(seen))
 	if err != nil {
 		t.Fatal(err)
 	}

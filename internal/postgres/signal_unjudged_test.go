@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/pgbailiff/pgbailiff/internal/pgtest"
+	"github.com/pgbailiff/pgbailiff/internal/proctest"
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
 
@@ -41,7 +42,7 @@ func TestATransactionMayNotBeSignalledInAProtectedStatement(t *testing.T) {
 			c.Start(t, text+"\n, pg_sleep(60)")
 			seen := find(t, s, c)
 			for _, verb := range []session.Verb{session.Cancel, session.Terminate} {
-				got, err := s.Signal(deadline(t), verb, byTransaction(seen))
+				got, err := s.Signal(proctest.Deadline(t), verb, byTransaction(seen))
 				if err != nil || got.Verdict != session.VerdictUnjudged || got.After.Present {
 					t.Errorf("%s: %+v, %v", verb, got, err)
 				}
@@ -50,7 +51,7 @@ func TestATransactionMayNotBeSignalledInAProtectedStatement(t *testing.T) {
 				t.Fatal("its statement was cancelled")
 			}
 			// Judged and named in the fence, it is signalled.
-			got, err := s.Signal(deadline(t), session.Cancel, byTransaction(seen).Narrow(seen.Session, session.ScopeStatement))
+			got, err := s.Signal(proctest.Deadline(t), session.Cancel, byTransaction(seen).Narrow(seen.Session, session.ScopeStatement))
 			if err != nil || got.Verdict != session.VerdictSignalled {
 				t.Errorf("named in the fence: %+v, %v", got, err)
 			}
@@ -85,7 +86,7 @@ func TestVerdictsOfASignalByTransaction(t *testing.T) {
 		"no statement to cancel": {session.Cancel, byTransaction(find(t, s, harmless)), session.VerdictUnjudged},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, err := s.Signal(deadline(t), tc.verb, tc.f)
+			got, err := s.Signal(proctest.Deadline(t), tc.verb, tc.f)
 			if err != nil || got.Verdict != tc.want {
 				t.Errorf("verdict %q, %v; want %q", got.Verdict, err, tc.want)
 			}
@@ -114,7 +115,7 @@ func TestAFastpathCallIsNotSearchedForWords(t *testing.T) {
 	if seen.Query != "" {
 		t.Errorf("found %q", seen.Query)
 	}
-	got, err := s.Signal(deadline(t), session.Cancel, byTransaction(seen))
+	got, err := s.Signal(proctest.Deadline(t), session.Cancel, byTransaction(seen))
 	if err != nil || got.Verdict != session.VerdictSignalled {
 		t.Errorf("%+v, %v", got, err)
 	}
@@ -153,7 +154,7 @@ func TestEveryProtectedWordIsUnjudged(t *testing.T) {
 		c.Exec(t, "select '"+word+"(x)'")
 		seen := find(t, s, c)
 		began.PID, began.BackendStart = seen.PID, seen.BackendStart
-		got, err := s.Signal(deadline(t), session.Terminate, began)
+		got, err := s.Signal(proctest.Deadline(t), session.Terminate, began)
 		if err != nil || got.Verdict == session.VerdictSignalled {
 			t.Fatalf("%s: %+v, %v", word, got, err)
 		}

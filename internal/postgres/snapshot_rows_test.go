@@ -10,13 +10,14 @@ import (
 	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/pgbailiff/pgbailiff/internal/pgtest"
+	"github.com/pgbailiff/pgbailiff/internal/proctest"
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
 
 // activity reads the activity.
 func (c *scrapeConn) activity(t testing.TB) session.Snapshot {
 	t.Helper()
-	got, err := c.readActivity(soon(t), all)
+	got, err := c.readActivity(proctest.Deadline(t), all)
 	if err != nil {
 		t.Fatal(err)
 	}

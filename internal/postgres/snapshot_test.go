@@ -12,6 +12,7 @@ import (
 
 	"github.com/pgbailiff/pgbailiff/internal/pgtest"
 	"github.com/pgbailiff/pgbailiff/internal/postgres"
+	"github.com/pgbailiff/pgbailiff/internal/proctest"
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
 
@@ -21,7 +22,7 @@ func everything() session.SnapshotOptions {
 
 func snapshot(t testing.TB, s *postgres.Server) session.Snapshot {
 	t.Helper()
-	got, err := s.Snapshot(deadline(t), everything())
+	got, err := s.Snapshot(proctest.Deadline(t), everything())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,7 +99,7 @@ func TestSnapshotIsBounded(t *testing.T) {
 	for range 5 {
 		clients = append(clients, srv.Run(t, "app", "select pg_sleep(60)"))
 	}
-	got, err := s.Snapshot(deadline(t), session.SnapshotOptions{MaxSessions: 2})
+	got, err := s.Snapshot(proctest.Deadline(t), session.SnapshotOptions{MaxSessions: 2})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -117,7 +118,7 @@ func TestSnapshotIsBounded(t *testing.T) {
 	if members != 5 {
 		t.Errorf("%d members of the family of queries, want 5", members)
 	}
-	none, err := s.Snapshot(deadline(t), session.SnapshotOptions{MinAge: 3600, MaxSessions: 50})
+	none, err := s.Snapshot(proctest.Deadline(t), session.SnapshotOptions{MinAge: 3600, MaxSessions: 50})
 	if err != nil || len(none.Sessions) != 0 {
 		t.Errorf("%+v, %v", none.Sessions, err)
 	}
@@ -218,7 +219,7 @@ func TestOneServerDoesNotAffectAnother(t *testing.T) {
 	s, lost := start(t, srv, "monsig"), start(t, down, "monsig")
 	snapshot(t, lost)
 	down.Kill(t)
-	if _, err := lost.Snapshot(deadline(t), everything()); !errors.Is(err, session.ErrUnreachable) {
+	if _, err := lost.Snapshot(proctest.Deadline(t), everything()); !errors.Is(err, session.ErrUnreachable) {
 		t.Errorf("%v", err)
 	}
 	snapshot(t, s)

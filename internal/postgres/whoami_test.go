@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/pgbailiff/pgbailiff/internal/pgtest"
+	"github.com/pgbailiff/pgbailiff/internal/proctest"
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
 
@@ -50,14 +51,14 @@ func TestPrivilegesOfARoleThatWasSet(t *testing.T) {
 					facts.CanSee, facts.CanSignal, facts.Role, tt.can, tt.can, tt.privileged)
 			}
 			a := target.Activity(t)
-			got, err := s.Signal(deadline(t), session.Cancel, session.Fence{
+			got, err := s.Signal(proctest.Deadline(t), session.Cancel, session.Fence{
 				Server: "orders", PID: int32(target.PID()), BackendStart: a.BackendStart, QueryStart: a.QueryStart,
 			})
 			if sent := err == nil && got.Verdict == session.VerdictSignalled; sent != tt.can {
 				t.Errorf("signalled: %+v, %v", got, err)
 			}
 			ours := pgtest.Value[int32](t, pg, "select max(pid) from pg_stat_activity where application_name = 'pgbailiff' and usename = $1", tt.login)
-			own, ok, err := s.Find(deadline(t), ours)
+			own, ok, err := s.Find(proctest.Deadline(t), ours)
 			if err != nil || !ok || own.Own != session.Yes || own.Usename != tt.login {
 				t.Errorf("our own session: %+v, %t, %v", own, ok, err)
 			}

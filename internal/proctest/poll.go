@@ -19,6 +19,25 @@ func Eventually(t testing.TB, what string, try func() error) {
 	}
 }
 
+// Until waits until the condition is true. The test fails when Patience is over.
+func Until(t testing.TB, what string, condition func() bool) {
+	t.Helper()
+	Eventually(t, what, func() error {
+		if !condition() {
+			return errors.New("not yet")
+		}
+		return nil
+	})
+}
+
+// Deadline is a context that ends when Patience is over, or with the test.
+func Deadline(t testing.TB) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), Patience)
+	t.Cleanup(cancel)
+	return ctx
+}
+
 // Poll tries at once and then at each interval until there is no error. It
 // returns an error that is Final at once, and the last error when ctx has
 // ended.

@@ -5,7 +5,6 @@ import (
 	"maps"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -43,7 +42,7 @@ type option func(*remediation.Settings)
 
 func newBailiff(t testing.TB, srv *pgtest.Server, role string, opts ...option) *bailiff {
 	t.Helper()
-	b := &bailiff{logger: log.NewLogfmtLogger(testLog{t})}
+	b := &bailiff{logger: log.NewLogfmtLogger(t.Output())}
 	var err error
 	b.ledger, err = ledger.Open(ledger.Config{File: filepath.Join(t.TempDir(), "ledger.jsonl")}, log.NewNopLogger(), nil)
 	if err != nil {
@@ -175,14 +174,6 @@ func shortVerify(s *remediation.Settings) {
 // shortGrace waits only so long for the effect of a cancel before a terminate.
 func shortGrace(d model.Duration) option {
 	return func(s *remediation.Settings) { s.Config.Grace = d }
-}
-
-// testLog shows the log of a test that fails.
-type testLog struct{ t testing.TB }
-
-func (l testLog) Write(p []byte) (int, error) {
-	l.t.Log(strings.TrimSpace(string(p)))
-	return len(p), nil
 }
 
 // labels are an alert's labels.

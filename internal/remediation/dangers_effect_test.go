@@ -14,8 +14,10 @@ import (
 	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/pgbailiff/pgbailiff/internal/ledger"
+	"github.com/pgbailiff/pgbailiff/internal/metricstest"
 	"github.com/pgbailiff/pgbailiff/internal/pgtest"
 	"github.com/pgbailiff/pgbailiff/internal/policy"
+	"github.com/pgbailiff/pgbailiff/internal/proctest"
 )
 
 // refusesToCancel sends a warning and checks that the cancel, which would stay pending
@@ -82,14 +84,14 @@ func TestASentSignalIsNoSuccess(t *testing.T) {
 	}
 	// An alert can be raised on a remediation that failed.
 	ignored := "pgbailiff_remediations_total{action=terminate,outcome=ignored,server=orders}"
-	if got := metric(t, b.registry, ignored); got != 1 {
+	if got := metricstest.Value(t, b.registry, ignored); got != 1 {
 		t.Errorf("%s is %v", ignored, got)
 	}
 	goOn()
 	if state := sqlstate(hung.Wait(t)); state != "57P01" {
 		t.Errorf("the client saw %q", state)
 	}
-	soon(t, "the session's end", func() bool { return !hung.Exists(t) })
+	proctest.Until(t, "the session's end", func() bool { return !hung.Exists(t) })
 	check(t, b.alert(t, alert), policy.None, ledger.Gone, "")
 }
 

@@ -14,8 +14,10 @@ import (
 	"github.com/prometheus/common/model"
 
 	"github.com/pgbailiff/pgbailiff/internal/ledger"
+	"github.com/pgbailiff/pgbailiff/internal/metricstest"
 	"github.com/pgbailiff/pgbailiff/internal/pgtest"
 	"github.com/pgbailiff/pgbailiff/internal/policy"
+	"github.com/pgbailiff/pgbailiff/internal/proctest"
 	"github.com/pgbailiff/pgbailiff/internal/remediation"
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
@@ -142,7 +144,7 @@ func badRule(t *testing.T, sessions int) {
 		if n := b.ledger.Spent("orders", time.Hour, time.Now()); n != signals {
 			t.Errorf("%d signals are spent, want %d", n, signals)
 		}
-		if is := metric(t, b.registry, suspended); is != wantSuspended {
+		if is := metricstest.Value(t, b.registry, suspended); is != wantSuspended {
 			t.Errorf("%s is %v", suspended, is)
 		}
 	}
@@ -162,12 +164,12 @@ func badRule(t *testing.T, sessions int) {
 	b.limits(limits)
 
 	for _, server := range []string{"billing", ""} {
-		if err := b.remediator.Resume(t.Context(), server); !errors.Is(err, remediation.ErrUnknownServer) || metric(t, b.registry, suspended) != 1 {
-			t.Errorf("resume %q: %v, %s %v", server, err, suspended, metric(t, b.registry, suspended))
+		if err := b.remediator.Resume(t.Context(), server); !errors.Is(err, remediation.ErrUnknownServer) || metricstest.Value(t, b.registry, suspended) != 1 {
+			t.Errorf("resume %q: %v, %s %v", server, err, suspended, metricstest.Value(t, b.registry, suspended))
 		}
 	}
-	if err := b.remediator.Resume(t.Context(), "orders"); err != nil || metric(t, b.registry, suspended) != 0 {
-		t.Fatalf("resume: %v, %s %v", err, suspended, metric(t, b.registry, suspended))
+	if err := b.remediator.Resume(t.Context(), "orders"); err != nil || metricstest.Value(t, b.registry, suspended) != 0 {
+		t.Fatalf("resume: %v, %s %v", err, suspended, metricstest.Value(t, b.registry, suspended))
 	}
 	// What was done before does not count towards the next suspension, but
 	// still against the budget.
@@ -197,7 +199,7 @@ func badRule(t *testing.T, sessions int) {
 		}
 		return n
 	}
-	soon(t, "the clients to notice", func() bool { return thrownOut() >= signals })
+	proctest.Until(t, "the clients to notice", func() bool { return thrownOut() >= signals })
 	if n := thrownOut(); n != signals {
 		t.Errorf("%d clients were thrown out, want %d", n, signals)
 	}

@@ -28,7 +28,7 @@ func TestAServerThatHangsBetweenLookAndSignal(t *testing.T) {
 			return nil
 		},
 	}), func(s *remediation.Settings) { s.Config.Limits.Actions = n + 1 })
-	hang, resume = hanging(t, srv)
+	hang, resume = srv.Hanging(t, "pgbailiff")
 	clients := crowd(t, srv, n)
 	alerts := crowdAlerts(t, srv, "warning")
 	results := b.remediate(t, time.Now(), alerts...)

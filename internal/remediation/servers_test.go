@@ -5,33 +5,16 @@ package remediation_test
 import (
 	"fmt"
 	"slices"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/pgbailiff/pgbailiff/internal/ledger"
+	"github.com/pgbailiff/pgbailiff/internal/metricstest"
 	"github.com/pgbailiff/pgbailiff/internal/pgtest"
 	"github.com/pgbailiff/pgbailiff/internal/policy"
 	"github.com/pgbailiff/pgbailiff/internal/remediation"
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
-
-// hanging returns a function that stops the server's postmaster and our acting
-// connection, and one that lets them go on.
-func hanging(t testing.TB, srv *pgtest.Server) (hang, resume func()) {
-	t.Helper()
-	srv.WaitFor(t, "select exists (select from pg_stat_activity where application_name = 'pgbailiff' and state = 'idle')")
-	pids := []int{srv.PID(), pgtest.Value[int](t, srv, "select pid from pg_stat_activity where application_name = 'pgbailiff'")}
-	all := func(signal syscall.Signal) func() {
-		return func() {
-			for _, pid := range pids {
-				_ = syscall.Kill(pid, signal)
-			}
-		}
-	}
-	t.Cleanup(all(syscall.SIGCONT))
-	return all(syscall.SIGSTOP), all(syscall.SIGCONT)
-}
 
 // barrier returns a function that blocks until it was called n times, and `then`
 // has returned.
@@ -169,7 +152,7 @@ func TestAServerThatLeftHasNoSeries(t *testing.T) {
 					}
 				}
 			}
-			if got := metric(t, b.registry, "pgbailiff_remediations_total{action=terminate,outcome=terminated,server=}"); got != 1 {
+			if got := metricstest.Value(t, b.registry, "pgbailiff_remediations_total{action=terminate,outcome=terminated,server=}"); got != 1 {
 				t.Errorf("counted %v times", got)
 			}
 		})

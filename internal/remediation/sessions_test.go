@@ -1,14 +1,11 @@
 package remediation_test
 
 import (
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/pgbailiff/pgbailiff/internal/ledger"
 	"github.com/pgbailiff/pgbailiff/internal/pgtest"
@@ -77,7 +74,7 @@ func untouched(t testing.TB, srv *pgtest.Server, pid int) (check func()) {
 		if !pgtest.Value[bool](t, srv, "select pg_log_backend_memory_contexts($1)", pid) {
 			t.Fatalf("pid %d is gone", pid)
 		}
-		soon(t, fmt.Sprintf("pid %d to look at its signals", pid), func() bool {
+		proctest.Until(t, fmt.Sprintf("pid %d to look at its signals", pid), func() bool {
 			return strings.Count(srv.Log(), asked) > answers
 		})
 		answers++
@@ -85,17 +82,6 @@ func untouched(t testing.TB, srv *pgtest.Server, pid int) (check func()) {
 			t.Errorf("pid %d was %s\nand is %s", pid, before, after)
 		}
 	}
-}
-
-// soon waits until something is true.
-func soon(t testing.TB, what string, is func() bool) {
-	t.Helper()
-	proctest.Eventually(t, what, func() error {
-		if !is() {
-			return errors.New("not yet")
-		}
-		return nil
-	})
 }
 
 // liftsAll is a rule that lifts every protection that a rule can lift.
@@ -121,31 +107,4 @@ func permissive(t testing.TB, srv *pgtest.Server) map[string]*bailiff {
 		"lifts, cancels": newBailiff(t, srv, "super1", liftsAll(t, policy.Cancel)),
 		"lifts, ends":    newBailiff(t, srv, "super1", liftsAll(t, policy.CancelThenTerminate)),
 	}
-}
-
-// metric is the value of one series, written as name{label=value,…} with the
-// labels in order.
-func metric(t testing.TB, registry *prometheus.Registry, series string) float64 {
-	t.Helper()
-	families, err := registry.Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
-	name, _, _ := strings.Cut(series, "{")
-	for _, family := range families {
-		if family.GetName() != name {
-			continue
-		}
-		for _, m := range family.GetMetric() {
-			var pairs []string
-			for _, l := range m.GetLabel() {
-				pairs = append(pairs, l.GetName()+"="+l.GetValue())
-			}
-			if series == name+"{"+strings.Join(pairs, ",")+"}" {
-				return m.GetGauge().GetValue() + m.GetCounter().GetValue()
-			}
-		}
-	}
-	t.Fatalf("there is no series %s", series)
-	return 0
 }

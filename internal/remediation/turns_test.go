@@ -18,6 +18,7 @@ import (
 	"github.com/prometheus/common/model"
 
 	"github.com/pgbailiff/pgbailiff/internal/ledger"
+	"github.com/pgbailiff/pgbailiff/internal/metricstest"
 	"github.com/pgbailiff/pgbailiff/internal/policy"
 	"github.com/pgbailiff/pgbailiff/internal/remediation"
 	"github.com/pgbailiff/pgbailiff/internal/session"
@@ -155,7 +156,7 @@ func TestARepeatWaitsForTheFirst(t *testing.T) {
 		if strings.Contains(out.String(), "level=error") {
 			t.Errorf("the log has an error:\n%s", out)
 		}
-		if n := metric(t, b.registry, "pgbailiff_remediations_total{action=none,outcome=failed,server=orders}"); n != 0 {
+		if n := metricstest.Value(t, b.registry, "pgbailiff_remediations_total{action=none,outcome=failed,server=orders}"); n != 0 {
 			t.Errorf("%v orders failed", n)
 		}
 	})

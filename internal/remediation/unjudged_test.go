@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/common/model"
 
 	"github.com/pgbailiff/pgbailiff/internal/ledger"
+	"github.com/pgbailiff/pgbailiff/internal/metricstest"
 	"github.com/pgbailiff/pgbailiff/internal/pgtest"
 	"github.com/pgbailiff/pgbailiff/internal/policy"
 	"github.com/pgbailiff/pgbailiff/internal/session"
@@ -111,11 +112,11 @@ func TestADecisionThatMovedHasOneOutcome(t *testing.T) {
 				return nil
 			},
 		}))
-	before := metric(t, b.registry, "pgbailiff_remediations_total{action=cancel-then-terminate,outcome=terminated,server=orders}")
+	before := metricstest.Value(t, b.registry, "pgbailiff_remediations_total{action=cancel-then-terminate,outcome=terminated,server=orders}")
 	results, lines := b.recorded(t, time.Now(), identity(t, c, "warning", "xact_start"))
 	check(t, results[0], policy.CancelThenTerminate, ledger.Terminated, policy.ReasonRule)
 	checkLines(t, lines, "intent terminate", "terminated+")
-	if after := metric(t, b.registry, "pgbailiff_remediations_total{action=cancel-then-terminate,outcome=terminated,server=orders}"); after != before+1 {
+	if after := metricstest.Value(t, b.registry, "pgbailiff_remediations_total{action=cancel-then-terminate,outcome=terminated,server=orders}"); after != before+1 {
 		t.Errorf("counted %v times", after-before)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/pgbailiff/pgbailiff/internal/ledger"
+	"github.com/pgbailiff/pgbailiff/internal/metricstest"
 	"github.com/pgbailiff/pgbailiff/internal/pgtest"
 	"github.com/pgbailiff/pgbailiff/internal/policy"
 	"github.com/pgbailiff/pgbailiff/internal/remediation"
@@ -58,7 +59,7 @@ func TestASuspensionShowsAtOnce(t *testing.T) {
 			}
 		}
 		checkLines(t, outcomes, want)
-		if metric(t, b.registry, suspended) != 1 {
+		if metricstest.Value(t, b.registry, suspended) != 1 {
 			t.Errorf("%s: not shown", want)
 		}
 	}
