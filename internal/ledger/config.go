@@ -1,8 +1,6 @@
 package ledger
 
 import (
-	"time"
-
 	"github.com/prometheus/common/model"
 
 	"github.com/pgbailiff/pgbailiff/internal/config/field"
@@ -28,25 +26,17 @@ type Limits struct {
 
 // Validate returns a *field.Error for the first value that is not allowed.
 func (l Limits) Validate() error {
-	if err := bounded("window", l.Window); err != nil {
-		return err
+	if err := field.WithinADay(l.Window); err != nil {
+		return field.Under("window", err)
 	}
-	if err := bounded("suspend_window", l.SuspendWindow); err != nil {
-		return err
+	if err := field.WithinADay(l.SuspendWindow); err != nil {
+		return field.Under("suspend_window", err)
 	}
 	switch {
 	case l.Actions < 0:
 		return field.Errorf("actions", "%d is negative", l.Actions)
 	case l.SuspendAfter < 1:
 		return field.Errorf("suspend_after", "%d is less than 1", l.SuspendAfter)
-	}
-	return nil
-}
-
-// bounded returns an error for a window that is too short or too long.
-func bounded(path string, d model.Duration) error {
-	if d < model.Millisecond || d > model.Day {
-		return field.Errorf(path, "%s is not between 1ms and 24h; write a unit, like 10s", time.Duration(d))
 	}
 	return nil
 }

@@ -3,7 +3,6 @@ package remediation
 import (
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/prometheus/common/model"
 	"go.yaml.in/yaml/v3"
@@ -56,19 +55,11 @@ func (c Config) Validate() error {
 	if err := c.Mode.Validate(); err != nil {
 		return field.Under("mode", err)
 	}
-	if err := bounded(c.Grace); err != nil {
+	if err := field.WithinADay(c.Grace); err != nil {
 		return field.Under("grace", err)
 	}
-	if err := bounded(c.VerifyTimeout); err != nil {
+	if err := field.WithinADay(c.VerifyTimeout); err != nil {
 		return field.Under("verify_timeout", err)
 	}
 	return field.Under("limits", c.Limits.Validate())
-}
-
-// bounded returns an error for a time that is too short or too long.
-func bounded(d model.Duration) error {
-	if d < model.Millisecond || d > model.Day {
-		return fmt.Errorf("%s is not between 1ms and 24h; write a unit, like 10s", time.Duration(d))
-	}
-	return nil
 }

@@ -9,6 +9,9 @@ package field
 import (
 	"errors"
 	"fmt"
+	"time"
+
+	"github.com/prometheus/common/model"
 )
 
 // Error is a mistake at one key.
@@ -34,6 +37,15 @@ func (e *Error) Unwrap() error { return e.Err }
 // fmt.Errorf.
 func Errorf(path, format string, args ...any) error {
 	return &Error{Path: path, Err: fmt.Errorf(format, args...)}
+}
+
+// WithinADay returns an error for a duration that is shorter than a millisecond
+// or longer than a day.
+func WithinADay(d model.Duration) error {
+	if d < model.Millisecond || d > model.Day {
+		return fmt.Errorf("%s is not between 1ms and 24h; write a unit, like 10s", time.Duration(d))
+	}
+	return nil
 }
 
 // Under puts a prefix in front of the path of an error. An error without a path
