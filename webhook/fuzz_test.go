@@ -16,7 +16,7 @@ import (
 )
 
 // FuzzMessage: whatever is posted, the answer is one of three, every result has
-// an outcome, and nobody panics. No server is configured, so nothing can be hit.
+// an outcome, and nothing panics. No server is configured, so nothing can be hit.
 func FuzzMessage(f *testing.F) {
 	bodies, err := filepath.Glob("../internal/e2e/testdata/alertmanager/*.json")
 	if err != nil || len(bodies) == 0 {

@@ -20,7 +20,7 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
 
-// held is a real server that terminates nobody before the client has hung up.
+// held is a real server that sends no terminate before the client has hung up.
 type held struct {
 	remediation.Server
 	hungUp <-chan struct{}

@@ -14,7 +14,7 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/metricstest"
 )
 
-func TestWhatIsNoMessage(t *testing.T) {
+func TestBodiesThatAreRefused(t *testing.T) {
 	for name, tc := range map[string]struct {
 		method, body string
 		status       int
@@ -77,7 +77,7 @@ func TestResolvedAlertsAreOnlyCounted(t *testing.T) {
 
 // What a form on any site can make a browser send, with the certificate that
 // the browser has.
-func TestAFormIsNoMessage(t *testing.T) {
+func TestAFormIsRefused(t *testing.T) {
 	for contentType, want := range map[string]int{
 		"application/json":                  http.StatusOK,
 		"application/json; charset=utf-8":   http.StatusOK,

@@ -86,7 +86,7 @@ func newHandler(s remediation.Settings, a auth.Authenticator, l *ledger.Ledger, 
 	return metrics.CountRequests(mux)
 }
 
-// newServer connects to the server under a name of ours.
+// newServer connects to the server under this name.
 func newServer(t testing.TB, srv *pgtest.Server, name string) *postgres.Server {
 	t.Helper()
 	s, err := postgres.New(postgres.Config{Name: name, DSN: srv.DSN("monsig")}, postgres.NewDials(16), log.NewNopLogger())
@@ -111,7 +111,7 @@ func compile(t testing.TB, rules ...policy.RuleConfig) *policy.Policy {
 	return p
 }
 
-// quiet leaves out the log, which would be long.
+// quiet discards the log, which would be long.
 func quiet(b *bailiff) { b.logger = log.NewNopLogger() }
 
 // labels are an alert's labels.

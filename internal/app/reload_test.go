@@ -92,7 +92,7 @@ func TestAFailingReloadKeepsTheGeneration(t *testing.T) {
 	a.stop()
 }
 
-// Whoever asks for a reload and goes away is not waited for.
+// A reload does not wait for a caller that has gone away.
 func TestARequestForAReloadEndsWithItsContext(t *testing.T) {
 	a, _ := newTestApp(t, "servers: ["+down+"]")
 	defer a.stop()

@@ -38,9 +38,9 @@ var fatal = []string{"Fatal", "Fatalf", "FailNow", "Skip", "Skipf", "SkipNow"}
 // they only report what goes wrong.
 var careful = []string{"Kill", "stop"}
 
-// TestNoCleanupIsFatal looks at the function literals that are passed to
+// TestNoCleanupEndsTheTest looks at the function literals that are passed to
 // Cleanup: they do not end the test and call nothing that might.
-func TestNoCleanupIsFatal(t *testing.T) {
+func TestNoCleanupEndsTheTest(t *testing.T) {
 	cleanups := 0
 	for _, f := range sourceFiles(t) {
 		ast.Inspect(f.syntax, func(n ast.Node) bool {

@@ -15,9 +15,8 @@ import (
 
 const module = "github.com/pgbailiff/pgbailiff"
 
-// layout is who may import whom: each package's directory, and the
-// directories of the packages of ours that it may import. A package that is
-// not here does not belong here.
+// layout says which packages of ours each package may import, by their
+// directories. A package that is not here does not belong here.
 var layout = map[string][]string{
 	".":         {"internal/cli"},
 	"collector": {"internal/session", "internal/querytext", "internal/config/field"},
@@ -142,7 +141,7 @@ func embedded(doc *ast.CommentGroup) bool {
 	})
 }
 
-// pure functions make values that nobody changes afterwards.
+// pure functions make values that do not change afterwards.
 var pure = []string{"errors.New", "fmt.Errorf", "regexp.MustCompile", "template.Must", "strings.NewReplacer"}
 
 // fixed reports whether a variable with this value stays as it is: a table in a

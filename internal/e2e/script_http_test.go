@@ -19,7 +19,7 @@ import (
 
 // The commands of TestScripts that are about HTTP.
 
-// pendingReply is a request whose answer nobody has waited for yet.
+// pendingReply is a request whose answer no command has waited for yet.
 type pendingReply struct {
 	status string
 	cancel context.CancelFunc

@@ -90,7 +90,7 @@ func TestClientCertificates(t *testing.T) {
 	}
 }
 
-// Client certificates of the other listener say nothing about who sends
+// Client certificates of the other listener say nothing about the sender of
 // orders: with them alone pgbailiff does not enforce.
 func TestClientCertificatesOfTheOtherListenerDoNotCount(t *testing.T) {
 	t.Parallel()

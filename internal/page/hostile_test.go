@@ -111,8 +111,8 @@ func TestHostileValues(t *testing.T) {
 	}
 }
 
-// TestNamesAreSeen: two names that look the same are not shown the same.
-func TestNamesAreSeen(t *testing.T) {
+// TestNamesThatLookTheSameAreShownDifferently: two names that look the same are not shown the same.
+func TestNamesThatLookTheSameAreShownDifferently(t *testing.T) {
 	for value, want := range map[string]string{
 		"app\x00":               "app‹U&#43;0000›",
 		"a\nb\tc":               "a‹U&#43;000A›b‹U&#43;0009›c",
@@ -170,8 +170,8 @@ func TestTextNone(t *testing.T) {
 	}
 }
 
-// TestTextIsAsked: what is shown of a statement is what Text returns.
-func TestTextIsAsked(t *testing.T) {
+// TestStatementsGoThroughText: what is shown of a statement is what Text returns.
+func TestStatementsGoThroughText(t *testing.T) {
 	d := fullPage(t)
 	d.Text = func(query string) string {
 		if query == "" {

@@ -95,7 +95,7 @@ func Handler(load func(context.Context) (Data, error), logger log.Logger) http.H
 			err = tmpl.Execute(&body, newView(r.Context(), data, here(r)))
 		}
 		if err != nil {
-			level.Error(logger).Log("msg", "Making the page failed", "err", err)
+			level.Error(logger).Log("msg", "Rendering the page failed", "err", err)
 			http.Error(w, "the page could not be made; the log of pgbailiff says why", http.StatusInternalServerError)
 			return
 		}

@@ -156,9 +156,9 @@ func TestResumeNeverRepeatsAStrangeHost(t *testing.T) {
 	}
 }
 
-// TestWebhookElsewhere: the webhook may have a listener of its own, with a
+// TestTheResumeCommandNamesTheWebhooksListener: the webhook may have a listener of its own, with a
 // scheme of its own.
-func TestWebhookElsewhere(t *testing.T) {
+func TestTheResumeCommandNamesTheWebhooksListener(t *testing.T) {
 	for configured, want := range map[string]string{
 		"http://pg2.example:10188": "http://pg2.example:10188/", "http://:10188": "http://pgbailiff.example:10188/",
 		"http://0.0.0.0:10188": "http://pgbailiff.example:10188/", "http://[::]:10188": "http://pgbailiff.example:10188/",

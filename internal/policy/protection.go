@@ -25,7 +25,7 @@ type protection struct {
 // lifted refuses.
 var protections = []protection{
 	{reason: ReasonNotVisible, applies: isHidden},
-	{reason: ReasonProtectedBackend, applies: isNoClient},
+	{reason: ReasonProtectedBackend, applies: isNotClient},
 	{reason: ReasonNotVisible, applies: isUntracked},
 	{reason: ReasonSyncRep, ofStatement: true, applies: waitsForStandby},
 	{reason: ReasonProtectedUser, liftedBy: "usename", applies: isSuperuser},
@@ -66,7 +66,7 @@ func isHidden(s Subject) (string, bool) {
 	return "our role may not see the session; grant it pg_monitor", !s.Visible()
 }
 
-func isNoClient(s Subject) (string, bool) {
+func isNotClient(s Subject) (string, bool) {
 	switch {
 	case s.LeaderPID != 0 && s.LeaderPID != s.PID:
 		return fmt.Sprintf("a parallel worker; its leader is pid %d", s.LeaderPID), true

@@ -14,8 +14,8 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
 
-// within fails the test if do does not return within the deadline.
-func within(t *testing.T, what string, do func()) {
+// returns fails the test if do does not return.
+func returns(t *testing.T, what string, do func()) {
 	t.Helper()
 	done := make(chan struct{})
 	go func() {
@@ -57,8 +57,8 @@ func TestCloseDoesNotWaitForAServerThatHangs(t *testing.T) {
 	for range cap(asked) {
 		<-asked
 	}
-	within(t, "Close", s.Close)
-	within(t, "a call that was under way", all.Wait)
+	returns(t, "Close", s.Close)
+	returns(t, "a call that was under way", all.Wait)
 }
 
 func TestAClosedServerFailsAtOnce(t *testing.T) {
@@ -85,7 +85,7 @@ func TestAClosedServerFailsAtOnce(t *testing.T) {
 		"a find":   func() error { _, _, err := s.Find(context.Background(), seen.PID); return err },
 		"a signal": func() error { _, err := s.Signal(context.Background(), session.Cancel, fence(seen)); return err },
 	} {
-		within(t, what, func() {
+		returns(t, what, func() {
 			err := ask()
 			if !errors.Is(err, session.ErrUnreachable) || what == "a signal" && !errors.Is(err, session.ErrNotSent) {
 				t.Errorf("%s: %v", what, err)
@@ -110,7 +110,7 @@ func TestAWatchEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
 	var asked atomic.Int32
-	within(t, "the watch", func() {
+	returns(t, "the watch", func() {
 		_, err := s.Watch(ctx, seen.ID, func(session.Observation) bool { asked.Add(1); return false })
 		if !errors.Is(err, session.ErrUnreachable) || !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("%v", err)

@@ -95,7 +95,7 @@ func TestSnapshotWithAThousandWaiters(t *testing.T) {
 			t.Errorf("after %s: %v", took, err)
 			return
 		}
-		t.Logf("%s; who blocks whom is known: %t", took, got.LocksKnown)
+		t.Logf("%s; LocksKnown: %t", took, got.LocksKnown)
 		checkPileup(t, got, root, waiters)
 	}
 	scrape()
@@ -138,7 +138,7 @@ func checkPileup(t *testing.T, got session.Snapshot, root *pgtest.Client, waiter
 	}
 	switch {
 	case !got.LocksKnown && len(got.Waiters)+len(got.LockWaits)+len(got.Blockers) > 0:
-		t.Errorf("who blocks whom is not known, and there is: %+v %+v", got.LockWaits, got.Blockers)
+		t.Errorf("LocksKnown is false, and there is: %+v %+v", got.LockWaits, got.Blockers)
 	case got.LocksKnown && (len(got.Blockers) != 1 || got.Blockers[0].PID != int32(root.PID()) || got.Blockers[0].Behind != waiters):
 		t.Errorf("blockers: %+v", got.Blockers)
 	case got.LocksKnown && (len(got.Waiters) != waiters || len(got.LockWaits) != 50):

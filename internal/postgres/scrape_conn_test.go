@@ -30,7 +30,7 @@ func openScrapeConn(t testing.TB, srv *pgtest.Server) *scrapeConn {
 	return s.scrape
 }
 
-// locksNow is who waits for whom now.
+// locksNow reads the lock waits.
 func (c *scrapeConn) locksNow(t testing.TB) lockGraph {
 	t.Helper()
 	graph, err := c.readLocks(proctest.Deadline(t))
@@ -40,8 +40,8 @@ func (c *scrapeConn) locksNow(t testing.TB) lockGraph {
 	return graph
 }
 
-// withBackends is the snapshot of the locks as they were seen, with the backends
-// as they are now.
+// withBackends is the snapshot of the locks in the graph, with the backends as they
+// are now.
 func (c *scrapeConn) withBackends(t testing.TB, graph lockGraph) session.Snapshot {
 	t.Helper()
 	backends, err := c.readLockBackends(proctest.Deadline(t), all, graph.pids(all.MaxSessions))

@@ -67,7 +67,7 @@ func TestTextIsObfuscated(t *testing.T) {
 		`select "a""it's"."b'", 'secret'`: `select "a""it's"."b'", ?`,
 		`select "a -- b", "/*", 'secret'`: `select "a -- b", "/*", ?`,
 
-		// What is cut off, and what nobody can tell.
+		// What is cut off, and what cannot be read.
 		"select 'secr":                 "select ?",
 		`select E'secr\`:               "select E?",
 		"select $$secr":                "select …",

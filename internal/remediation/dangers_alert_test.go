@@ -33,7 +33,7 @@ func TestAlertWithoutIdentityIsFencedByTime(t *testing.T) {
 		"raised as the idling began": {transaction, stateChange, ledger.Gone, ""},
 		"of a session that is idle":  {idle, time.Now(), ledger.Gone, ""},
 		"raised in the future":       {busy, time.Now().Add(time.Hour), ledger.Refused, policy.ReasonNoIdentity},
-		"raised nobody knows when":   {busy, time.Time{}, ledger.Refused, policy.ReasonNoIdentity},
+		"raised at an unknown time":  {busy, time.Time{}, ledger.Refused, policy.ReasonNoIdentity},
 		"raised an hour too early":   {busy, time.Now().Add(-time.Hour), ledger.Gone, ""},
 		"raised in 1970":             {transaction, time.Unix(0, 0), ledger.Gone, ""},
 	} {
@@ -108,21 +108,21 @@ func TestLabelsWithSQL(t *testing.T) {
 		t.Errorf("the ledger says %+v", lines)
 	}
 	if pgtest.Value[int](t, srv, "select count(*)::int from victims") != 0 || !c.Alive(t) {
-		t.Error("somebody was hit")
+		t.Error("a session was hit")
 	}
 }
 
 // The alert says one thing about the session and the database another.
-func TestTheDatabaseIsTheTruth(t *testing.T) {
+func TestTheLiveSessionOverridesTheAlertsLabels(t *testing.T) {
 	srv := pgtest.Start(t)
 	b := newBailiff(t, srv, "monsig",
-		rules(t, policy.RuleConfig{Name: "spare", Matchers: []string{`application_name="payroll"`}, Action: policy.None},
+		rules(t, policy.RuleConfig{Name: "leave alone", Matchers: []string{`application_name="payroll"`}, Action: policy.None},
 			policy.RuleConfig{Name: "end", Matchers: []string{`application_name="batch"`, `usename="etl"`}, Action: policy.Terminate}))
 	payroll := srv.Run(t, "app", "select pg_sleep(60)", pgtest.AppName("payroll"))
 	stays := untouched(t, srv, payroll.PID())
 	line := b.sendsNothing(t, backendIdentity(t, srv, payroll.PID(), "query_start").
 		with("application_name", "batch", "usename", "etl"), ledger.Refused, policy.ReasonRule)
-	if line.Rule != "spare" || line.ApplicationName != "payroll" {
+	if line.Rule != "leave alone" || line.ApplicationName != "payroll" {
 		t.Errorf("the ledger says %+v", line)
 	}
 	stays()

@@ -8,8 +8,8 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
 
-// The instants of one session's life, and one microsecond, which is enough to be
-// somebody else.
+// The times of one session. A time that differs by a microsecond is that of another
+// session.
 var (
 	backendStart = time.Date(2026, 11, 22, 11, 0, 0, 123456000, time.UTC)
 	xactStart    = backendStart.Add(1 * time.Minute)

@@ -20,7 +20,7 @@ type ending struct {
 	rule    string
 	detail  string
 
-	fence     session.Fence   // whom the request names
+	fence     session.Fence   // what the request names
 	session   session.Session // as it was found; zero where it was not
 	signalled bool            // a signal was sent, or may have been
 	retry     bool            // repeating the request can help
@@ -129,7 +129,7 @@ func (t target) notAllowed(allowance ledger.Allowance, err error, server string)
 }
 
 // notSignalled tells from the answer of the signalling statement why no signal
-// was sent, or that nobody knows. It is nil after a signal, and where the
+// was sent, or that this is not known. It is nil after a signal, and where the
 // transaction has gone on to another statement, which must be judged first.
 func (t target) notSignalled(verdict session.Verdict, err error) *ending {
 	switch {
@@ -141,7 +141,7 @@ func (t target) notSignalled(verdict session.Verdict, err error) *ending {
 		e.cause = err
 		return e
 	case err != nil: // the signal stays spent
-		e := t.signalled(ledger.Failed, "nobody knows whether the signal was sent")
+		e := t.signalled(ledger.Failed, "it is not known whether the signal was sent")
 		e.cause, e.retry = err, errors.Is(err, session.ErrUnreachable)
 		return &e
 	}

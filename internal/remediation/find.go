@@ -32,8 +32,8 @@ func (r *Remediator) Preview(ctx context.Context, req Request) Preview {
 	return p
 }
 
-// identify tells whom the request names, and on which server, or why that is
-// nobody. Without the whole identity the request is fenced by time as well.
+// identify tells which backend the request names, on which server, or why it
+// names none. Without the whole identity the request is fenced by time as well.
 func (r *Remediator) identify(req Request) (aim, Server, *ending) {
 	name, server, known := r.server(req.Fence.Server)
 	a := aim{fence: req.Fence, widest: session.ScopeTransaction}

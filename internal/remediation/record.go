@@ -59,7 +59,7 @@ func (r *record) outcome(ctx context.Context, id string, e ending) {
 	r.signalled = r.signalled || e.signalled
 	if err := put(ctx, r.entry(id, e)); err != nil {
 		r.unwritten = true
-		_ = level.Error(r.logger(e)).Log("msg", "Writing down the outcome failed", "err", err)
+		_ = level.Error(r.logger(e)).Log("msg", "Recording the outcome failed", "err", err)
 	}
 	shared.showSuspension(e.fence.Server) // the signal may have brought one
 }

@@ -22,7 +22,7 @@ type Request struct {
 	Alertname, Fingerprint string
 	// Fence names the session. Its server may be empty when one is configured.
 	Fence session.Fence
-	// Invalid says why the labels name nobody: session.ErrNoPID or the label that
+	// Invalid says why the labels name no session: session.ErrNoPID or the label that
 	// cannot be read. Of the Fence only the server counts then.
 	Invalid error
 	// Since is when that which the request is about became true: an alert's

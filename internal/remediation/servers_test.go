@@ -89,8 +89,8 @@ func TestASignalThatMayNotHaveBeenSent(t *testing.T) {
 		err       error
 		signalled bool
 	}{
-		"not sent":     {fmt.Errorf("%w: %w", session.ErrUnreachable, session.ErrNotSent), false},
-		"nobody knows": {session.ErrUnreachable, true},
+		"not sent":  {fmt.Errorf("%w: %w", session.ErrUnreachable, session.ErrNotSent), false},
+		"not known": {session.ErrUnreachable, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := srv.Run(t, "app", "select pg_sleep(60)")

@@ -27,8 +27,8 @@ func TestACancelBetweenTwoStatements(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c := srv.Run(t, "app", "select pg_sleep(60)")
 			h := &hooks{}
-			// The signalling statement has looked again at the one instant that nobody
-			// can hit on purpose: the session is between two statements.
+			// The signalling statement has looked again while the session was between
+			// two statements. No test can aim at that instant.
 			h.afterSignal = func(_ int, answer *session.Signalled) {
 				_ = c.Wait(t)
 				srv.WaitFor(t, "select state = 'idle' from pg_stat_activity where pid = $1", c.PID())

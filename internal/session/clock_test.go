@@ -14,7 +14,7 @@ func TestAClockIsBehindOnlyIfItCertainlyIs(t *testing.T) {
 		seenAt time.Time
 		want   time.Duration
 	}{
-		"nobody knows":                {time.Time{}, 0},
+		"the time is not known":       {time.Time{}, 0},
 		"it is ours":                  {asked.Add(time.Millisecond), 0},
 		"it is ours, to the µs":       {asked.Truncate(time.Microsecond), 0},
 		"it answered as we asked":     {asked, 0},
