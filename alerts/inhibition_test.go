@@ -96,8 +96,8 @@ func TestOrdersWithKubePrometheusStack(t *testing.T) {
 			if err := yaml.Unmarshal([]byte(kubePrometheusStack), &configuration); err != nil {
 				t.Fatal(err)
 			}
-			bailiff := newBailiff(t)
-			ours = bailiff.configuration(t)
+			orders := newReceiver(t)
+			ours = orders.configuration(t)
 			configuration["route"].(map[string]any)["routes"] = first(ours["route"].(map[string]any)["routes"])
 			configuration["receivers"] = append(first(ours["receivers"]), configuration["receivers"].([]any)...)
 			if tt.inhibition == "both" {
@@ -111,10 +111,10 @@ func TestOrdersWithKubePrometheusStack(t *testing.T) {
 			proctest.Eventually(t, "the orders", func() error {
 				for _, l := range warnings {
 					if a.inhibited(t, l) {
-						t.Fatalf("%s is inhibited; of 7 orders %d have arrived", l.name(), len(bailiff.received()))
+						t.Fatalf("%s is inhibited; of 7 orders %d have arrived", l.name(), len(orders.received()))
 					}
 				}
-				return different(names(slices.Concat(critical, warnings)), bailiff.received())
+				return different(names(slices.Concat(critical, warnings)), orders.received())
 			})
 		})
 	}
@@ -159,8 +159,8 @@ func TestInhibition(t *testing.T) {
 		}
 	}
 
-	bailiff := newBailiff(t)
-	a := startAlertmanager(t, bailiff.configuration(t))
+	orders := newReceiver(t)
+	a := startAlertmanager(t, orders.configuration(t))
 	a.post(t, slices.Concat(critical, probes)...)
 	for _, l := range probes {
 		a.awaitInhibited(t, l)
@@ -177,12 +177,12 @@ func TestInhibition(t *testing.T) {
 		}
 	}
 	proctest.Eventually(t, "the orders about other sessions", func() error {
-		if got := len(bailiff.received()); got < len(arrives) {
+		if got := len(orders.received()); got < len(arrives) {
 			return fmt.Errorf("%d of %d", got, len(arrives))
 		}
 		return nil
 	})
-	if err := different(names(arrives), bailiff.received()); err != nil {
+	if err := different(names(arrives), orders.received()); err != nil {
 		t.Error(err)
 	}
 }

@@ -68,8 +68,8 @@ func (r rule) labelsFor(n int) labels {
 	return l
 }
 
-// bailiff takes pgbailiff's place: it keeps the orders that carry the token.
-type bailiff struct {
+// receiver takes pgbailiff's place: it keeps the orders that carry the token.
+type receiver struct {
 	server *httptest.Server
 	token  string
 
@@ -77,43 +77,43 @@ type bailiff struct {
 	orders []labels
 }
 
-func newBailiff(t *testing.T) *bailiff {
+func newReceiver(t *testing.T) *receiver {
 	t.Helper()
-	b := &bailiff{token: "token-of-the-test"}
-	b.server = httptest.NewServer(b)
-	t.Cleanup(b.server.Close)
-	return b
+	rc := &receiver{token: "token-of-the-test"}
+	rc.server = httptest.NewServer(rc)
+	t.Cleanup(rc.server.Close)
+	return rc
 }
 
-func (b *bailiff) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (rc *receiver) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var message struct{ Alerts []struct{ Labels labels } }
-	if err := json.NewDecoder(r.Body).Decode(&message); err != nil || r.Header.Get("Authorization") != "Bearer "+b.token {
+	if err := json.NewDecoder(r.Body).Decode(&message); err != nil || r.Header.Get("Authorization") != "Bearer "+rc.token {
 		http.Error(w, "not an order", http.StatusBadRequest)
 		return
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
+	rc.mu.Lock()
+	defer rc.mu.Unlock()
 	for _, a := range message.Alerts {
-		b.orders = append(b.orders, a.Labels)
+		rc.orders = append(rc.orders, a.Labels)
 	}
 }
 
 // received are the names of the orders, each once.
-func (b *bailiff) received() []string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return slices.Compact(names(b.orders))
+func (rc *receiver) received() []string {
+	rc.mu.Lock()
+	defer rc.mu.Unlock()
+	return slices.Compact(names(rc.orders))
 }
 
 // configuration is the shipped one, with pgbailiff's address and token file
 // replaced.
-func (b *bailiff) configuration(t *testing.T) (c map[string]any) {
+func (rc *receiver) configuration(t *testing.T) (c map[string]any) {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "token")
-	if err := os.WriteFile(file, []byte(b.token), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte(rc.token), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	text := strings.NewReplacer("http://127.0.0.1:10187", b.server.URL, "/etc/alertmanager/pgbailiff.token", file).
+	text := strings.NewReplacer("http://127.0.0.1:10187", rc.server.URL, "/etc/alertmanager/pgbailiff.token", file).
 		Replace(string(read(t, "alertmanager.yml")))
 	if err := yaml.Unmarshal([]byte(text), &c); err != nil {
 		t.Fatal(err)

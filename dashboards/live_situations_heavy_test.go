@@ -57,7 +57,7 @@ func situationClaims() (all []*claim) {
 func (s *stack) breakReload(t *testing.T) {
 	t.Helper()
 	s.write(t, "enforce.yml", "remediation: {mode: enforced}")
-	if status, body := s.fetch(t, s.bailiffURL+"/-/reload", "", token); status != http.StatusInternalServerError {
+	if status, body := s.fetch(t, s.enforcingURL+"/-/reload", "", token); status != http.StatusInternalServerError {
 		t.Fatalf("the reload of a bad configuration: %d %s", status, body)
 	}
 }
@@ -145,10 +145,10 @@ func (s *stack) orderByHand(t *testing.T) {
 	}
 	withoutPID := order("orders")
 	delete(withoutPID, "pid")
-	post(http.StatusOK, s.bailiffURL, token, 3, withoutPID)
-	post(http.StatusOK, s.bailiffURL, token, 0, order("blind"))
-	post(http.StatusServiceUnavailable, s.bailiffURL, token, 0, order("down"))
-	post(http.StatusUnauthorized, s.bailiffURL, "wrong", 0, order("orders"))
+	post(http.StatusOK, s.enforcingURL, token, 3, withoutPID)
+	post(http.StatusOK, s.enforcingURL, token, 0, order("blind"))
+	post(http.StatusServiceUnavailable, s.enforcingURL, token, 0, order("down"))
+	post(http.StatusUnauthorized, s.enforcingURL, "wrong", 0, order("orders"))
 	post(http.StatusOK, s.dryRunURL, token, 0, order("orders"))
 	post(http.StatusServiceUnavailable, s.fullDiskURL, token, 0, order("orders"))
 }
@@ -156,7 +156,7 @@ func (s *stack) orderByHand(t *testing.T) {
 // checkContract compares the catalogue to what is exposed.
 func (s *stack) checkContract(t *testing.T) {
 	t.Helper()
-	_, text := s.fetch(t, s.bailiffURL+"/metrics", "")
+	_, text := s.fetch(t, s.enforcingURL+"/metrics", "")
 	parser := expfmt.NewTextParser(model.UTF8Validation)
 	families, err := parser.TextToMetricFamilies(strings.NewReader(text))
 	if err != nil {

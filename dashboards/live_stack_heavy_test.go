@@ -31,7 +31,7 @@ type stack struct {
 	connections     *http.Transport
 	began           time.Time
 	orders, billing *pgtest.Server
-	bailiffURL      string
+	enforcingURL    string
 	dryRunURL       string
 	fullDiskURL     string
 	alertmanager    *proctest.Server
@@ -50,14 +50,14 @@ func startStack(t *testing.T) *stack {
 		dir: t.TempDir(), began: time.Now(), notified: map[string]int{}, connections: &http.Transport{},
 	}
 	t.Cleanup(s.connections.CloseIdleConnections)
-	bailiff := proctest.Build(t, "github.com/pgbailiff/pgbailiff", "pgbailiff")
+	program := proctest.Build(t, "github.com/pgbailiff/pgbailiff", "pgbailiff")
 	s.orders = pgtest.Start(t, "max_prepared_transactions=5", "compute_query_id=on")
 	s.billing = pgtest.Start(t, "max_connections=50", "superuser_reserved_connections=0")
 	s.write(t, "token", token)
-	s.bailiffURL = s.serve(t, bailiff, "enforce",
+	s.enforcingURL = s.serve(t, program, "enforce",
 		fmt.Sprintf(enforcing, s.orders.DSN("monsig"), s.billing.DSN("monsig"), s.orders.DSN("nopriv")))
-	s.dryRunURL = s.serve(t, bailiff, "dry-run", fmt.Sprintf(dryRun, s.orders.DSN("monsig")))
-	s.fullDiskURL = s.serve(t, bailiff, "full-disk", fullDisk)
+	s.dryRunURL = s.serve(t, program, "dry-run", fmt.Sprintf(dryRun, s.orders.DSN("monsig")))
+	s.fullDiskURL = s.serve(t, program, "full-disk", fullDisk)
 	s.startAlertmanager(t)
 
 	// `for` is 2 s and the thresholds are divided, because this test cannot wait for
@@ -76,7 +76,7 @@ func startStack(t *testing.T) *stack {
 	}
 	s.thresholds = strings.Replace(thresholds, critical, strings.Replace(critical, "/ 200", "/ 20", 1), 1)
 	s.targets = fmt.Sprintf("[%q, %q, %q, %q]", // and one that is down
-		strings.TrimPrefix(s.bailiffURL, "http://"), strings.TrimPrefix(s.dryRunURL, "http://"),
+		strings.TrimPrefix(s.enforcingURL, "http://"), strings.TrimPrefix(s.dryRunURL, "http://"),
 		strings.TrimPrefix(s.fullDiskURL, "http://"), "127.0.0.1:1")
 	s.configurePrometheus(t, "[]", "groups: []")
 	s.prometheus = proctest.Prometheus(t, s.dir)
@@ -138,7 +138,7 @@ func (s *stack) startAlertmanager(t *testing.T) {
 	hook := "\n    webhook_configs:\n      - url: " + people.URL
 	s.write(t, "alertmanager.yml", shipped(
 		t, "alertmanager.yml",
-		"http://127.0.0.1:10187", s.bailiffURL, "/etc/alertmanager/pgbailiff.token", "token",
+		"http://127.0.0.1:10187", s.enforcingURL, "/etc/alertmanager/pgbailiff.token", "token",
 		"group_wait: 30s", "group_wait: 1s", "group_wait: 3m", "group_wait: 1s",
 		"group_interval: 5m", "group_interval: 1s", "group_interval: 30s", "group_interval: 1s",
 		"repeat_interval: 1m", "repeat_interval: 5s",

@@ -12,11 +12,11 @@ import (
 
 func TestWebhookIsNotOpenToEverybody(t *testing.T) {
 	srv := pgtest.Start(t)
-	b := newBailiff(t, srv)
-	locked := newBailiff(t, srv, func(b *bailiff) { b.auth = auth.Authenticator{} })
+	b := newTestHandler(t, srv)
+	locked := newTestHandler(t, srv, func(b *testHandler) { b.auth = auth.Authenticator{} })
 	c := srv.Run(t, "app", "select pg_sleep(60)")
 	for _, tc := range []struct {
-		b      *bailiff
+		b      *testHandler
 		header string
 		status int
 	}{

@@ -58,7 +58,7 @@ func (s samples) report(b *testing.B, name string) {
 func BenchmarkAlertToSignal(b *testing.B) {
 	srv := pgtest.Start(b)
 	server := &observed{}
-	bl := newBailiff(b, srv, quiet, func(bl *bailiff) {
+	bl := newTestHandler(b, srv, quiet, func(bl *testHandler) {
 		server.Server = bl.settings.Servers["orders"]
 		bl.settings.Servers["orders"] = server
 	})
@@ -131,7 +131,7 @@ func alertsOf(b *testing.B, clients []*pgtest.Client) []labels {
 // decided, signalled and verified. It should take less than 2 s.
 func BenchmarkBurst(b *testing.B) {
 	srv := pgtest.Start(b, "max_connections=600")
-	bl := newBailiff(b, srv, quiet)
+	bl := newTestHandler(b, srv, quiet)
 	sleepers := make([]*pgtest.Client, 500)
 	for i := range sleepers {
 		sleepers[i] = srv.Open(b, "app", pgtest.AppName("crowd"))

@@ -36,7 +36,7 @@ func (h held) Signal(ctx context.Context, verb session.Verb, f session.Fence) (s
 func TestClientHangsUpInTheMiddle(t *testing.T) {
 	srv := pgtest.Start(t)
 	hungUp := make(chan struct{})
-	b := newBailiff(t, srv, func(b *bailiff) {
+	b := newTestHandler(t, srv, func(b *testHandler) {
 		b.settings.Policy = compile(t, policy.RuleConfig{
 			Name: "escalate", Matchers: []string{`usename="app"`}, Action: policy.CancelThenTerminate,
 		})

@@ -27,7 +27,7 @@ func missing(server string, n int) []labels {
 // comes last in the same message, and another one in the next.
 func TestAHungServerDelaysNoOther(t *testing.T) {
 	healthy, hung := pgtest.Start(t), pgtest.Start(t)
-	b := newBailiff(t, healthy, quiet, func(b *bailiff) {
+	b := newTestHandler(t, healthy, quiet, func(b *testHandler) {
 		b.settings.Servers["billing"] = newServer(t, hung, "billing")
 	})
 	last, next := healthy.Run(t, "app", "select pg_sleep(60)"), healthy.Run(t, "app", "select pg_sleep(60)")
@@ -62,7 +62,7 @@ func TestAHungServerDelaysNoOther(t *testing.T) {
 // others.
 func TestUnreachableServer(t *testing.T) {
 	srv := pgtest.Start(t)
-	b := newBailiff(t, srv)
+	b := newTestHandler(t, srv)
 	c := srv.Run(t, "app", "select pg_sleep(60)")
 	alert := identity(t, c, "warning")
 	srv.Kill(t)

@@ -30,9 +30,9 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// bailiff is a handler on real servers, enforcing, with a token and with a ledger
+// testHandler is a handler on real servers, enforcing, with a token and with a ledger
 // in a file.
-type bailiff struct {
+type testHandler struct {
 	http.Handler
 	ledger   *ledger.Ledger
 	settings remediation.Settings
@@ -41,15 +41,15 @@ type bailiff struct {
 }
 
 // option changes what the handler is made of.
-type option func(*bailiff)
+type option func(*testHandler)
 
-func newBailiff(t testing.TB, srv *pgtest.Server, opts ...option) *bailiff {
+func newTestHandler(t testing.TB, srv *pgtest.Server, opts ...option) *testHandler {
 	t.Helper()
 	token := filepath.Join(t.TempDir(), "token")
 	if err := os.WriteFile(token, []byte("secret\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	b := &bailiff{auth: auth.Authenticator{CredentialsFile: token}, logger: log.NewLogfmtLogger(t.Output())}
+	b := &testHandler{auth: auth.Authenticator{CredentialsFile: token}, logger: log.NewLogfmtLogger(t.Output())}
 	b.settings = remediation.Settings{
 		Config: remediation.Config{
 			Mode: remediation.ModeEnforce, Grace: model.Minute, VerifyTimeout: model.Minute,
@@ -112,7 +112,7 @@ func compile(t testing.TB, rules ...policy.RuleConfig) *policy.Policy {
 }
 
 // quiet discards the log, which would be long.
-func quiet(b *bailiff) { b.logger = log.NewNopLogger() }
+func quiet(b *testHandler) { b.logger = log.NewNopLogger() }
 
 // labels are an alert's labels.
 type labels map[string]string
@@ -159,7 +159,7 @@ func newRequest(t testing.TB, body string) *http.Request {
 }
 
 // post sends a message and returns the status and the results.
-func (b *bailiff) post(t testing.TB, body string) (int, []webhook.Result) {
+func (b *testHandler) post(t testing.TB, body string) (int, []webhook.Result) {
 	t.Helper()
 	w := httptest.NewRecorder()
 	b.ServeHTTP(w, newRequest(t, body))

@@ -46,7 +46,7 @@ groups:
 func TestLoop(t *testing.T) {
 	t.Parallel()
 	l := &loop{t: t, dir: t.TempDir(), orders: pgtest.Start(t)}
-	l.serveBailiff()
+	l.servePgbailiff()
 	l.startAlertmanager()
 
 	// The silence is there before its alert fires.
@@ -115,7 +115,7 @@ type loop struct {
 	bailiffURL, alertmanager string
 }
 
-func (l *loop) serveBailiff() {
+func (l *loop) servePgbailiff() {
 	l.t.Helper()
 	write(l.t, l.dir, "token", loopToken+"\n")
 	l.bailiffURL = serve(l.t, l.dir, fmt.Sprintf(`
