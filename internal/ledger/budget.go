@@ -2,23 +2,24 @@ package ledger
 
 import "time"
 
-// Usage is what counts against the limits of one server at one instant. A
+// usage is what counts against the limits of one server at one instant. A
 // signal counts from its reservation on, until it is known that it was not
 // sent.
-type Usage struct {
-	Actions    int // within Window
-	Suspending int // within SuspendWindow and since the last resumption
-	Sent       int // those of Suspending that were sent, or may have been
+type usage struct {
+	actions    int // within Window
+	suspending int // within SuspendWindow and since the last resumption
+	sent       int // those of suspending that were sent, or may have been
 }
 
-// Allow reports whether one more signal may be sent.
-func (l Limits) Allow(u Usage) bool {
-	return u.Actions < l.Actions && u.Suspending < l.SuspendAfter
+// allow reports whether one more signal may be sent.
+func (l Limits) allow(u usage) bool {
+	return u.actions < l.Actions && u.suspending < l.SuspendAfter
 }
 
-// Suspend reports whether the signals that were sent bring a suspension.
-func (l Limits) Suspend(u Usage) bool {
-	return u.Sent > 0 && u.Sent >= l.SuspendAfter
+// demandSuspension reports whether so many signals were sent that the server must
+// be suspended.
+func (l Limits) demandSuspension(u usage) bool {
+	return u.sent > 0 && u.sent >= l.SuspendAfter
 }
 
 // Allowance is the answer to the question whether a signal may be sent. The
@@ -66,7 +67,7 @@ func (b *budget) reserve(id string, now time.Time, l Limits) (*signal, Allowance
 	switch {
 	case b.suspended:
 		return nil, Suspended, suspends
-	case !l.Allow(u):
+	case !l.allow(u):
 		return nil, OverBudget, false
 	}
 	s := &signal{at: now, limits: l, spent: true}
@@ -83,7 +84,7 @@ func (b *budget) finish(s *signal, sent bool) (suspends bool) {
 
 // usage counts the signals, and removes those that are too old to count and
 // have both lines in the file.
-func (b *budget) usage(now time.Time, l Limits) (u Usage) {
+func (b *budget) usage(now time.Time, l Limits) (u usage) {
 	actions, suspending := now.Add(-time.Duration(l.Window)), b.sinceResumption(now.Add(-time.Duration(l.SuspendWindow)))
 	old := now.Add(-time.Duration(max(l.Window, l.SuspendWindow)))
 	for id, s := range b.signals {
@@ -92,14 +93,14 @@ func (b *budget) usage(now time.Time, l Limits) (u Usage) {
 			delete(b.signals, id)
 			continue
 		case s.spent && s.at.After(actions):
-			u.Actions++
+			u.actions++
 		}
 		if s.at.After(suspending) {
 			if s.spent {
-				u.Suspending++
+				u.suspending++
 			}
 			if s.sent {
-				u.Sent++
+				u.sent++
 			}
 		}
 	}
@@ -108,8 +109,8 @@ func (b *budget) usage(now time.Time, l Limits) (u Usage) {
 
 // suspend begins a suspension if the usage demands it, and reports whether it
 // did.
-func (b *budget) suspend(u Usage, l Limits) bool {
-	if b.suspended || !l.Suspend(u) {
+func (b *budget) suspend(u usage, l Limits) bool {
+	if b.suspended || !l.demandSuspension(u) {
 		return false
 	}
 	b.suspended = true

@@ -87,9 +87,6 @@ func (l *Ledger) finishInterrupted(now time.Time) {
 	}
 }
 
-// Durable reports whether lines go to a file.
-func (l *Ledger) Durable() bool { return l.writer != nil }
-
 // Recent returns at most n of the last entries, newest first. Outcomes that
 // could not be written are among them.
 func (l *Ledger) Recent(n int) []Entry {

@@ -51,11 +51,11 @@ func Find(t testing.TB, program string) string {
 // missing or that fails, fails the test.
 func Output(t testing.TB, program string, args ...string) string {
 	t.Helper()
-	return Filter(t, nil, program, args...)
+	return filter(t, nil, program, args...)
 }
 
-// Filter is Output for a program that reads its standard input.
-func Filter(t testing.TB, stdin io.Reader, program string, args ...string) string {
+// filter is Output for a program that reads its standard input.
+func filter(t testing.TB, stdin io.Reader, program string, args ...string) string {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), Find(t, program), args...)
 	var stdout, stderr bytes.Buffer

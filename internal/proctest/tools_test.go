@@ -31,7 +31,7 @@ func TestFindSaysWhatToInstall(t *testing.T) {
 }
 
 func TestOutput(t *testing.T) {
-	if got := Filter(t, strings.NewReader("in"), "sh", "-c", "cat; echo out >&2"); got != "in" {
+	if got := filter(t, strings.NewReader("in"), "sh", "-c", "cat; echo out >&2"); got != "in" {
 		t.Errorf("the output is %q", got)
 	}
 	v := &verdict{TB: t}
