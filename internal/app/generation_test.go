@@ -11,7 +11,7 @@ import (
 )
 
 // An order keeps to the grace that it began with. A stop after a reload that
-// shortened the grace waits for it all the same, and no longer than for those
+// shortened the grace still waits for it, and no longer than for those
 // that are still there.
 func TestAStopIsAsPatientAsTheOrdersUnderWay(t *testing.T) {
 	gs := generations{logger: log.NewNopLogger()}

@@ -9,7 +9,7 @@ import (
 )
 
 // eventCheckpoint is the event of the first lines of a new file. The first
-// checkpoint has no server and makes void what the file said before.
+// checkpoint has no server. It voids all lines before it.
 const eventCheckpoint = "checkpoint"
 
 // record is a line of the file: an entry, or a checkpoint, which has an entry's

@@ -80,7 +80,7 @@ func (l *Ledger) finishAbandoned(s *signal, intent Entry) *request {
 
 // Finish writes the one outcome of the intent with the same ID and server. If
 // Signalled is set, the signal stays spent and may bring a suspension;
-// otherwise it no longer counts. The budget goes by the time of the intent.
+// otherwise it no longer counts. A signal counts by the time of its intent.
 // After an error other than ErrNoIntent the line is written again with the next
 // one.
 func (l *Ledger) Finish(ctx context.Context, outcome Entry) error {

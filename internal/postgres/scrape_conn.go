@@ -19,7 +19,7 @@ import (
 // One goroutine, run, owns it and serves one scrape after the other. A scrape
 // whose context ends leaves its statement running, under a deadline of its own:
 // the next scrape waits for that instead of opening a second connection to a
-// server that is in trouble already.
+// server that is already in trouble.
 type scrapeConn struct {
 	server   string
 	connect  func(context.Context) (*pgx.Conn, whoami, error)

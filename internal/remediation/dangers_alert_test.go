@@ -14,7 +14,7 @@ import (
 
 func TestAlertWithoutIdentityIsFencedByTime(t *testing.T) {
 	srv := pgtest.Start(t)
-	b := newBailiff(t, srv, "monsig")
+	b := newTestRemediator(t, srv, "monsig")
 	busy := srv.Run(t, "app", "select pg_sleep(60)")
 	transaction := srv.IdleInTransaction(t, "app", "select 1")
 	idle := srv.Open(t, "app")
@@ -48,7 +48,7 @@ func TestAlertWithoutIdentityIsFencedByTime(t *testing.T) {
 		})
 	}
 	t.Run("not at all where identity is required", func(t *testing.T) {
-		strict := newBailiff(t, srv, "monsig", func(s *remediation.Settings) { s.Config.RequireIdentity = true })
+		strict := newTestRemediator(t, srv, "monsig", func(s *remediation.Settings) { s.Config.RequireIdentity = true })
 		stays := untouched(t, srv, busy.PID())
 		strict.sendsNothing(t, pidOnly(busy.PID()), ledger.Refused, policy.ReasonNoIdentity)
 		for _, missing := range []string{"backend_start", "query_start"} {
@@ -77,7 +77,7 @@ func TestAlertWithoutIdentityIsFencedByTime(t *testing.T) {
 
 func TestLabelsWithSQL(t *testing.T) {
 	srv := pgtest.Start(t)
-	b := newBailiff(t, srv, "monsig")
+	b := newTestRemediator(t, srv, "monsig")
 	srv.Exec(t, "create table victims (id int)")
 	c := srv.Run(t, "app", "select pg_sleep(60)")
 	stays := untouched(t, srv, c.PID())
@@ -115,7 +115,7 @@ func TestLabelsWithSQL(t *testing.T) {
 // The alert says one thing about the session and the database another.
 func TestTheLiveSessionOverridesTheAlertsLabels(t *testing.T) {
 	srv := pgtest.Start(t)
-	b := newBailiff(t, srv, "monsig",
+	b := newTestRemediator(t, srv, "monsig",
 		rules(t, policy.RuleConfig{Name: "leave alone", Matchers: []string{`application_name="payroll"`}, Action: policy.None},
 			policy.RuleConfig{Name: "end", Matchers: []string{`application_name="batch"`, `usename="etl"`}, Action: policy.Terminate}))
 	payroll := srv.Run(t, "app", "select pg_sleep(60)", pgtest.AppName("payroll"))

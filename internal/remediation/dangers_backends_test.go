@@ -109,7 +109,7 @@ func TestAutovacuumIsNeverSignalled(t *testing.T) {
 	// Nor any other of the server's own processes.
 	for _, kind := range []string{"autovacuum launcher", "logical replication launcher", "checkpointer", "background writer", "walwriter"} {
 		own := pgtest.Value[int](t, srv, "select pid from pg_stat_activity where backend_type = $1", kind)
-		b := newBailiff(t, srv, "super1", liftsAll(t, policy.Terminate))
+		b := newTestRemediator(t, srv, "super1", liftsAll(t, policy.Terminate))
 		b.sendsNothing(t, backendIdentity(t, srv, own), ledger.Refused, policy.ReasonProtectedBackend)
 		if pgtest.Value[int](t, srv, "select pid from pg_stat_activity where backend_type = $1", kind) != own {
 			t.Errorf("the %s has ended", kind)
@@ -137,7 +137,7 @@ func TestParallelWorkerIsNeverSignalled(t *testing.T) {
 	workerStays()
 	leaderStays()
 	// The leader is a session like any other.
-	b := newBailiff(t, srv, "monsig")
+	b := newTestRemediator(t, srv, "monsig")
 	check(t, b.alert(t, identity(t, leader, "warning", "query_start")), policy.Cancel, ledger.Cancelled, policy.ReasonSeverity)
 }
 
@@ -189,7 +189,7 @@ func TestOurOwnSessionsAreNeverSignalled(t *testing.T) {
 	srv := pgtest.Start(t)
 	for _, role := range []string{"monsig", "super1"} {
 		for range 2 { // the second one is a replica of the first
-			b := newBailiff(t, srv, role, liftsAll(t, policy.CancelThenTerminate))
+			b := newTestRemediator(t, srv, role, liftsAll(t, policy.CancelThenTerminate))
 			if _, err := b.settings.Servers["orders"].(*postgres.Server).Snapshot(t.Context(), session.SnapshotOptions{}); err != nil {
 				t.Fatal(err)
 			}
@@ -210,6 +210,6 @@ func TestOurOwnSessionsAreNeverSignalled(t *testing.T) {
 	}
 	// Another session with our application_name is not protected.
 	c := srv.Run(t, "app", "select pg_sleep(60)", pgtest.AppName(postgres.ApplicationName))
-	b := newBailiff(t, srv, "monsig")
+	b := newTestRemediator(t, srv, "monsig")
 	check(t, b.alert(t, identity(t, c, "warning", "query_start")), policy.Cancel, ledger.Cancelled, policy.ReasonSeverity)
 }

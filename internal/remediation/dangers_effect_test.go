@@ -22,7 +22,7 @@ import (
 
 // refusesToCancel sends a warning and checks that the cancel, which would stay pending
 // until the client moves, is not even tried.
-func (b *bailiff) refusesToCancel(t *testing.T, alert labels) {
+func (b *testRemediator) refusesToCancel(t *testing.T, alert labels) {
 	t.Helper()
 	results, lines := b.recorded(t, time.Now(), alert.with("severity", "warning"))
 	check(t, results[0], policy.Cancel, ledger.Refused, policy.ReasonCannotCancel)
@@ -35,7 +35,7 @@ func (b *bailiff) refusesToCancel(t *testing.T, alert labels) {
 // them until its client moves, and then they would hit what comes next.
 func TestCancelThatWouldStayPending(t *testing.T) {
 	srv := pgtest.Start(t)
-	b := newBailiff(t, srv, "monsig")
+	b := newTestRemediator(t, srv, "monsig")
 	t.Run("a client that does not read", func(t *testing.T) {
 		c := srv.NotReading(t, "app")
 		b.refusesToCancel(t, backendIdentity(t, srv, c.PID(), "query_start"))
@@ -69,7 +69,7 @@ func TestCancelThatWouldStayPending(t *testing.T) {
 // That the server has sent a signal does not mean that the backend reacts.
 func TestASentSignalIsNoSuccess(t *testing.T) {
 	srv := pgtest.Start(t)
-	b := newBailiff(t, srv, "monsig", shortVerify)
+	b := newTestRemediator(t, srv, "monsig", shortVerify)
 	hung := srv.Run(t, "app", "select pg_sleep(60)")
 	alert := identity(t, hung, "critical", "query_start")
 	if err := syscall.Kill(hung.PID(), syscall.SIGSTOP); err != nil {
@@ -98,7 +98,7 @@ func TestASentSignalIsNoSuccess(t *testing.T) {
 // With every connection slot taken nobody can log in, not even to end a query.
 func TestConnectionsExhausted(t *testing.T) {
 	srv := pgtest.Start(t, "max_connections=12", "max_wal_senders=0")
-	b := newBailiff(t, srv, "monsig")
+	b := newTestRemediator(t, srv, "monsig")
 	srv.WaitFor(t, "select exists (select from pg_stat_activity where application_name = 'pgbailiff' and state = 'idle')")
 	busy, transaction := srv.Run(t, "app", "select pg_sleep(60)"), srv.IdleInTransaction(t, "app")
 	var full error
@@ -130,7 +130,7 @@ func TestPreparedTransactionBlocks(t *testing.T) {
 	if pid := pgtest.Value[int](t, srv, "select (pg_blocking_pids($1))[1]", waiter.PID()); pid != 0 {
 		t.Fatalf("the blocker is pid %d", pid)
 	}
-	b := newBailiff(t, srv, "super1", liftsAll(t, policy.Terminate))
+	b := newTestRemediator(t, srv, "super1", liftsAll(t, policy.Terminate))
 	stays, alsoStays := untouched(t, srv, waiter.PID()), untouched(t, srv, preparer.PID())
 	b.sendsNothing(t, pidOnly(0), ledger.Refused, policy.ReasonBadLabel)
 	b.sendsNothing(t, pidOnly(0).with("xact_start", "2020-01-01T00:00:00.000000Z", "backend_start", "2020-01-01T00:00:00.000000Z"),
@@ -146,7 +146,7 @@ func TestPreparedTransactionBlocks(t *testing.T) {
 func TestTheRootBlockerIsEndedNotTheWaiters(t *testing.T) {
 	srv := pgtest.Start(t)
 	srv.Exec(t, "create table t (i int)", "grant all on t to app, app2", "insert into t values (1)")
-	b := newBailiff(t, srv, "monsig")
+	b := newTestRemediator(t, srv, "monsig")
 	root := srv.IdleInTransaction(t, "app", "update t set i = 2")
 	first := srv.IdleInTransaction(t, "app2")
 	first.Start(t, "update t set i = i + 10")

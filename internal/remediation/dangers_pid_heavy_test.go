@@ -16,7 +16,7 @@ import (
 func TestReusedPid(t *testing.T) {
 	pgtest.InPIDNamespace(t, func() {
 		srv := pgtest.Start(t)
-		b := newBailiff(t, srv, "monsig")
+		b := newTestRemediator(t, srv, "monsig")
 		named := srv.Run(t, "app", "select pg_sleep(60)")
 		alert, raised := backendIdentity(t, srv, named.PID(), "query_start"), time.Now()
 		srv.Exec(t, fmt.Sprintf("select pg_terminate_backend(%d)", named.PID()))
@@ -41,7 +41,7 @@ func TestReusedPid(t *testing.T) {
 func TestRightPidWrongServer(t *testing.T) {
 	pgtest.InPIDNamespace(t, func() {
 		before, now := pgtest.Start(t), pgtest.Start(t)
-		b := newBailiff(t, now, "monsig")
+		b := newTestRemediator(t, now, "monsig")
 		named := before.Run(t, "app", "select pg_sleep(60)")
 		alert, raised := backendIdentity(t, before, named.PID(), "query_start"), time.Now()
 		before.Kill(t)

@@ -34,7 +34,7 @@ func intents(lines []ledger.Entry) (n int) {
 
 func TestTwoAlertsForOneSession(t *testing.T) {
 	srv := pgtest.Start(t)
-	b := newBailiff(t, srv, "monsig")
+	b := newTestRemediator(t, srv, "monsig")
 	for range 10 {
 		c := srv.Run(t, "app", "select pg_sleep(60)")
 		results, lines := b.recorded(t, time.Now(), identity(t, c, "warning", "query_start"), identity(t, c, "critical", "xact_start"))
@@ -49,7 +49,7 @@ func TestTwoAlertsForOneSession(t *testing.T) {
 // sends its own.
 func TestRepeatedAlert(t *testing.T) {
 	srv := pgtest.Start(t)
-	b := newBailiff(t, srv, "monsig")
+	b := newTestRemediator(t, srv, "monsig")
 	for range 5 {
 		c := srv.Run(t, "app", "select pg_sleep(60)")
 		alert := identity(t, c, "warning", "query_start")

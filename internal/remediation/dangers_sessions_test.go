@@ -29,12 +29,12 @@ func TestBackupIsNotBroken(t *testing.T) {
 	} else {
 		srv.Exec(t, "grant execute on function pg_backup_start, pg_backup_stop to app")
 	}
-	bailiffs := map[string]*bailiff{
-		"as it comes":         newBailiff(t, srv, "monsig"),
-		"lifts for the user":  newBailiff(t, srv, "monsig", lifting(t, `usename="app"`, policy.CancelThenTerminate)),
-		"lifts for a tool":    newBailiff(t, srv, "monsig", lifting(t, `application_name!="important"`, policy.Terminate)),
-		"lifts by severity":   newBailiff(t, srv, "monsig", lifting(t, `severity=~".+"`, policy.Terminate)),
-		"lifts for any value": newBailiff(t, srv, "monsig", lifting(t, `application_name=~".*"`, policy.Terminate)),
+	bailiffs := map[string]*testRemediator{
+		"as it comes":         newTestRemediator(t, srv, "monsig"),
+		"lifts for the user":  newTestRemediator(t, srv, "monsig", lifting(t, `usename="app"`, policy.CancelThenTerminate)),
+		"lifts for a tool":    newTestRemediator(t, srv, "monsig", lifting(t, `application_name!="important"`, policy.Terminate)),
+		"lifts by severity":   newTestRemediator(t, srv, "monsig", lifting(t, `severity=~".+"`, policy.Terminate)),
+		"lifts for any value": newTestRemediator(t, srv, "monsig", lifting(t, `application_name=~".*"`, policy.Terminate)),
 	}
 	idle, inTransaction := srv.Open(t, "app"), srv.IdleInTransaction(t, "app")
 	idle.Exec(t, start)
@@ -64,13 +64,13 @@ func TestBackupIsNotBroken(t *testing.T) {
 	inTransaction.Exec(t, stop) // it would not know of a backup
 	inTransaction.Exec(t, "commit")
 
-	b := newBailiff(t, srv, "monsig", lifting(t, `application_name="pgtest"`, policy.Terminate))
+	b := newTestRemediator(t, srv, "monsig", lifting(t, `application_name="pgtest"`, policy.Terminate))
 	check(t, b.alert(t, identity(t, active, "warning", "query_start")), policy.Terminate, ledger.Terminated, policy.ReasonRule)
 }
 
 func TestBackupToolIsNotBroken(t *testing.T) {
 	srv := pgtest.Start(t)
-	b := newBailiff(t, srv, "monsig", lifting(t, `usename="app"`, policy.Terminate))
+	b := newTestRemediator(t, srv, "monsig", lifting(t, `usename="app"`, policy.Terminate))
 	for _, tool := range []string{"pg_dump", "pg_dumpall", "pgBackRest [backup]", "barman_backup", "wal-g"} {
 		c := srv.Run(t, "app", "select pg_sleep(60)", pgtest.AppName(tool))
 		stays := untouched(t, srv, c.PID())
@@ -80,7 +80,7 @@ func TestBackupToolIsNotBroken(t *testing.T) {
 		}
 		stays()
 	}
-	named := newBailiff(t, srv, "monsig", lifting(t, `application_name=~"pg_dump.*"`, policy.Cancel))
+	named := newTestRemediator(t, srv, "monsig", lifting(t, `application_name=~"pg_dump.*"`, policy.Cancel))
 	c := srv.Run(t, "app", "select pg_sleep(60)", pgtest.AppName("pg_dump"))
 	check(t, named.alert(t, identity(t, c, "critical", "query_start")), policy.Cancel, ledger.Cancelled, policy.ReasonRule)
 }
@@ -88,8 +88,8 @@ func TestBackupToolIsNotBroken(t *testing.T) {
 func TestMaintenanceIsNotBroken(t *testing.T) {
 	srv := pgtest.Start(t)
 	srv.Exec(t, "create table t (i int primary key, j int)", "alter table t owner to app", "insert into t select i, i from generate_series(1, 100) i")
-	lifted := newBailiff(t, srv, "monsig", lifting(t, `usename="app"`, policy.CancelThenTerminate))
-	plain := newBailiff(t, srv, "monsig")
+	lifted := newTestRemediator(t, srv, "monsig", lifting(t, `usename="app"`, policy.CancelThenTerminate))
+	plain := newTestRemediator(t, srv, "monsig")
 	for name, tc := range map[string]struct{ holder, sql string }{
 		// It has made the index already, and waits for the holder's transaction.
 		"create index concurrently":        {"insert into t values (0, 0)", "create index concurrently a on t (j)"},
@@ -103,7 +103,7 @@ func TestMaintenanceIsNotBroken(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			holder := srv.IdleInTransaction(t, "app", tc.holder)
 			c := srv.Blocked(t, "app", tc.sql)
-			for _, b := range []*bailiff{plain, lifted} {
+			for _, b := range []*testRemediator{plain, lifted} {
 				for _, alert := range []labels{
 					backendIdentity(t, srv, c.PID(), "query_start"),
 					backendIdentity(t, srv, c.PID(), "xact_start"),
@@ -126,7 +126,7 @@ func TestMaintenanceIsNotBroken(t *testing.T) {
 	}
 	t.Run("lifted by its command", func(t *testing.T) {
 		holder := srv.IdleInTransaction(t, "app", "lock table t")
-		named := newBailiff(t, srv, "monsig", lifting(t, `command="VACUUM"`, policy.Cancel))
+		named := newTestRemediator(t, srv, "monsig", lifting(t, `command="VACUUM"`, policy.Cancel))
 		for sql, want := range map[string]ledger.Outcome{"vacuum t": ledger.Cancelled, "reindex table t": ledger.Refused} {
 			c := srv.Blocked(t, "app", sql)
 			if got := named.alert(t, identity(t, c, "critical", "query_start")); got.Outcome != want {
@@ -145,8 +145,8 @@ func TestSuperusersSession(t *testing.T) {
 	masked := srv.Open(t, "super1")
 	masked.Exec(t, "set role app")
 	masked.Start(t, "select pg_sleep(60)")
-	b := newBailiff(t, srv, "monsig", lifting(t, `application_name="pgtest"`, policy.Terminate))
-	lifted := newBailiff(t, srv, "monsig", lifting(t, `usename=~"app|super1"`, policy.Terminate))
+	b := newTestRemediator(t, srv, "monsig", lifting(t, `application_name="pgtest"`, policy.Terminate))
+	lifted := newTestRemediator(t, srv, "monsig", lifting(t, `usename=~"app|super1"`, policy.Terminate))
 	for _, c := range []*pgtest.Client{root, masked} {
 		stays := untouched(t, srv, c.PID())
 		alert := backendIdentity(t, srv, c.PID(), "query_start")
@@ -178,7 +178,7 @@ func TestSessionThatWeMayNotSee(t *testing.T) {
 	c := srv.Run(t, "app", "select pg_sleep(60)")
 	stays := untouched(t, srv, c.PID())
 	for _, role := range []string{"sig", "nopriv"} {
-		for _, b := range []*bailiff{newBailiff(t, srv, role), newBailiff(t, srv, role, liftsAll(t, policy.Terminate))} {
+		for _, b := range []*testRemediator{newTestRemediator(t, srv, role), newTestRemediator(t, srv, role, liftsAll(t, policy.Terminate))} {
 			line := b.sendsNothing(t, backendIdentity(t, srv, c.PID(), "query_start"), ledger.Refused, policy.ReasonNotVisible)
 			if !strings.Contains(line.Detail, "pg_monitor") {
 				t.Errorf("the ledger says %+v", line)
@@ -187,7 +187,7 @@ func TestSessionThatWeMayNotSee(t *testing.T) {
 		}
 	}
 	// Seeing without signalling.
-	results, lines := newBailiff(t, srv, "mon").recorded(t, time.Now(), identity(t, c, "critical", "query_start"))
+	results, lines := newTestRemediator(t, srv, "mon").recorded(t, time.Now(), identity(t, c, "critical", "query_start"))
 	check(t, results[0], policy.Terminate, ledger.Refused, policy.ReasonPermissionDenied)
 	if len(lines) != 2 || lines[1].Signalled || !strings.Contains(lines[1].Detail, "pg_signal_backend") {
 		t.Errorf("the ledger says %+v", lines)

@@ -16,7 +16,7 @@ import (
 
 func TestRightPidWrongQuery(t *testing.T) {
 	srv := pgtest.Start(t)
-	b := newBailiff(t, srv, "monsig")
+	b := newTestRemediator(t, srv, "monsig")
 	cancelled := func(c *pgtest.Client) {
 		srv.Exec(t, fmt.Sprintf("select pg_cancel_backend(%d)", c.PID()))
 		_ = c.Wait(t)
@@ -64,7 +64,7 @@ func TestRightPidWrongQuery(t *testing.T) {
 func TestAlertAboutAnotherServer(t *testing.T) {
 	srv, other := pgtest.Start(t), pgtest.Start(t)
 	billing := newServer(t, other, "billing", "monsig")
-	b := newBailiff(t, srv, "monsig", func(set *remediation.Settings) { set.Servers["billing"] = billing })
+	b := newTestRemediator(t, srv, "monsig", func(set *remediation.Settings) { set.Servers["billing"] = billing })
 	c := srv.Run(t, "app", "select pg_sleep(60)")
 	stays := untouched(t, srv, c.PID())
 	alert := backendIdentity(t, srv, c.PID(), "query_start").with("severity", "critical")
@@ -92,7 +92,7 @@ func TestAlertAboutAnotherServer(t *testing.T) {
 // backend: the outcome is gone, not a refusal.
 func TestAReusedPidOfAProtectedBackendIsGone(t *testing.T) {
 	srv := pgtest.Start(t)
-	b := newBailiff(t, srv, "monsig")
+	b := newTestRemediator(t, srv, "monsig")
 	for _, pid := range []int{
 		pgtest.Value[int](t, srv, "select pid from pg_stat_activity where backend_type = 'checkpointer'"),
 		srv.WalSender(t).PID(),

@@ -41,9 +41,9 @@ type target struct {
 	session  session.Session
 	decision policy.Decision
 	verb     session.Verb
-	// pinned is the fence of the signal: what the request names, as far as the
+	// signalFence is the fence of the signal: what the request names, as far as the
 	// decision was made about it.
-	pinned session.Fence
+	signalFence session.Fence
 }
 
 // moved is the aim after the transaction has gone on to another statement. Only

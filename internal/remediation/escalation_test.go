@@ -43,7 +43,7 @@ func TestATransactionThatOutlivesItsCancelIsTerminated(t *testing.T) {
 			c := srv.Open(t, "app")
 			c.Exec(t, "begin; savepoint s")
 			c.Start(t, "select pg_sleep(60)")
-			b := newBailiff(t, srv, "monsig", escalates(t), shortGrace(20*model.Millisecond), hooked(&hooks{
+			b := newTestRemediator(t, srv, "monsig", escalates(t), shortGrace(20*model.Millisecond), hooked(&hooks{
 				afterWatch: func(call int, last session.Observation) {
 					if call == 1 && last.Present {
 						_ = c.Wait(t)
@@ -72,7 +72,7 @@ func TestATransactionThatGoesOnWithMaintenanceIsNotTerminated(t *testing.T) {
 	c.Exec(t, "begin; savepoint s")
 	c.Start(t, "select pg_sleep(60)")
 	var stays func()
-	b := newBailiff(t, srv, "monsig", escalates(t), shortGrace(20*model.Millisecond), hooked(&hooks{
+	b := newTestRemediator(t, srv, "monsig", escalates(t), shortGrace(20*model.Millisecond), hooked(&hooks{
 		afterWatch: func(int, session.Observation) {
 			_ = c.Wait(t)
 			c.Exec(t, "rollback to s")
@@ -96,7 +96,7 @@ func TestATransactionThatMayOnlyBeCancelledNow(t *testing.T) {
 	c.Exec(t, "begin; savepoint s")
 	c.Start(t, "select pg_sleep(60)")
 	var stays func()
-	b := newBailiff(t, srv, "monsig", shortGrace(20*model.Millisecond),
+	b := newTestRemediator(t, srv, "monsig", shortGrace(20*model.Millisecond),
 		rules(t, policy.RuleConfig{Name: "selects", Matchers: []string{`command="SELECT"`}, Action: policy.CancelThenTerminate}),
 		hooked(&hooks{
 			afterWatch: func(int, session.Observation) {
@@ -118,7 +118,7 @@ func TestATransactionThatMayOnlyBeCancelledNow(t *testing.T) {
 func TestACancelThatWorksLateIsACancel(t *testing.T) {
 	srv := pgtest.Start(t)
 	c := ignoresCancel(t, srv)
-	b := newBailiff(t, srv, "monsig", escalates(t), shortGrace(20*model.Millisecond), hooked(&hooks{
+	b := newTestRemediator(t, srv, "monsig", escalates(t), shortGrace(20*model.Millisecond), hooked(&hooks{
 		afterWatch: func(int, session.Observation) { end(t, srv, c) },
 	}))
 	results, lines := b.recorded(t, time.Now(), identity(t, c, "warning", "query_start"))
@@ -140,7 +140,7 @@ func TestATerminateThatComesTooLateIsNotSent(t *testing.T) {
 			c := srv.Open(t, "app")
 			c.Exec(t, "begin; savepoint s")
 			c.Start(t, "select pg_sleep(60)")
-			b := newBailiff(t, srv, "monsig", escalates(t), shortGrace(20*model.Millisecond), hooked(&hooks{
+			b := newTestRemediator(t, srv, "monsig", escalates(t), shortGrace(20*model.Millisecond), hooked(&hooks{
 				beforeSignal: func(_ int, verb session.Verb) error {
 					if verb == session.Terminate {
 						meanwhile(c)
@@ -164,7 +164,7 @@ func TestAnAlertFencedByTimeMeansWhatWasFoundFirst(t *testing.T) {
 	srv := pgtest.Start(t)
 	c := ignoresCancel(t, srv)
 	begun := c.Activity(t).QueryStart
-	b := newBailiff(t, srv, "monsig", escalates(t), shortGrace(20*model.Millisecond), hooked(&hooks{
+	b := newTestRemediator(t, srv, "monsig", escalates(t), shortGrace(20*model.Millisecond), hooked(&hooks{
 		afterFind: func(call int, s *session.Found) {
 			if call > 1 {
 				s.QueryStart = begun.Add(-time.Second)
@@ -179,7 +179,7 @@ func TestAnAlertFencedByTimeMeansWhatWasFoundFirst(t *testing.T) {
 func TestTheBudgetEndsBetweenCancelAndTerminate(t *testing.T) {
 	srv := pgtest.Start(t)
 	c := ignoresCancel(t, srv)
-	b := newBailiff(t, srv, "monsig", escalates(t), shortGrace(20*model.Millisecond), func(s *remediation.Settings) {
+	b := newTestRemediator(t, srv, "monsig", escalates(t), shortGrace(20*model.Millisecond), func(s *remediation.Settings) {
 		s.Config.Limits.Actions = 1
 	})
 	results, lines := b.recorded(t, time.Now(), identity(t, c, "warning", "query_start"))

@@ -94,7 +94,7 @@ func (r *Remediator) decide(labels map[string]string, a aim, found session.Found
 		decision = r.settings.Policy.Decide(labels, subject)
 	}
 	t.fence = a.narrowed(s)
-	t.pinned = t.fence.Narrow(s, min(decision.Scope, a.widest))
+	t.signalFence = t.fence.Narrow(s, min(decision.Scope, a.widest))
 	t.decision, t.verb = decision, decision.First
 	if a.outlived && decision.Then != "" {
 		t.verb = decision.Then

@@ -60,7 +60,7 @@ func crowdAlerts(t testing.TB, srv *pgtest.Server, severity string) []labels {
 }
 
 // moveLedger goes on in a file at a path that the test knows.
-func (b *bailiff) moveLedger(t *testing.T) string {
+func (b *testRemediator) moveLedger(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "moved.jsonl")
 	if err := b.ledger.Reopen(t.Context(), path); err != nil {
@@ -69,8 +69,8 @@ func (b *bailiff) moveLedger(t *testing.T) string {
 	return path
 }
 
-// restart is the bailiff after a restart: what it knows comes from its ledger.
-func (b *bailiff) restart(t *testing.T, path string) {
+// restart is the Remediator after a restart: what it knows comes from its ledger.
+func (b *testRemediator) restart(t *testing.T, path string) {
 	t.Helper()
 	if err := b.ledger.Close(); err != nil {
 		t.Fatal(err)
@@ -85,13 +85,13 @@ func (b *bailiff) restart(t *testing.T, path string) {
 }
 
 // quiet leaves out the log, which would be long.
-func (b *bailiff) quiet() {
+func (b *testRemediator) quiet() {
 	b.logger = log.NewNopLogger()
 	b.start()
 }
 
 // limits changes them, as a reload does.
-func (b *bailiff) limits(l ledger.Limits) {
+func (b *testRemediator) limits(l ledger.Limits) {
 	b.settings.Config.Limits = l
 	b.apply(b.settings)
 }
@@ -106,7 +106,7 @@ func badRule(t *testing.T, sessions int) {
 	const actions, suspendAfter = 10, 12
 	srv := pgtest.Start(t, "max_connections=600")
 	limits := ledger.Limits{Actions: actions, Window: model.Hour, SuspendAfter: suspendAfter, SuspendWindow: 2 * model.Hour}
-	b := newBailiff(t, srv, "monsig", liftsAll(t, policy.Terminate), func(s *remediation.Settings) {
+	b := newTestRemediator(t, srv, "monsig", liftsAll(t, policy.Terminate), func(s *remediation.Settings) {
 		s.Config.Limits, s.Config.VerifyTimeout = limits, 30*model.Second
 	})
 	b.quiet()
@@ -208,7 +208,7 @@ func badRule(t *testing.T, sessions int) {
 // Without a durable intent nothing is signalled.
 func TestLedgerThatCannotBeWritten(t *testing.T) {
 	srv := pgtest.Start(t)
-	b := newBailiff(t, srv, "monsig")
+	b := newTestRemediator(t, srv, "monsig")
 	b.restart(t, "/dev/full")
 	c, idle := srv.Run(t, "app", "select pg_sleep(60)"), srv.IdleInTransaction(t, "app")
 	stays, alsoStays := untouched(t, srv, c.PID()), untouched(t, srv, idle.PID())

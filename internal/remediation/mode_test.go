@@ -22,8 +22,8 @@ func TestOffDuringTheGrace(t *testing.T) {
 	for _, mode := range []remediation.Mode{remediation.ModeOff, remediation.ModeDryRun} {
 		t.Run(string(mode), func(t *testing.T) {
 			c := ignoresCancel(t, srv)
-			var b *bailiff
-			b = newBailiff(t, srv, "monsig", escalates(t), shortGrace(20*model.Millisecond), hooked(&hooks{
+			var b *testRemediator
+			b = newTestRemediator(t, srv, "monsig", escalates(t), shortGrace(20*model.Millisecond), hooked(&hooks{
 				afterWatch: func(int, session.Observation) {
 					next := b.settings
 					next.Config.Mode = mode
@@ -50,8 +50,8 @@ func TestOffBeforeTheSignal(t *testing.T) {
 		t.Run(string(mode), func(t *testing.T) {
 			c := srv.Run(t, "app", "select pg_sleep(60)")
 			stays := untouched(t, srv, c.PID())
-			var b *bailiff
-			b = newBailiff(t, srv, "monsig", hooked(&hooks{
+			var b *testRemediator
+			b = newTestRemediator(t, srv, "monsig", hooked(&hooks{
 				afterFind: func(int, *session.Found) {
 					next := b.settings
 					next.Config.Mode = mode
@@ -70,8 +70,8 @@ func TestOffBeforeTheSignal(t *testing.T) {
 func TestNothingIsSentWhenTheModeChangesBeforeTheSignal(t *testing.T) {
 	srv := pgtest.Start(t)
 	c := srv.Run(t, "app", "select pg_sleep(60)")
-	var b *bailiff
-	b = newBailiff(t, srv, "monsig", func(s *remediation.Settings) {
+	var b *testRemediator
+	b = newTestRemediator(t, srv, "monsig", func(s *remediation.Settings) {
 		s.Text = func(q string) string { // the intent is about to be written
 			later := b.settings
 			later.Config.Mode = remediation.ModeOff
@@ -92,7 +92,7 @@ func TestOffRefusesEveryAlert(t *testing.T) {
 	srv := pgtest.Start(t)
 	c := srv.Run(t, "app", "select pg_sleep(60)")
 	h := &hooks{}
-	b := newBailiff(t, srv, "monsig", hooked(h), func(s *remediation.Settings) { s.Config.Mode = remediation.ModeOff })
+	b := newTestRemediator(t, srv, "monsig", hooked(h), func(s *remediation.Settings) { s.Config.Mode = remediation.ModeOff })
 	alert := identity(t, c, "critical", "query_start")
 	for name, l := range map[string]labels{
 		"an alert":          alert,

@@ -21,9 +21,9 @@ func TestAPreviewSaysWhatWouldBeDone(t *testing.T) {
 	root := srv.Run(t, "super1", "select pg_sleep(60)")
 	walsender := srv.WalSender(t).PID()
 	escalate := policy.RuleConfig{Name: "escalate", Matchers: []string{`usename="app"`, `severity="both"`}, Action: policy.CancelThenTerminate}
-	bailiffs := map[remediation.Mode]*bailiff{}
+	bailiffs := map[remediation.Mode]*testRemediator{}
 	for _, mode := range remediation.Modes() {
-		bailiffs[mode] = newBailiff(t, srv, "monsig", rules(t, escalate), func(s *remediation.Settings) { s.Config.Mode = mode })
+		bailiffs[mode] = newTestRemediator(t, srv, "monsig", rules(t, escalate), func(s *remediation.Settings) { s.Config.Mode = mode })
 	}
 	for name, tc := range map[string]struct {
 		alert labels
@@ -92,7 +92,7 @@ func TestAPreviewSaysWhatWouldBeDone(t *testing.T) {
 }
 
 // metrics is all that the registry has.
-func (b *bailiff) metrics(t *testing.T) string {
+func (b *testRemediator) metrics(t *testing.T) string {
 	t.Helper()
 	families, err := b.registry.Gather()
 	if err != nil {
@@ -103,7 +103,7 @@ func (b *bailiff) metrics(t *testing.T) string {
 
 func TestAPreviewOfAServerThatIsDown(t *testing.T) {
 	srv := pgtest.Start(t)
-	b := newBailiff(t, srv, "monsig")
+	b := newTestRemediator(t, srv, "monsig")
 	alert := identity(t, srv.Run(t, "app", "select pg_sleep(60)"), "warning", "query_start")
 	srv.Kill(t)
 	got := b.remediator.Preview(t.Context(), request(alert, 0, time.Now(), time.Now()))

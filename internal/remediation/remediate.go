@@ -27,7 +27,7 @@ func (r *Remediator) Remediate(ctx context.Context, req Request) Result {
 	}
 	turn, until, ok := r.shared.turns.take(req.receivedAt().Add(firstTimeout), backend{a.fence.Server, a.fence.PID})
 	if !ok { // the request that has the turn has not signalled yet
-		return record.finish(ctx, *a.failed(fmt.Errorf("%w: another request about the session waits for it", session.ErrUnreachable)))
+		return record.finish(ctx, *a.failed(fmt.Errorf("%w: an earlier request about the session still waits for the server", session.ErrUnreachable)))
 	}
 	defer turn.release()
 	o := &order{Remediator: r, request: req, server: server, turn: turn, until: until, record: record}
@@ -44,8 +44,8 @@ type order struct {
 	record  *record
 }
 
-// carryOut is the way: look and decide, act, and perhaps escalate. The ending
-// that it returns is recorded.
+// carryOut looks and decides, acts, and escalates if the target outlives a
+// cancel. The ending that it returns is recorded.
 func (o *order) carryOut(ctx context.Context, a aim) ending {
 	t, end := o.look(ctx, a, o.until)
 	if end != nil {
@@ -125,7 +125,7 @@ func (o *order) signal(ctx context.Context, t target) (session.Signalled, *endin
 	}
 	ctx, cancel := context.WithDeadline(ctx, o.later())
 	defer cancel()
-	answer, err := o.server.Signal(ctx, t.verb, t.pinned)
+	answer, err := o.server.Signal(ctx, t.verb, t.signalFence)
 	if err == nil && answer.Verdict == session.VerdictSignalled {
 		o.turn.signalSent()
 		if since := o.request.Since; !since.IsZero() {
@@ -158,7 +158,7 @@ func (o *order) effect(ctx context.Context, t target, answer session.Signalled) 
 // met tells what the signal met, and watches where the look right after it leaves
 // that open.
 func (o *order) met(ctx context.Context, t target, answer session.Signalled) (Effect, error) {
-	met := Met(t.pinned, t.verb, answer)
+	met := Met(t.signalFence, t.verb, answer)
 	if met != Unsettled {
 		return met, nil
 	}
@@ -173,7 +173,8 @@ func (o *order) met(ctx context.Context, t target, answer session.Signalled) (Ef
 
 // verify watches until what the request names is gone: for a cancel the
 // activity, for a terminate the session. That PostgreSQL sent the signal proves
-// nothing, nor does the end of one statement where a transaction is named.
+// nothing. Where a transaction is named, the end of one statement proves nothing
+// either.
 func (o *order) verify(ctx context.Context, t target, answer session.Signalled, doubt string) ending {
 	config := o.settings.Config
 	done, wait := ledger.Cancelled, config.VerifyTimeout
@@ -232,7 +233,7 @@ func (o *order) escalate(ctx context.Context, t target, id string, cancel ending
 	switch then.outcome {
 	case ledger.Gone: // before the terminate was sent
 		return cancel.cancelledLate()
-	case ledger.Refused, ledger.DryRun: // the cancel was sent all the same
+	case ledger.Refused, ledger.DryRun: // but the cancel was sent before
 		return then.ignored()
 	default:
 		return then

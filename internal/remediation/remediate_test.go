@@ -32,7 +32,7 @@ func check(t testing.TB, got remediation.Result, action policy.Action, outcome l
 
 func TestWarningCancelsTheQuery(t *testing.T) {
 	srv := pgtest.Start(t)
-	b := newBailiff(t, srv, "monsig")
+	b := newTestRemediator(t, srv, "monsig")
 	c := srv.Run(t, "app", "select pg_sleep(60)")
 	bystander := srv.Run(t, "app", "select pg_sleep(60)")
 	check(t, b.alert(t, identity(t, c, "warning", "query_start")), policy.Cancel, ledger.Cancelled, policy.ReasonSeverity)
@@ -53,7 +53,7 @@ func TestWarningCancelsTheQuery(t *testing.T) {
 
 func TestCriticalTerminatesTheSession(t *testing.T) {
 	srv := pgtest.Start(t)
-	b := newBailiff(t, srv, "monsig")
+	b := newTestRemediator(t, srv, "monsig")
 	for _, tc := range []struct {
 		name, period string
 		client       *pgtest.Client
@@ -76,7 +76,7 @@ func TestCriticalTerminatesTheSession(t *testing.T) {
 
 func TestCancelThatCannotWork(t *testing.T) {
 	srv := pgtest.Start(t)
-	b := newBailiff(t, srv, "monsig")
+	b := newTestRemediator(t, srv, "monsig")
 	for _, tc := range []struct {
 		name, period string
 		client       *pgtest.Client
@@ -110,7 +110,7 @@ func TestCancelThenTerminate(t *testing.T) {
 	escalates := rules(t, policy.RuleConfig{
 		Name: "escalate", Matchers: []string{`usename="app"`}, Action: policy.CancelThenTerminate,
 	})
-	b := newBailiff(t, srv, "monsig", escalates)
+	b := newTestRemediator(t, srv, "monsig", escalates)
 	t.Run("a cancel is enough", func(t *testing.T) {
 		c := srv.Run(t, "app", "select pg_sleep(60)")
 		check(t, b.alert(t, identity(t, c, "warning", "query_start")), policy.CancelThenTerminate, ledger.Cancelled, policy.ReasonRule)
@@ -120,7 +120,7 @@ func TestCancelThenTerminate(t *testing.T) {
 	})
 	t.Run("a cancel is ignored", func(t *testing.T) {
 		c := ignoresCancel(t, srv)
-		b := newBailiff(t, srv, "monsig", escalates, func(s *remediation.Settings) { s.Config.Grace = 300 * model.Millisecond })
+		b := newTestRemediator(t, srv, "monsig", escalates, func(s *remediation.Settings) { s.Config.Grace = 300 * model.Millisecond })
 		before := len(b.ledger.Recent(100))
 		check(t, b.alert(t, identity(t, c, "warning", "query_start")), policy.CancelThenTerminate, ledger.Terminated, policy.ReasonRule)
 		lines := b.ledger.Recent(len(b.ledger.Recent(100)) - before)
@@ -138,14 +138,14 @@ func TestCancelThenTerminate(t *testing.T) {
 
 func TestAnIgnoredSignalIsReported(t *testing.T) {
 	srv := pgtest.Start(t)
-	b := newBailiff(t, srv, "monsig", shortVerify)
+	b := newTestRemediator(t, srv, "monsig", shortVerify)
 	c := ignoresCancel(t, srv)
 	check(t, b.alert(t, identity(t, c, "warning", "query_start")), policy.Cancel, ledger.Ignored, policy.ReasonSeverity)
 }
 
 func TestTransactionThatGoesOn(t *testing.T) {
 	srv := pgtest.Start(t)
-	b := newBailiff(t, srv, "monsig")
+	b := newTestRemediator(t, srv, "monsig")
 	c := srv.Run(t, "app", "do $$ begin perform 1; end $$; begin; select pg_sleep(0.001)")
 	c.Exec(t, "select 1")
 	alert := identity(t, c, "critical", "xact_start")
@@ -155,7 +155,7 @@ func TestTransactionThatGoesOn(t *testing.T) {
 
 func TestUnreachableServer(t *testing.T) {
 	srv := pgtest.Start(t)
-	b := newBailiff(t, srv, "monsig")
+	b := newTestRemediator(t, srv, "monsig")
 	c := srv.Run(t, "app", "select pg_sleep(60)")
 	alert := identity(t, c, "warning", "query_start")
 	check(t, b.alert(t, alert.with("query_start", "2020-01-01T00:00:00.000000Z")), policy.None, ledger.Gone, "")

@@ -20,7 +20,7 @@ func TestAServerThatHangsBetweenLookAndSignal(t *testing.T) {
 	srv := pgtest.Start(t)
 	var hang, resume func()
 	all := barrier(n, func() { hang() })
-	b := newBailiff(t, srv, "monsig", hooked(&hooks{
+	b := newTestRemediator(t, srv, "monsig", hooked(&hooks{
 		beforeSignal: func(call int, _ session.Verb) error {
 			if call <= n {
 				all()

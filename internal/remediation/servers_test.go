@@ -39,7 +39,7 @@ func TestWhatWasNotSentIsNotSpent(t *testing.T) {
 	const n = 10
 	srv := pgtest.Start(t)
 	all := barrier(n, func() { srv.Kill(t) })
-	b := newBailiff(t, srv, "monsig", hooked(&hooks{
+	b := newTestRemediator(t, srv, "monsig", hooked(&hooks{
 		beforeSignal: func(call int, _ session.Verb) error {
 			if call <= n {
 				all()
@@ -68,7 +68,7 @@ func repeatHelps(results []remediation.Result) bool {
 
 // spentAsSignalled checks that the budget and the ledger's lines agree on how many
 // signals may have been sent, and that there are at most so many.
-func (b *bailiff) spentAsSignalled(t *testing.T, most int) {
+func (b *testRemediator) spentAsSignalled(t *testing.T, most int) {
 	t.Helper()
 	signalled := 0
 	for _, line := range b.ledger.Recent(1000) {
@@ -94,7 +94,7 @@ func TestASignalThatMayNotHaveBeenSent(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := srv.Run(t, "app", "select pg_sleep(60)")
-			b := newBailiff(t, srv, "monsig", hooked(&hooks{
+			b := newTestRemediator(t, srv, "monsig", hooked(&hooks{
 				beforeSignal: func(call int, _ session.Verb) error {
 					if call == 1 {
 						return tc.err
@@ -125,19 +125,19 @@ func TestASignalThatMayNotHaveBeenSent(t *testing.T) {
 // A server leaves the configuration while an alert about it is under way.
 func TestAServerThatLeftHasNoSeries(t *testing.T) {
 	srv := pgtest.Start(t)
-	leave := func(b **bailiff) {
+	leave := func(b **testRemediator) {
 		next := (*b).settings
 		next.Servers = map[string]remediation.Server{}
 		(*b).apply(next)
 	}
-	var b *bailiff
+	var b *testRemediator
 	for name, s := range map[string]*hooks{
 		"after the look":   {afterFind: func(int, *session.Found) { leave(&b) }},
 		"after the signal": {afterSignal: func(int, *session.Signalled) { leave(&b) }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := srv.Run(t, "app", "select pg_sleep(60)")
-			b = newBailiff(t, srv, "monsig", hooked(s))
+			b = newTestRemediator(t, srv, "monsig", hooked(s))
 			check(t, b.alert(t, identity(t, c, "critical", "query_start")), policy.Terminate, ledger.Terminated, policy.ReasonSeverity)
 			families, err := b.registry.Gather()
 			if err != nil {
@@ -175,7 +175,7 @@ func TestADatabaseClockThatLags(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c := srv.Run(t, "app", "select pg_sleep(60)")
 			begun := pgtest.Value[time.Time](t, srv, "select query_start - interval '1 minute' from pg_stat_activity where pid = $1", c.PID())
-			b := newBailiff(t, srv, "monsig", hooked(&hooks{
+			b := newTestRemediator(t, srv, "monsig", hooked(&hooks{
 				afterFind: func(_ int, s *session.Found) {
 					s.SeenAt = pgtest.Value[time.Time](t, srv, "select clock_timestamp()").Add(tc.shift)
 					s.QueryStart = begun
@@ -188,7 +188,7 @@ func TestADatabaseClockThatLags(t *testing.T) {
 	}
 	t.Run("ahead, it excuses nothing", func(t *testing.T) {
 		c := srv.Run(t, "app", "select pg_sleep(60)")
-		b := newBailiff(t, srv, "monsig", hooked(&hooks{
+		b := newTestRemediator(t, srv, "monsig", hooked(&hooks{
 			afterFind: func(_ int, s *session.Found) { s.SeenAt = s.QueryStart.Add(time.Hour) },
 		}))
 		results, lines := b.recorded(t, c.Activity(t).QueryStart, pidOnly(c.PID()).with("severity", "warning"))

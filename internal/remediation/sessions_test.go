@@ -37,7 +37,7 @@ func pidOnly(pid int) labels {
 // sendsNothing carries out the alert at both severities and checks that nothing
 // was signalled nor meant to be: the ledger has one line each, which says so. It
 // returns the last line.
-func (b *bailiff) sendsNothing(t testing.TB, alert labels, outcome ledger.Outcome, reason policy.Reason) ledger.Entry {
+func (b *testRemediator) sendsNothing(t testing.TB, alert labels, outcome ledger.Outcome, reason policy.Reason) ledger.Entry {
 	t.Helper()
 	var line ledger.Entry
 	for _, severity := range []string{"warning", "critical"} {
@@ -97,14 +97,14 @@ func liftsAll(t testing.TB, action policy.Action) option {
 	})
 }
 
-// permissive are bailiffs that refuse only what is always protected: they have
+// permissive are Remediators that refuse only what is always protected: they have
 // rules that lift everything else, and two of them the role of a
 // superuser, so that PostgreSQL does not protect anybody either.
-func permissive(t testing.TB, srv *pgtest.Server) map[string]*bailiff {
+func permissive(t testing.TB, srv *pgtest.Server) map[string]*testRemediator {
 	t.Helper()
-	return map[string]*bailiff{
-		"as it comes":    newBailiff(t, srv, "monsig"),
-		"lifts, cancels": newBailiff(t, srv, "super1", liftsAll(t, policy.Cancel)),
-		"lifts, ends":    newBailiff(t, srv, "super1", liftsAll(t, policy.CancelThenTerminate)),
+	return map[string]*testRemediator{
+		"as it comes":    newTestRemediator(t, srv, "monsig"),
+		"lifts, cancels": newTestRemediator(t, srv, "super1", liftsAll(t, policy.Cancel)),
+		"lifts, ends":    newTestRemediator(t, srv, "super1", liftsAll(t, policy.CancelThenTerminate)),
 	}
 }

@@ -99,7 +99,7 @@ func (s *stubborn) Watch(ctx context.Context, _ session.ID, ended func(session.O
 // repeats carries out the same alert n times, a second apart, and returns when
 // each was answered, from the first on, with its outcome, and whether a repeat can
 // help.
-func repeats(t *testing.T, b *bailiff, n int) (said []string) {
+func repeats(t *testing.T, b *testRemediator, n int) (said []string) {
 	begun := time.Now()
 	all := make([]string, n)
 	var wait sync.WaitGroup
@@ -120,14 +120,14 @@ func repeats(t *testing.T, b *bailiff, n int) (said []string) {
 	return all
 }
 
-// onStubborn is a bailiff with that server.
-func onStubborn(t *testing.T, s *stubborn, out *strings.Builder) *bailiff {
+// onStubborn is a Remediator with that server.
+func onStubborn(t *testing.T, s *stubborn, out *strings.Builder) *testRemediator {
 	t.Helper()
 	l, err := ledger.Open(ledger.Config{}, log.NewNopLogger(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &bailiff{ledger: l, logger: log.NewLogfmtLogger(log.NewSyncWriter(out))}
+	b := &testRemediator{ledger: l, logger: log.NewLogfmtLogger(log.NewSyncWriter(out))}
 	b.settings = remediation.Settings{
 		Config: remediation.Config{
 			Mode: remediation.ModeEnforce, Grace: 6 * model.Second, VerifyTimeout: 4 * model.Second,

@@ -26,7 +26,7 @@ func TestHarmlessWordsDoNotProtectATransaction(t *testing.T) {
 		"create function pause() returns int language plpgsql as 'begin perform pg_sleep(seconds) from public.pause; return 1; end'",
 		"create materialized view numbers as select pause() as i", "create unique index on numbers (i)",
 		"alter materialized view numbers owner to app", "update pause set seconds = 60")
-	b := newBailiff(t, srv, "monsig")
+	b := newTestRemediator(t, srv, "monsig")
 	for name, sql := range map[string]string{
 		"a table":          `select pg_sleep(60) from "cluster"`,
 		"a column":         "select pg_sleep(60) as reindex",
@@ -79,7 +79,7 @@ func TestATransactionThatMovesOnIsJudgedAgain(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			holder := srv.IdleInTransaction(t, "app", "lock table t")
 			c := srv.IdleInTransaction(t, "app", "select 1")
-			b := newBailiff(t, srv, "monsig", hooked(&hooks{
+			b := newTestRemediator(t, srv, "monsig", hooked(&hooks{
 				beforeSignal: func(call int, _ session.Verb) error {
 					if call <= len(tc.next) {
 						tc.next[call-1](c)
@@ -102,7 +102,7 @@ func TestATransactionThatMovesOnIsJudgedAgain(t *testing.T) {
 func TestADecisionThatMovedHasOneOutcome(t *testing.T) {
 	srv := pgtest.Start(t)
 	c := srv.IdleInTransaction(t, "app", "select 1")
-	b := newBailiff(t, srv, "monsig",
+	b := newTestRemediator(t, srv, "monsig",
 		rules(t, policy.RuleConfig{Name: "selects", Matchers: []string{`command="SELECT"`}, Action: policy.CancelThenTerminate}),
 		hooked(&hooks{
 			beforeSignal: func(call int, _ session.Verb) error {
@@ -128,7 +128,7 @@ func TestTheSignalChangesWithTheState(t *testing.T) {
 	c := srv.Open(t, "app")
 	c.Exec(t, "begin; savepoint s")
 	c.Start(t, "select pg_sleep(60)")
-	b := newBailiff(t, srv, "monsig", escalates(t), hooked(&hooks{
+	b := newTestRemediator(t, srv, "monsig", escalates(t), hooked(&hooks{
 		beforeSignal: func(call int, _ session.Verb) error {
 			if call == 1 {
 				srv.Exec(t, "select pg_cancel_backend("+identity(t, c, "", "")["pid"]+")")
@@ -153,7 +153,7 @@ func TestACancelledStatementIsNotACancelledTransaction(t *testing.T) {
 	c := srv.Open(t, "app")
 	c.Exec(t, "begin; savepoint s")
 	c.Start(t, "select pg_sleep(60)")
-	b := newBailiff(t, srv, "monsig", shortGrace(20*model.Millisecond),
+	b := newTestRemediator(t, srv, "monsig", shortGrace(20*model.Millisecond),
 		rules(t, policy.RuleConfig{Name: "selects", Matchers: []string{`command="SELECT"`}, Action: policy.CancelThenTerminate}))
 	results, lines := b.recorded(t, time.Now(), identity(t, c, "warning", "xact_start"))
 	check(t, results[0], policy.CancelThenTerminate, ledger.Terminated, policy.ReasonRule)
@@ -165,7 +165,7 @@ func TestTheLastLookCounts(t *testing.T) {
 	const looks = 20
 	srv := pgtest.Start(t)
 	c := srv.IdleInTransaction(t, "app", "select 1")
-	b := newBailiff(t, srv, "monsig", hooked(&hooks{
+	b := newTestRemediator(t, srv, "monsig", hooked(&hooks{
 		beforeSignal: func(call int, _ session.Verb) error {
 			if call == looks {
 				c.Exec(t, "commit")

@@ -45,7 +45,7 @@ func TestACancelBetweenTwoStatements(t *testing.T) {
 					c.Start(t, "select pg_sleep(60)")
 				}
 			}
-			b := newBailiff(t, srv, "monsig", hooked(h))
+			b := newTestRemediator(t, srv, "monsig", hooked(h))
 			check(t, b.alert(t, identity(t, c, "warning", "query_start")), policy.Cancel, tc.outcome, policy.ReasonSeverity)
 			if detail := b.ledger.Recent(1)[0].Detail; (detail != "") != tc.doubt {
 				t.Errorf("detail: %q", detail)

@@ -15,8 +15,8 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
 
-// listen starts the bailiff anew and returns what it logs from here on.
-func (b *bailiff) listen() *strings.Builder {
+// listen starts the Remediator anew and returns what it logs from here on.
+func (b *testRemediator) listen() *strings.Builder {
 	out := &strings.Builder{}
 	b.logger = log.NewLogfmtLogger(log.NewSyncWriter(out))
 	b.start()
@@ -30,7 +30,7 @@ func TestADecisionThatCannotBeWrittenAsksForARepeat(t *testing.T) {
 	c := srv.Run(t, "app", "select pg_sleep(60)")
 	stays := untouched(t, srv, c.PID())
 	alert := identity(t, c, "warning", "query_start")
-	b := newBailiff(t, srv, "monsig")
+	b := newTestRemediator(t, srv, "monsig")
 	b.restart(t, "/dev/full")
 	for name, tc := range map[string]struct {
 		alert   labels
@@ -70,8 +70,8 @@ func TestAnOutcomeThatCannotBeWritten(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := srv.Run(t, "app", "select pg_sleep(60)")
-			var b *bailiff
-			b = newBailiff(t, srv, "monsig", hooked(&hooks{
+			var b *testRemediator
+			b = newTestRemediator(t, srv, "monsig", hooked(&hooks{
 				beforeSignal: func(int, session.Verb) error {
 					if tc.fails == "before" {
 						end(t, srv, c)

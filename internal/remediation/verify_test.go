@@ -25,7 +25,7 @@ func TestACancelThatMetNothing(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := srv.Run(t, "app", "select pg_sleep(60)")
-			b := newBailiff(t, srv, "monsig", hooked(&hooks{
+			b := newTestRemediator(t, srv, "monsig", hooked(&hooks{
 				afterSignal: func(_ int, answer *session.Signalled) {
 					answer.After.Present = true
 					after := &answer.After
@@ -48,7 +48,7 @@ func TestACancelThatMetNothing(t *testing.T) {
 // answered.
 func TestASuspensionShowsAtOnce(t *testing.T) {
 	srv := pgtest.Start(t)
-	b := newBailiff(t, srv, "monsig", func(s *remediation.Settings) { s.Config.Limits.SuspendAfter = 1 })
+	b := newTestRemediator(t, srv, "monsig", func(s *remediation.Settings) { s.Config.Limits.SuspendAfter = 1 })
 	for _, want := range []string{"cancelled+", "refused suspended"} {
 		_, lines := b.recorded(t, time.Now(), identity(t, srv.Run(t, "app", "select pg_sleep(60)"), "warning", "query_start"))
 		outcomes := lines[:0]

@@ -25,8 +25,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// bailiff is a Remediator on a real server, enforcing, with a ledger in a file.
-type bailiff struct {
+// testRemediator is a Remediator on a real server, enforcing, with a ledger in a file.
+type testRemediator struct {
 	logger   log.Logger
 	ledger   *ledger.Ledger
 	registry *prometheus.Registry
@@ -40,9 +40,9 @@ type bailiff struct {
 // option changes the settings before they are applied.
 type option func(*remediation.Settings)
 
-func newBailiff(t testing.TB, srv *pgtest.Server, role string, opts ...option) *bailiff {
+func newTestRemediator(t testing.TB, srv *pgtest.Server, role string, opts ...option) *testRemediator {
 	t.Helper()
-	b := &bailiff{logger: log.NewLogfmtLogger(t.Output())}
+	b := &testRemediator{logger: log.NewLogfmtLogger(t.Output())}
 	var err error
 	b.ledger, err = ledger.Open(ledger.Config{File: filepath.Join(t.TempDir(), "ledger.jsonl")}, log.NewNopLogger(), nil)
 	if err != nil {
@@ -82,14 +82,14 @@ func newServer(t testing.TB, srv *pgtest.Server, name, role string) *postgres.Se
 }
 
 // start begins anew, with metrics at zero.
-func (b *bailiff) start() {
+func (b *testRemediator) start() {
 	b.registry = prometheus.NewRegistry()
 	b.shared = remediation.NewShared(b.logger, b.ledger, b.registry)
 	b.apply(b.settings)
 }
 
 // apply makes the settings the ones in force, as a reload does.
-func (b *bailiff) apply(settings remediation.Settings) {
+func (b *testRemediator) apply(settings remediation.Settings) {
 	settings.ModeNow = func() remediation.Mode { return b.mode.Load().(remediation.Mode) }
 	b.mode.Store(settings.Config.Mode)
 	b.shared.Serve(settings)
@@ -98,7 +98,7 @@ func (b *bailiff) apply(settings remediation.Settings) {
 
 // remediate carries out the requests of alerts that came together, and returns
 // their results.
-func (b *bailiff) remediate(t testing.TB, startsAt time.Time, alerts ...labels) []remediation.Result {
+func (b *testRemediator) remediate(t testing.TB, startsAt time.Time, alerts ...labels) []remediation.Result {
 	t.Helper()
 	now, remediator := time.Now(), b.remediator
 	results := make([]remediation.Result, len(alerts))
@@ -121,7 +121,7 @@ func request(l labels, n int, startsAt, received time.Time) remediation.Request 
 }
 
 // alert carries out the request of one alert. Its decision must be final.
-func (b *bailiff) alert(t testing.TB, l labels) remediation.Result {
+func (b *testRemediator) alert(t testing.TB, l labels) remediation.Result {
 	t.Helper()
 	result := b.remediate(t, time.Now(), l)[0]
 	if result.Retry {
@@ -132,7 +132,7 @@ func (b *bailiff) alert(t testing.TB, l labels) remediation.Result {
 
 // recorded carries out the requests of alerts and returns the results and the
 // lines that they added to the ledger, oldest first. The decisions must be final.
-func (b *bailiff) recorded(t testing.TB, startsAt time.Time, alerts ...labels) ([]remediation.Result, []ledger.Entry) {
+func (b *testRemediator) recorded(t testing.TB, startsAt time.Time, alerts ...labels) ([]remediation.Result, []ledger.Entry) {
 	t.Helper()
 	before := len(b.ledger.Recent(1000))
 	results := b.remediate(t, startsAt, alerts...)
