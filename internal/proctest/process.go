@@ -40,7 +40,7 @@ type Command struct {
 	// Credential is the user to run as. nil means ours.
 	Credential *syscall.Credential
 	// AnyStatus accepts every exit status: the program is somebody else's and
-	// does not handle SIGTERM.
+	// does not handle SIGTERM, or not from the start.
 	AnyStatus bool
 }
 

@@ -48,6 +48,7 @@ func Alertmanager(t testing.TB, dir string) *Server {
 	t.Helper()
 	return Serve(t, Command{
 		Path: Find(t, "alertmanager"), Dir: dir,
+		AnyStatus: true, // it is ready before it handles SIGTERM
 		Args: []string{
 			"--config.file=alertmanager.yml", "--storage.path=alertmanager.data",
 			"--cluster.listen-address=", "--web.external-url=http://alertmanager.example",
