@@ -184,6 +184,10 @@ func TestSessionThatWeMayNotSee(t *testing.T) {
 				t.Errorf("the ledger says %+v", line)
 			}
 			b.sendsNothing(t, pidOnly(c.PID()), ledger.Refused, policy.ReasonNotVisible)
+			half := backendIdentity(t, srv, c.PID()) // without a period it is fenced by time
+			if line := b.sendsNothing(t, half, ledger.Refused, policy.ReasonNotVisible); line.BackendStart.IsZero() {
+				t.Errorf("the ledger has lost what the alert names: %+v", line)
+			}
 		}
 	}
 	// Seeing without signalling.

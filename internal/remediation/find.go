@@ -122,9 +122,10 @@ func (a aim) named(s session.Session, lag time.Duration) session.Fence {
 }
 
 // narrowed is the fence after the session was found. A request that is fenced by
-// time means, from here on, what the session does now.
+// time means, from here on, what the session does now. Of a session that our
+// role may not see, that is not known.
 func (a aim) narrowed(s session.Session) session.Fence {
-	if a.fence.Before.IsZero() {
+	if a.fence.Before.IsZero() || !s.Visible() {
 		return a.fence
 	}
 	f := a.fence.Narrow(s, session.ScopeStatement)
