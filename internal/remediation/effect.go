@@ -69,7 +69,7 @@ func Met(f session.Fence, verb session.Verb, r session.Signalled) Effect {
 func endingFence(f session.Fence, verb session.Verb, r session.Signalled) session.Fence {
 	after := r.After
 	if after.XactStart.IsZero() && after.QueryStart.Equal(r.QueryStart) &&
-		(after.State == session.StateActive || verb == session.Terminate && after.State.InIdleTransaction()) {
+		(after.State == session.StateActive || verb == session.Terminate && after.State.IdleInTransaction()) {
 		f.XactStart = time.Time{}
 	}
 	return f

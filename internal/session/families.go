@@ -69,7 +69,7 @@ func Families() [NumFamilies]Family {
 			Metric:    "idle_in_transaction_duration_seconds",
 			Help:      "How long a backend has been idle in an open or aborted transaction.",
 			Period:    LabelStateChange,
-			Includes:  State.InIdleTransaction,
+			Includes:  State.IdleInTransaction,
 			MaxMetric: "max_idle_in_transaction_duration_seconds",
 			MaxHelp:   "How long the longest idling in a transaction has lasted; 0 when there is none.",
 		},

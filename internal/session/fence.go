@@ -119,7 +119,7 @@ func (f Fence) Holds(id ID, now Activity) bool {
 		return false
 	case differs(f.QueryStart, now.QueryStart) || !f.QueryStart.IsZero() && now.State != StateActive:
 		return false
-	case differs(f.StateChange, now.StateChange) || !f.StateChange.IsZero() && !now.State.InIdleTransaction():
+	case differs(f.StateChange, now.StateChange) || !f.StateChange.IsZero() && !now.State.IdleInTransaction():
 		return false
 	}
 	return f.Before.IsZero() || f.begunBefore(now)
@@ -132,7 +132,7 @@ func (f Fence) begunBefore(now Activity) bool {
 	switch {
 	case now.State == StateActive:
 		return !now.QueryStart.IsZero() && now.QueryStart.Before(f.Before)
-	case now.State.InIdleTransaction():
+	case now.State.IdleInTransaction():
 		return !now.StateChange.IsZero() && now.StateChange.Before(f.Before)
 	default:
 		return false
@@ -161,7 +161,7 @@ func (f Fence) Narrow(s Session, scope Scope) Fence {
 	switch {
 	case s.State == StateActive:
 		f.QueryStart = s.QueryStart
-	case s.State.InIdleTransaction():
+	case s.State.IdleInTransaction():
 		f.StateChange = s.StateChange
 	}
 	return f

@@ -29,7 +29,7 @@ func inState(state session.State) session.Session {
 }
 
 func active(s session.State) bool   { return s == session.StateActive }
-func idleInTx(s session.State) bool { return s.InIdleTransaction() }
+func idleInTx(s session.State) bool { return s.IdleInTransaction() }
 func anyState(session.State) bool   { return true }
 
 func TestAFenceHoldsForItsPeriodInItsStatesOnly(t *testing.T) {

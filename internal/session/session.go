@@ -41,9 +41,9 @@ func States() []State {
 	}
 }
 
-// InIdleTransaction reports whether the state is one of the two in which a
+// IdleInTransaction reports whether the state is one of the two in which a
 // transaction is open and the server waits for the client.
-func (s State) InIdleTransaction() bool {
+func (s State) IdleInTransaction() bool {
 	return s == StateIdleInXact || s == StateIdleAborted
 }
 
