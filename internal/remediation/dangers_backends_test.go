@@ -141,6 +141,21 @@ func TestParallelWorkerIsNeverSignalled(t *testing.T) {
 	check(t, b.alert(t, identity(t, leader, "warning", "query_start")), policy.Cancel, ledger.Cancelled, policy.ReasonSeverity)
 }
 
+// commitThatWaits is a session whose commit waits for a synchronous standby.
+// Commits do not wait until the checkpointer has read the setting, which nothing
+// shows, so it inserts until one waits.
+func commitThatWaits(t *testing.T, srv *pgtest.Server) *pgtest.Client {
+	t.Helper()
+	c := srv.Open(t, "app")
+	proctest.Until(t, "a commit to wait for a standby", func() bool {
+		if !c.Running() {
+			c.Start(t, "insert into t values (1)")
+		}
+		return pgtest.Value[bool](t, srv, "select coalesce(wait_event = 'SyncRep', false) from pg_stat_get_activity($1) s where s.pid = $1", c.PID())
+	})
+	return c
+}
+
 // A commit that waits for its synchronous standby is durable locally. A cancel
 // would report success to the client before the standby has confirmed.
 func TestSynchronousCommitIsNeverSignalled(t *testing.T) {
@@ -148,8 +163,7 @@ func TestSynchronousCommitIsNeverSignalled(t *testing.T) {
 	bailiffs := permissive(t, srv)
 	srv.Exec(t, "create table t (i int)", "grant all on t to app",
 		"alter system set synchronous_standby_names = 'nobody'", "select pg_reload_conf()")
-	srv.WaitFor(t, "select current_setting('synchronous_standby_names') = 'nobody'")
-	simple := srv.Run(t, "app", "insert into t values (1)")
+	simple := commitThatWaits(t, srv)
 	inTransaction := srv.IdleInTransaction(t, "app", "insert into t values (2)")
 	inTransaction.Start(t, "commit")
 	for _, c := range []*pgtest.Client{simple, inTransaction} {

@@ -147,11 +147,13 @@ func (r *record) logger(e ending) log.Logger {
 }
 
 // pid is the label, which may be no number, or without one what the fence says.
+// It is empty where neither names a pid.
 func (r *record) pid() string {
-	if label, ok := r.request.Labels[session.LabelPID]; ok {
-		return short(label)
+	label, ok := r.request.Labels[session.LabelPID]
+	if pid := r.request.Fence.PID; !ok && pid != 0 {
+		return strconv.Itoa(int(pid))
 	}
-	return strconv.Itoa(int(r.request.Fence.PID))
+	return short(label)
 }
 
 // short is what is kept of a text that a request brings along. It does not keep

@@ -22,10 +22,11 @@
 -- was signalled, and that what it does now must be judged and named in the fence
 -- first, because its text may be maintenance or a backup, or because a cancel would
 -- meet no statement. The text is only searched for words: a false alarm costs one
--- more look. In a fastpath call it is an older statement's and is not searched. It
--- is searched as bytes, with every byte that is not ASCII written as \ooo, because
--- the text of another database need not be valid in this database's encoding. That
--- needs the client_encoding SQL_ASCII.
+-- more look. A text that may have lost its end counts as one with such a word. In a
+-- fastpath call it is an older statement's and is not searched. It is searched as
+-- bytes, with every byte that is not ASCII written as \ooo, because the text of
+-- another database need not be valid in this database's encoding. That needs the
+-- client_encoding SQL_ASCII.
 --
 -- "after" looks at the backend again, microseconds later, so that we know if the
 -- signal may have met a later statement. "still" looks once more at a backend that
@@ -34,7 +35,11 @@
 -- cleared before each look.
 WITH roles AS MATERIALIZED (
   SELECT coalesce(pg_catalog.pg_get_userbyid($8::oid)::text, '')
-         || coalesce(pg_catalog.pg_has_role($8::oid, 'USAGE')::text, '') AS known
+         || coalesce(pg_catalog.pg_has_role($8::oid, 'USAGE')::text, '') AS known,
+         -- PostgreSQL 14 and 15 show a size that is no whole number of kB as "1500B"
+         -- and cannot read it. A text is cut at a character.
+         pg_catalog.pg_size_bytes(pg_catalog.regexp_replace(
+           pg_catalog.current_setting('track_activity_query_size'), '(?<=[0-9])B$', '')) - 4 AS longest_text
 ), hit AS MATERIALIZED (
   SELECT pg_catalog.clock_timestamp() AS before,
          CASE
@@ -61,7 +66,8 @@ WITH roles AS MATERIALIZED (
                                                                      THEN 'unjudged'
            WHEN $4::timestamptz IS NULL AND $6::timestamptz IS NULL
                 AND s.state IS DISTINCT FROM 'fastpath function call'
-                AND (pg_catalog.encode(pg_catalog.textsend(s.query), 'escape') COLLATE pg_catalog."C"
+                AND (pg_catalog.octet_length(s.query) >= roles.longest_text
+                     OR pg_catalog.encode(pg_catalog.textsend(s.query), 'escape') COLLATE pg_catalog."C"
                      ~* 'vacuum|reindex|repack|cluster|concurrently|backup') IS NOT FALSE
                                                                      THEN 'unjudged'
            WHEN $1::text = 'cancel'
