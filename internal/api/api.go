@@ -35,10 +35,10 @@ func Decisions(recent func(n int) []ledger.Entry, logger log.Logger) http.Handle
 }
 
 // Resume serves POST /-/resume?server=NAME: an operator ends a suspension.
-func Resume(resume func(ctx context.Context, server string) error, logger log.Logger) http.Handler {
+func Resume(resume func(ctx context.Context, server, by string) error, logger log.Logger) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		server := r.URL.Query().Get("server")
-		switch err := resume(r.Context(), server); {
+		switch err := resume(r.Context(), server, ""); {
 		case errors.Is(err, remediation.ErrUnknownServer):
 			denial := auth.Denial{Status: http.StatusNotFound, Answer: err.Error()}
 			denial.Write(w, r, logger)

@@ -28,7 +28,7 @@ func TestResume(t *testing.T) {
 	} {
 		t.Run(server, func(t *testing.T) {
 			var out strings.Builder
-			resume := func(_ context.Context, asked string) error {
+			resume := func(_ context.Context, asked, _ string) error {
 				if asked != server {
 					t.Errorf("asked for %q", asked)
 				}

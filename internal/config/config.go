@@ -49,7 +49,7 @@ func Default() Config {
 		},
 		Remediation: Remediation{
 			Config: remediation.Config{
-				Mode: remediation.ModeDryRun, Grace: 5 * model.Second, VerifyTimeout: 5 * model.Second,
+				Mode: remediation.ModeDryRun, Grace: 5 * model.Second, VerifyTimeout: 5 * model.Second, ApprovalTimeout: 30 * model.Minute,
 				Limits: ledger.Limits{
 					Actions: 10, Window: model.Minute,
 					SuspendAfter: 50, SuspendWindow: 10 * model.Minute,

@@ -160,7 +160,7 @@ func TestTheBudgetAllowsAndRefuses(t *testing.T) {
 				now := noon.Add(s.after)
 				switch {
 				case s.resume:
-					if err := l.Resume(t.Context(), "orders", now); err != nil {
+					if err := l.Resume(t.Context(), "orders", "", now); err != nil {
 						t.Fatal(err)
 					}
 				case s.sent != "":

@@ -20,7 +20,7 @@ const ellipsis = "…"
 func (e Entry) clipped() Entry {
 	for _, name := range []*string{
 		&e.ID, &e.Decision, &e.Server, &e.Rule,
-		&e.Source, &e.Actor, &e.Alertname, &e.Severity, &e.Fingerprint,
+		&e.Source, &e.By, &e.Alertname, &e.Severity, &e.Fingerprint,
 		&e.Datname, &e.Usename, &e.ApplicationName, &e.ClientAddr, &e.WaitEventType, &e.WaitEvent, &e.SessionID,
 	} {
 		*name = clip(*name, maxName)
@@ -28,6 +28,7 @@ func (e Entry) clipped() Entry {
 	e.Event, e.Action, e.Outcome = clip(e.Event, maxName), clip(e.Action, maxName), clip(e.Outcome, maxName)
 	e.Reason, e.State = clip(e.Reason, maxName), clip(e.State, maxName)
 	e.Detail, e.Query = clip(e.Detail, maxDetail), clip(e.Query, maxQuery)
+	e.Comment = clip(e.Comment, maxDetail)
 	return e
 }
 

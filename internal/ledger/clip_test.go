@@ -48,7 +48,7 @@ func TestEveryTextHasABound(t *testing.T) {
 			if err := l.Append(t.Context(), e); err != nil {
 				t.Fatal(err)
 			}
-			if err := l.Resume(t.Context(), text, noon); err != nil {
+			if err := l.Resume(t.Context(), text, "", noon); err != nil {
 				t.Fatal(err)
 			}
 			all := l.Recent(10)
@@ -126,7 +126,7 @@ func TestAServerWithALongNameHasOneBudget(t *testing.T) {
 		}
 		l = reopened(t, l, file)
 	}
-	if err := l.Resume(t.Context(), name, noon); err != nil || l.Suspended(name) {
+	if err := l.Resume(t.Context(), name, "", noon); err != nil || l.Suspended(name) {
 		t.Errorf("Resume = %v", err)
 	}
 }

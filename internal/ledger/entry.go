@@ -10,13 +10,23 @@ import (
 // Event is what a line is about.
 type Event string
 
-// The events. An intent is written before its signal and has no outcome. The
-// last two say when a server's suspension began and ended.
+// The events. An intent is written before its signal and has no outcome.
 const (
-	EventIntent    Event = "intent"
-	EventOutcome   Event = "outcome"
+	EventIntent  Event = "intent"
+	EventOutcome Event = "outcome"
+
+	// An order that waits for a person, and how the waiting ended. These lines
+	// share one ID, which is the Decision of the order's later lines too.
+	EventAsked    Event = "asked"
+	EventApproved Event = "approved"
+	EventDenied   Event = "denied"
+	EventExpired  Event = "expired"
+
+	// When a server's suspension began and ended.
 	EventSuspended Event = "suspended"
 	EventResumed   Event = "resumed"
+	// EventReloaded: a person loaded the configuration anew.
+	EventReloaded Event = "reloaded"
 )
 
 // Outcome is what became of a decision.
@@ -32,11 +42,12 @@ const (
 	Refused    Outcome = "refused"
 	DryRun     Outcome = "dry_run"
 	Failed     Outcome = "failed"
+	Pending    Outcome = "pending" // waits for a person
 )
 
 // Outcomes lists every outcome.
 func Outcomes() []Outcome {
-	return []Outcome{Cancelled, Terminated, Ignored, Superseded, Gone, Refused, DryRun, Failed}
+	return []Outcome{Cancelled, Terminated, Ignored, Superseded, Gone, Refused, DryRun, Failed, Pending}
 }
 
 // Entry is one line of the ledger. The JSON object is flat. It leaves out empty
@@ -64,6 +75,17 @@ type Entry struct {
 
 	Origin
 	Facts
+	Question
+}
+
+// Question is what an asked line has beside the rest, so that the order can be
+// decided anew when a person approves it.
+type Question struct {
+	// Labels are the alert's, and StartsAt its startsAt.
+	Labels   map[string]string `json:"labels,omitempty"`
+	StartsAt time.Time         `json:"starts_at,omitzero"`
+	// Until is when the question expires.
+	Until time.Time `json:"until,omitzero"`
 }
 
 // Target identifies the backend and what it was doing.
@@ -92,15 +114,21 @@ func SessionTarget(s session.Session) Target {
 	}
 }
 
-// SourceAlert is the Source of a request that Alertmanager sent.
-const SourceAlert = "alert"
+// The sources of requests: an alert of Alertmanager, and a person's order by
+// hand, which does not count against the limits.
+const (
+	SourceAlert  = "alert"
+	SourceManual = "manual"
+)
 
 // Origin says where a request came from.
 type Origin struct {
 	// Source is the kind of origin, such as SourceAlert.
 	Source string `json:"source,omitempty"`
-	// Actor is the person who asked. It is empty for an alert.
-	Actor string `json:"actor,omitempty"`
+	// By is the person who ordered it, or who answered for an alert that asked
+	// first. Comment is what that person said.
+	By      string `json:"by,omitempty"`
+	Comment string `json:"comment,omitempty"`
 
 	Alertname   string `json:"alertname,omitempty"`
 	Severity    string `json:"severity,omitempty"`
@@ -128,6 +156,14 @@ func SessionFacts(s session.Session, query string) Facts {
 		Datname: s.Datname, Usename: s.Usename, ApplicationName: s.ApplicationName, ClientAddr: s.ClientAddr,
 		State: s.State, WaitEventType: s.WaitEventType, WaitEvent: s.WaitEvent,
 		SessionID: s.LogID(), Query: query,
+	}
+}
+
+// Fence names what the target names, on the server.
+func (t Target) Fence(server string) session.Fence {
+	return session.Fence{
+		Server: server, PID: t.PID, BackendStart: t.BackendStart.Time,
+		QueryStart: t.QueryStart.Time, XactStart: t.XactStart.Time, StateChange: t.StateChange.Time,
 	}
 }
 

@@ -43,7 +43,7 @@ func TestAFailedWriteIsReportedEverywhere(t *testing.T) {
 			_, err := l.Begin(t.Context(), intent("orders", "never", noon), plenty)
 			return err
 		},
-		func() error { return l.Resume(t.Context(), "orders", noon) },
+		func() error { return l.Resume(t.Context(), "orders", "", noon) },
 	} {
 		if err := write(); !errors.Is(err, syscall.EFBIG) {
 			t.Errorf("write %d: %v", i, err)

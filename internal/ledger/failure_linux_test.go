@@ -69,7 +69,7 @@ func TestAFullDiskFailsTheWriteNotOpen(t *testing.T) {
 		if got := l.Recent(10); len(got) != 0 {
 			t.Errorf("Recent has an intent that was never written: %v", got)
 		}
-		if err := l.Resume(t.Context(), "orders", noon); !errors.Is(err, syscall.ENOSPC) {
+		if err := l.Resume(t.Context(), "orders", "", noon); !errors.Is(err, syscall.ENOSPC) {
 			t.Errorf("Resume = %v", err)
 		}
 	}

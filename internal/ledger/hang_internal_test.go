@@ -138,7 +138,7 @@ func TestAResumptionIsUndoneWhenItsCallerStopsWaiting(t *testing.T) {
 			t.Fatalf("Finish = %v, suspended %t", err, l.Suspended("orders"))
 		}
 		wake := disk.hang()
-		if err := l.Resume(within(t, time.Second), "orders", noon); err == nil {
+		if err := l.Resume(within(t, time.Second), "orders", "", noon); err == nil {
 			t.Error("resumed on a disk that hangs")
 		}
 		wake()

@@ -31,7 +31,7 @@ func TestALineHasAllFieldsOfTheEntry(t *testing.T) {
 	}
 	e := ledger.Entry{
 		Server: "orders", Target: ledger.SessionTarget(s), Facts: ledger.SessionFacts(s, "SELECT ?\n-- two lines"),
-		Origin: ledger.Origin{Source: ledger.SourceAlert, Actor: "jane", Alertname: "Slow", Severity: "warning", Fingerprint: "c0ffee"},
+		Origin: ledger.Origin{Source: ledger.SourceAlert, By: "jane", Alertname: "Slow", Severity: "warning", Fingerprint: "c0ffee"},
 	}
 	e.Time, e.Event, e.ID = noon.In(time.FixedZone("", 3600)), ledger.EventOutcome, "ID1"
 	e.Action, e.Outcome, e.Reason, e.Rule, e.Signalled = "cancel", ledger.Cancelled, "rule", "the rule", true
@@ -49,7 +49,7 @@ func TestALineHasAllFieldsOfTheEntry(t *testing.T) {
 		"time": "2026-11-22T12:00:00Z", "event": "outcome", "id": "ID1", "decision": "D1", "server": "orders", "pid": 42.0,
 		"backend_start": "2026-11-22T12:00:00.000000Z", "query_start": "2026-11-22T12:00:00.001500Z", "xact_start": "2026-11-22T12:00:01.000000Z",
 		"action": "cancel", "outcome": "cancelled", "reason": "rule", "rule": "the rule", "signalled": true,
-		"source": "alert", "actor": "jane", "alertname": "Slow", "severity": "warning", "fingerprint": "c0ffee", "datname": "shop", "usename": "app", "application_name": "checkout",
+		"source": "alert", "by": "jane", "alertname": "Slow", "severity": "warning", "fingerprint": "c0ffee", "datname": "shop", "usename": "app", "application_name": "checkout",
 		"client_addr": "10.0.0.7", "state": "active", "wait_event_type": "Lock", "wait_event": "tuple",
 		"session_id": "6b02d940.2a", "query": "SELECT ?\n-- two lines",
 	}}

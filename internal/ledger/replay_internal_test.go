@@ -45,7 +45,7 @@ func TestUnknownServersHaveNoBudget(t *testing.T) {
 		if l.Suspended(server) || l.Spent(server, time.Hour, noon) != 0 {
 			t.Error("spent or suspended")
 		}
-		if err := l.Resume(t.Context(), server, noon); err != nil {
+		if err := l.Resume(t.Context(), server, "", noon); err != nil {
 			t.Fatal(err)
 		}
 		if got, err := l.Begin(t.Context(), Entry{Time: noon, Server: server, ID: "x"}, Limits{}); got == Allowed || err != nil {

@@ -123,7 +123,7 @@ func TestRandomStepsAndRestartsKeepTheBudget(t *testing.T) {
 			id := fmt.Sprint("id", i)
 			switch d.IntN(10) {
 			case 0:
-				if err := l.Resume(t.Context(), "orders", now); err != nil {
+				if err := l.Resume(t.Context(), "orders", "", now); err != nil {
 					t.Fatal(err)
 				}
 			case 1:

@@ -152,9 +152,10 @@ func (l *Ledger) suspension(server string, now time.Time) Entry {
 	return e
 }
 
-// Resume ends a suspension once the line about it is durable.
-func (l *Ledger) Resume(ctx context.Context, server string, now time.Time) error {
-	e := Entry{Time: now, Server: server}.normalized(EventResumed)
+// Resume ends a suspension once the line about it is durable. By is the person
+// who did it; empty: somebody with the token.
+func (l *Ledger) Resume(ctx context.Context, server, by string, now time.Time) error {
+	e := Entry{Time: now, Server: server, Origin: Origin{By: by}}.normalized(EventResumed)
 	return l.write(ctx, &request{text: encode(e), done: func(err error, waiting bool) *request {
 		if err != nil {
 			return nil

@@ -66,6 +66,30 @@ type RuleConfig struct {
 	Name     string   `yaml:"name"`
 	Matchers []string `yaml:"matchers"`
 	Action   Action   `yaml:"action"`
+	// Approval says whether a person must approve the action.
+	Approval Approval `yaml:"approval"`
+}
+
+// Approval says who must agree to an action. The zero Approval is nobody.
+type Approval string
+
+// ApprovalRequired: a person.
+const ApprovalRequired Approval = "required"
+
+// Validate returns an error for anything but nothing and ApprovalRequired.
+func (a Approval) Validate() error {
+	if a == "" || a == ApprovalRequired {
+		return nil
+	}
+	return fmt.Errorf("%q is not known; leave approval out, or say %s", string(a), ApprovalRequired)
+}
+
+// UnmarshalYAML reads ApprovalRequired and nothing else.
+func (a *Approval) UnmarshalYAML(n *yaml.Node) error {
+	if err := n.Decode((*string)(a)); err != nil {
+		return err
+	}
+	return a.Validate()
 }
 
 // Validate returns a *field.Error for the first value that is not allowed.
@@ -81,6 +105,12 @@ func (c RuleConfig) compile() (labels.Matchers, error) {
 	}
 	if err := c.Action.Validate(); err != nil {
 		return nil, field.Under("action", err)
+	}
+	if err := c.Approval.Validate(); err != nil {
+		return nil, field.Under("approval", err)
+	}
+	if c.Approval == ApprovalRequired && c.Action == None {
+		return nil, field.Errorf("approval", "rule %q does nothing that a person could approve", c.Name)
 	}
 	if len(c.Matchers) == 0 {
 		return nil, field.Errorf("", "rule %q has no matchers and would match every alert", c.Name)

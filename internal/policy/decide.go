@@ -30,7 +30,12 @@ const (
 	ReasonOverBudget           Reason = "over_budget"
 	ReasonSuspended            Reason = "suspended"
 	ReasonPermissionDenied     Reason = "permission_denied"
+	ReasonDenied               Reason = "denied" // by a person
 
+	// ReasonManual: a person ordered it.
+	ReasonManual Reason = "manual"
+	// ReasonApproval: the order waits for a person.
+	ReasonApproval Reason = "approval"
 	// ReasonSeverity: no rule matched, the alert's severity decided.
 	ReasonSeverity Reason = "severity"
 )
@@ -41,7 +46,7 @@ func RefusalReasons() []Reason {
 		ReasonModeOff, ReasonNoPID, ReasonBadLabel, ReasonUnknownServer, ReasonNoIdentity,
 		ReasonNotVisible, ReasonProtectedBackend, ReasonProtectedUser, ReasonProtectedBackup,
 		ReasonProtectedMaintenance, ReasonSyncRep, ReasonRule, ReasonNoAction,
-		ReasonCannotCancel, ReasonOverBudget, ReasonSuspended, ReasonPermissionDenied,
+		ReasonCannotCancel, ReasonOverBudget, ReasonSuspended, ReasonPermissionDenied, ReasonDenied,
 	}
 }
 
@@ -55,6 +60,8 @@ type Decision struct {
 	// Then is the signal to send next if the session is still there after the
 	// grace. Empty: none.
 	Then session.Verb
+	// Approval says that a person must approve the action first.
+	Approval bool
 	// Scope says whether the decision holds for the statement that was seen only,
 	// or for every statement of the transaction: the latter if no rule that was
 	// tried looks at what changes with the statement.
@@ -76,7 +83,7 @@ func (p *Policy) Decide(alert map[string]string, s Subject) Decision {
 	r, scope, matched := p.match(facts(alert, s))
 	d := Decision{Action: None, Rule: r.name, Scope: scope}
 	if matched {
-		d.Action, d.Reason = r.action, ReasonRule
+		d.Action, d.Reason, d.Approval = r.action, ReasonRule, r.approval
 	} else if a, ok := p.severities[alert[p.severityLabel]]; ok {
 		d.Action, d.Reason = a, ReasonSeverity
 	}

@@ -24,6 +24,7 @@ type rule struct {
 	naming      labels.Matchers // those of the matchers that name something in particular
 	ofStatement bool            // a matcher looks at what changes with the statement
 	action      Action
+	approval    bool // a person must approve the action
 }
 
 // New compiles a configuration. An error is a *field.Error.
@@ -45,7 +46,7 @@ func New(cfg Config) (*Policy, error) {
 		if err != nil {
 			return nil, field.Under(path, err)
 		}
-		r := rule{name: rc.Name, action: rc.Action, matchers: matchers}
+		r := rule{name: rc.Name, action: rc.Action, approval: rc.Approval == ApprovalRequired, matchers: matchers}
 		for _, m := range r.matchers {
 			r.ofStatement = r.ofStatement || changesWithStatement(m.Name)
 			if isNaming(m) {

@@ -47,6 +47,8 @@ type Config struct {
 	RequireIdentity bool           `yaml:"require_identity"`
 	Grace           model.Duration `yaml:"grace"`
 	VerifyTimeout   model.Duration `yaml:"verify_timeout"`
+	// ApprovalTimeout is how long an order waits for a person.
+	ApprovalTimeout model.Duration `yaml:"approval_timeout"`
 	Limits          ledger.Limits  `yaml:"limits"`
 }
 
@@ -60,6 +62,12 @@ func (c Config) Validate() error {
 	}
 	if err := field.WithinADay(c.VerifyTimeout); err != nil {
 		return field.Under("verify_timeout", err)
+	}
+	if c.ApprovalTimeout <= 0 {
+		return field.Errorf("approval_timeout", "an order must wait for some time")
+	}
+	if err := field.WithinADay(c.ApprovalTimeout); err != nil {
+		return field.Under("approval_timeout", err)
 	}
 	return field.Under("limits", c.Limits.Validate())
 }

@@ -24,12 +24,14 @@ type ending struct {
 	session   session.Session // as it was found; zero where it was not
 	signalled bool            // a signal was sent, or may have been
 	retry     bool            // repeating the request can help
+	recorded  bool            // the ledger has its line already
 	cause     error           // for the log
 }
 
 // aim is what the next look must find, and how far its decision may reach.
 type aim struct {
 	fence    session.Fence // what the request names
+	action   policy.Action // that a person ordered; none for an alert
 	widest   session.Scope // of the decision
 	outlived bool          // a cancel was sent before, and the target is still there
 }
@@ -64,16 +66,16 @@ func (t target) afterCancel() aim {
 // Endings before a decision, which have no action.
 
 func (a aim) refused(reason policy.Reason, detail string) *ending {
-	return &ending{outcome: ledger.Refused, action: policy.None, reason: reason, detail: detail, fence: a.fence}
+	return &ending{outcome: ledger.Refused, action: a.action, reason: reason, detail: detail, fence: a.fence}
 }
 
 func (a aim) gone(detail string) *ending {
-	return &ending{outcome: ledger.Gone, action: policy.None, detail: detail, fence: a.fence}
+	return &ending{outcome: ledger.Gone, action: a.action, detail: detail, fence: a.fence}
 }
 
 func (a aim) failed(err error) *ending {
 	return &ending{
-		outcome: ledger.Failed, action: policy.None, detail: "nothing was signalled", fence: a.fence, cause: err,
+		outcome: ledger.Failed, action: a.action, detail: "nothing was signalled", fence: a.fence, cause: err,
 		retry: errors.Is(err, session.ErrUnreachable) || errors.Is(err, context.DeadlineExceeded),
 	}
 }

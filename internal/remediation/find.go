@@ -19,13 +19,13 @@ func (r *Remediator) Preview(ctx context.Context, req Request) Preview {
 	var t target
 	a, server, end := r.identify(req)
 	if end == nil {
-		t, end = r.find(ctx, server, req.Labels, a)
+		t, end = r.find(ctx, server, req, a)
 	}
 	if end == nil {
 		e := t.ending(ledger.DryRun, "")
 		end = &e
 	}
-	p := Preview{Action: end.action, Outcome: end.outcome, Reason: end.reason, Rule: end.rule, Detail: end.detail}
+	p := Preview{Action: end.action, Outcome: end.outcome, Reason: end.reason, Rule: end.rule, Detail: end.detail, Approval: t.decision.Approval}
 	if end.outcome == ledger.DryRun {
 		p.First = t.verb
 	}
@@ -36,11 +36,19 @@ func (r *Remediator) Preview(ctx context.Context, req Request) Preview {
 // names none. Without the whole identity the request is fenced by time as well.
 func (r *Remediator) identify(req Request) (aim, Server, *ending) {
 	name, server, known := r.server(req.Fence.Server)
-	a := aim{fence: req.Fence, widest: session.ScopeTransaction}
+	if req.manual() {
+		name = req.Fence.Server // a person's order always names it
+	}
+	a := aim{fence: req.Fence, action: policy.None, widest: session.ScopeTransaction}
+	if req.manual() {
+		a.action = req.Order.Action
+	}
 	if a.fence.Server = name; !known {
 		a.fence.Server = short(name)
 	}
 	switch {
+	case req.manual() && (req.Invalid != nil || name == "" || !a.fence.Complete()):
+		return a, nil, a.refused(policy.ReasonNoIdentity, "an order by hand names server, pid, backend_start, and query_start, xact_start or state_change")
 	case errors.Is(req.Invalid, session.ErrNoPID):
 		return a, nil, a.refused(policy.ReasonNoPID, req.Invalid.Error())
 	case req.Invalid != nil:
@@ -63,7 +71,7 @@ func (r *Remediator) identify(req Request) (aim, Server, *ending) {
 }
 
 // find reads the session and decides about it.
-func (r *Remediator) find(ctx context.Context, server Server, labels map[string]string, a aim) (target, *ending) {
+func (r *Remediator) find(ctx context.Context, server Server, req Request, a aim) (target, *ending) {
 	asked := time.Now()
 	found, ok, err := server.Find(ctx, a.fence.PID)
 	switch {
@@ -72,16 +80,19 @@ func (r *Remediator) find(ctx context.Context, server Server, labels map[string]
 	case !ok:
 		return target{aim: a}, a.gone("no session has this pid")
 	}
-	return r.decide(labels, a, found, found.ClockLag(asked, time.Now()))
+	return r.decide(req, a, found, found.ClockLag(asked, time.Now()))
 }
 
 // decide says whether the session that was found is the one that is named, and
 // what may be done to it. A target without an ending may be signalled.
-func (r *Remediator) decide(labels map[string]string, a aim, found session.Found, lag time.Duration) (target, *ending) {
+func (r *Remediator) decide(req Request, a aim, found session.Found, lag time.Duration) (target, *ending) {
 	s, subject := found.Session, policy.NewSubject(found)
 	t := target{aim: a, session: s}
 	named := a.named(s, lag)
 	decision, protected := policy.AlwaysProtected(subject)
+	if req.manual() {
+		decision.Action = a.action
+	}
 	switch {
 	case s.Visible() && !named.BackendStart.Equal(s.BackendStart):
 		return t, a.gone("the pid belongs to another session now")
@@ -90,8 +101,10 @@ func (r *Remediator) decide(labels map[string]string, a aim, found session.Found
 		e := a.gone("the session is doing something else now")
 		e.session = s
 		return t, e
+	case req.manual():
+		decision = r.settings.Policy.DecideOrder(req.Order, subject)
 	default:
-		decision = r.settings.Policy.Decide(labels, subject)
+		decision = r.settings.Policy.Decide(req.Labels, subject)
 	}
 	t.fence = a.narrowed(s)
 	t.signalFence = t.fence.Narrow(s, min(decision.Scope, a.widest))

@@ -164,11 +164,11 @@ func badRule(t *testing.T, sessions int) {
 	b.limits(limits)
 
 	for _, server := range []string{"billing", ""} {
-		if err := b.remediator.Resume(t.Context(), server); !errors.Is(err, remediation.ErrUnknownServer) || metricstest.Value(t, b.registry, suspended) != 1 {
+		if err := b.remediator.Resume(t.Context(), server, ""); !errors.Is(err, remediation.ErrUnknownServer) || metricstest.Value(t, b.registry, suspended) != 1 {
 			t.Errorf("resume %q: %v, %s %v", server, err, suspended, metricstest.Value(t, b.registry, suspended))
 		}
 	}
-	if err := b.remediator.Resume(t.Context(), "orders"); err != nil || metricstest.Value(t, b.registry, suspended) != 0 {
+	if err := b.remediator.Resume(t.Context(), "orders", ""); err != nil || metricstest.Value(t, b.registry, suspended) != 0 {
 		t.Fatalf("resume: %v, %s %v", err, suspended, metricstest.Value(t, b.registry, suspended))
 	}
 	// What was done before does not count towards the next suspension, but
@@ -226,7 +226,7 @@ func TestLedgerThatCannotBeWritten(t *testing.T) {
 	if spent := b.ledger.Spent("orders", time.Minute, time.Now()); spent != 0 || len(b.ledger.Recent(10)) != 6 {
 		t.Errorf("%d signals are spent, and the ledger says %+v", spent, b.ledger.Recent(10))
 	}
-	if err := b.remediator.Resume(t.Context(), "orders"); !errors.Is(err, syscall.ENOSPC) {
+	if err := b.remediator.Resume(t.Context(), "orders", ""); !errors.Is(err, syscall.ENOSPC) {
 		t.Errorf("resume: %v", err)
 	}
 	b.restart(t, filepath.Join(t.TempDir(), "ledger.jsonl"))

@@ -13,11 +13,13 @@ import (
 // there from the start, so that an alert never meets a missing series.
 type metrics struct {
 	remediations *prometheus.CounterVec
+	manual       *prometheus.CounterVec
 	refusals     *prometheus.CounterVec
 	signalDelay  prometheus.Histogram
 	verify       prometheus.Histogram
 	mode         *prometheus.GaugeVec
 	suspended    *prometheus.GaugeVec
+	pending      *prometheus.GaugeVec
 
 	mu      sync.Mutex      // guards servers, and that only they have series
 	servers map[string]bool // that are configured
@@ -28,6 +30,10 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		remediations: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "pgbailiff_remediations_total",
 			Help: "Firing alerts that were dealt with, by the action that policy ordered and how it ended.",
+		}, []string{"server", "action", "outcome"}),
+		manual: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "pgbailiff_manual_actions_total",
+			Help: "Orders by hand that were dealt with, by the action that a person ordered and how it ended.",
 		}, []string{"server", "action", "outcome"}),
 		refusals: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "pgbailiff_refusals_total",
@@ -51,8 +57,12 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Name: "pgbailiff_remediation_suspended",
 			Help: "1 while remediation is suspended on the server, until an operator resumes it.",
 		}, []string{"server"}),
+		pending: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "pgbailiff_pending_approvals",
+			Help: "Orders of alerts that wait for a person.",
+		}, []string{"server"}),
 	}
-	reg.MustRegister(m.remediations, m.refusals, m.signalDelay, m.verify, m.mode, m.suspended)
+	reg.MustRegister(m.remediations, m.manual, m.refusals, m.signalDelay, m.verify, m.mode, m.suspended, m.pending)
 	m.addServer("")
 	return m
 }
@@ -69,6 +79,9 @@ func (m *metrics) addServer(server string) {
 	for _, action := range policy.Actions() {
 		for _, outcome := range ledger.Outcomes() {
 			m.remediations.WithLabelValues(server, string(action), string(outcome))
+			if action != policy.None {
+				m.manual.WithLabelValues(server, string(action), string(outcome))
+			}
 		}
 	}
 	for _, reason := range policy.RefusalReasons() {
@@ -89,6 +102,8 @@ func (m *metrics) serve(now Settings) {
 			gone := prometheus.Labels{"server": server}
 			m.remediations.DeletePartialMatch(gone)
 			m.refusals.DeletePartialMatch(gone)
+			m.manual.DeletePartialMatch(gone)
+			m.pending.DeletePartialMatch(gone)
 			m.suspended.DeletePartialMatch(gone)
 		}
 	}
@@ -101,11 +116,15 @@ func (m *metrics) serve(now Settings) {
 
 // count counts the end of one request. A server that is not configured, or not
 // any more, counts as the empty name.
-func (m *metrics) count(server string, e ending) {
+func (m *metrics) count(server string, manual bool, e ending) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if !m.servers[server] {
 		server = ""
+	}
+	if manual {
+		m.manual.WithLabelValues(server, string(e.action), string(e.outcome)).Inc()
+		return
 	}
 	m.remediations.WithLabelValues(server, string(e.action), string(e.outcome)).Inc()
 	if e.outcome == ledger.Refused {
@@ -119,6 +138,15 @@ func (m *metrics) setSuspended(server string, is func(string) bool) {
 	defer m.mu.Unlock()
 	if m.servers[server] {
 		m.suspended.WithLabelValues(server).Set(oneIf(is(server)))
+	}
+}
+
+// setPending shows how many orders wait for a person, by server.
+func (m *metrics) setPending(waiting map[string]int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for server := range m.servers {
+		m.pending.WithLabelValues(server).Set(float64(waiting[server]))
 	}
 }
 

@@ -27,7 +27,11 @@ type record struct {
 }
 
 func (r *Remediator) newRecord(req Request) *record {
-	return &record{remediator: r, request: req, decision: rand.Text()}
+	decision := req.approved
+	if decision == "" {
+		decision = rand.Text()
+	}
+	return &record{remediator: r, request: req, decision: decision}
 }
 
 // begin reserves one signal of the target and makes its intent durable. An
@@ -51,6 +55,9 @@ func (r *record) begin(ctx context.Context, t target, deadline time.Time) (id st
 func (r *record) outcome(ctx context.Context, id string, e ending) {
 	ctx, cancel := context.WithTimeout(ctx, firstTimeout)
 	defer cancel()
+	if e.recorded && id == "" {
+		return
+	}
 	shared := r.remediator.shared
 	put := shared.ledger.Append
 	if id != "" {
@@ -71,7 +78,7 @@ func (r *record) entry(id string, e ending) ledger.Entry {
 		Time: time.Now(), ID: id, Decision: r.decision, Server: e.fence.Server, Target: ledger.FenceTarget(e.fence),
 		Action: e.action, Outcome: e.outcome, Reason: e.reason, Rule: e.rule, Signalled: e.signalled, Detail: e.detail,
 		Origin: ledger.Origin{
-			Source: r.request.Source, Actor: r.request.Actor,
+			Source: r.request.Source, By: r.request.By, Comment: r.request.Comment,
 			Alertname: short(r.request.Alertname), Fingerprint: short(r.request.Fingerprint),
 			Severity: short(settings.Policy.Severity(r.request.Labels)),
 		},
@@ -95,12 +102,12 @@ func (r *record) result(e ending) Result {
 	if _, configured := r.remediator.settings.Servers[server]; !configured {
 		server = ""
 	}
-	r.remediator.shared.metrics.count(server, e)
+	r.remediator.shared.metrics.count(server, r.request.manual(), e)
 	r.log(e, "msg", "Remediation finished")
 	return Result{
 		Server: e.fence.Server, PID: e.fence.PID,
 		Action: e.action, Outcome: e.outcome, Reason: e.reason, Rule: e.rule, Detail: e.detail,
-		Decision: r.decision, Signalled: r.signalled,
+		Decision: r.decision, By: r.request.By, Signalled: r.signalled,
 		Retry: e.retry || r.unwritten && !r.signalled,
 	}
 }
@@ -124,8 +131,8 @@ func (r *record) logger(e ending) log.Logger {
 		"source", r.request.Source, "server", e.fence.Server, "pid", r.pid(),
 		"alertname", short(r.request.Alertname), "fingerprint", short(r.request.Fingerprint),
 		"action", e.action, "outcome", e.outcome)
-	if actor := r.request.Actor; actor != "" {
-		logger = log.With(logger, "actor", actor)
+	if by := r.request.By; by != "" {
+		logger = log.With(logger, "by", by)
 	}
 	if e.reason != "" {
 		logger = log.With(logger, "reason", e.reason)

@@ -19,7 +19,7 @@ const attempts = 20
 func (r *Remediator) Remediate(ctx context.Context, req Request) Result {
 	record := r.newRecord(req)
 	a, server, end := r.identify(req)
-	if r.mode() == ModeOff {
+	if !req.manual() && r.mode() == ModeOff {
 		end = a.refused(policy.ReasonModeOff, modeOff)
 	}
 	if end != nil {
@@ -60,23 +60,29 @@ func (o *order) carryOut(ctx context.Context, a aim) ending {
 	return e
 }
 
-// look finds the session, decides, and asks whether the mode permits more.
+// look finds the session, decides, and asks whether the mode permits more, and a
+// person where the rule wants one.
 func (o *order) look(ctx context.Context, a aim, until time.Time) (target, *ending) {
 	ctx, cancel := context.WithDeadline(ctx, until)
 	defer cancel()
-	t, end := o.find(ctx, o.server, o.request.Labels, a)
+	t, end := o.find(ctx, o.server, o.request, a)
 	if end == nil {
 		end = o.permitted(t)
+	}
+	if end == nil && t.decision.Approval && o.request.approved == "" {
+		end = o.record.ask(ctx, t)
 	}
 	return t, end
 }
 
-// permitted is nil where the mode permits a signal now.
+// permitted is nil where the mode permits a signal now. A person may act by hand
+// in any mode.
 func (o *order) permitted(t target) *ending {
-	switch o.mode() {
-	case ModeEnforce:
+	mode := o.mode()
+	switch {
+	case o.request.manual(), mode == ModeEnforce:
 		return nil
-	case ModeDryRun:
+	case mode == ModeDryRun:
 		e := t.ending(ledger.DryRun, "")
 		return &e
 	default:
@@ -128,7 +134,7 @@ func (o *order) signal(ctx context.Context, t target) (session.Signalled, *endin
 	answer, err := o.server.Signal(ctx, t.verb, t.signalFence)
 	if err == nil && answer.Verdict == session.VerdictSignalled {
 		o.turn.signalSent()
-		if since := o.request.Since; !since.IsZero() {
+		if since := o.request.Since; !since.IsZero() && o.request.approved == "" {
 			o.shared.metrics.signalDelay.Observe(max(0, time.Since(since).Seconds()))
 		}
 	}
@@ -207,7 +213,7 @@ func (o *order) verify(ctx context.Context, t target, answer session.Signalled, 
 // cancel's ending is not recorded yet: the look before the terminate may still
 // find that the cancel has worked.
 func (o *order) escalate(ctx context.Context, t target, id string, cancel ending) ending {
-	if mode := o.mode(); mode != ModeEnforce {
+	if mode := o.mode(); mode != ModeEnforce && !o.request.manual() {
 		cancel = cancel.notTerminated(mode)
 		o.record.outcome(ctx, id, cancel)
 		return cancel
@@ -233,7 +239,7 @@ func (o *order) escalate(ctx context.Context, t target, id string, cancel ending
 	switch then.outcome {
 	case ledger.Gone: // before the terminate was sent
 		return cancel.cancelledLate()
-	case ledger.Refused, ledger.DryRun: // but the cancel was sent before
+	case ledger.Refused, ledger.DryRun, ledger.Pending: // but the cancel was sent before
 		return then.ignored()
 	default:
 		return then

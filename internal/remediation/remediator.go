@@ -45,10 +45,16 @@ type Ledger interface {
 	Finish(ctx context.Context, outcome ledger.Entry) error
 	// Append writes the outcome of a decision without a signal.
 	Append(ctx context.Context, e ledger.Entry) error
+	// Ask, Answer, Approvals and Expire are about the orders that wait for a
+	// person.
+	Ask(ctx context.Context, asked ledger.Entry) (ledger.Standing, ledger.Entry, error)
+	Answer(ctx context.Context, id string, answer ledger.Event, by, comment string, now time.Time) (ledger.Entry, error)
+	Approvals(now time.Time) []ledger.Entry
+	Expire(ctx context.Context, now time.Time) error
 	// Suspended reports whether a server is suspended.
 	Suspended(server string) bool
 	// Resume ends a suspension.
-	Resume(ctx context.Context, server string, now time.Time) error
+	Resume(ctx context.Context, server, by string, now time.Time) error
 }
 
 // Settings are what a Remediator is made from: one generation of the
@@ -97,6 +103,7 @@ func (s *Shared) Serve(settings Settings) {
 	for server := range settings.Servers {
 		s.showSuspension(server)
 	}
+	s.showPending(time.Now())
 }
 
 func (s *Shared) showSuspension(server string) {
@@ -106,12 +113,13 @@ func (s *Shared) showSuspension(server string) {
 // ErrUnknownServer means that no server of this name is configured.
 var ErrUnknownServer = errors.New("no server of this name is configured")
 
-// Resume ends the suspension of a server.
-func (r *Remediator) Resume(ctx context.Context, server string) error {
+// Resume ends the suspension of a server. By is the person who does it; empty:
+// somebody with the token.
+func (r *Remediator) Resume(ctx context.Context, server, by string) error {
 	if _, known := r.settings.Servers[server]; !known {
 		return ErrUnknownServer
 	}
-	if err := r.shared.ledger.Resume(ctx, server, time.Now()); err != nil {
+	if err := r.shared.ledger.Resume(ctx, server, by, time.Now()); err != nil {
 		return err
 	}
 	r.shared.showSuspension(server)

@@ -8,14 +8,29 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
 
-// SourceAlert is the Source of an alert's request.
-const SourceAlert = ledger.SourceAlert
+// The sources of requests.
+const (
+	SourceAlert  = ledger.SourceAlert
+	SourceManual = ledger.SourceManual
+)
+
+// What a person may order, for the packages that read a person's order.
+type (
+	Action = policy.Action
+	Reason = policy.Reason
+	Order  = policy.Order
+)
 
 // Request asks for the remediation of one session.
 type Request struct {
-	// Source is where the request comes from. Actor is the person who made it;
-	// empty for an alert.
-	Source, Actor string
+	// Source is where the request comes from.
+	Source string
+	// By is the person who ordered it by hand, or who approved the order of an
+	// alert, and Comment what that person said.
+	By, Comment string
+	// Order is what the person ordered by hand. With SourceManual it takes the
+	// place of rules and severities.
+	Order policy.Order
 	// Labels are what the policy's matchers see beside the live session.
 	Labels map[string]string
 	// Alertname and Fingerprint are for the record.
@@ -29,7 +44,20 @@ type Request struct {
 	// startsAt. Received is when the request arrived; the time limits count from
 	// then. Zero: now.
 	Since, Received time.Time
+
+	// approved is the ID of the question that a person has approved; empty: nobody
+	// was asked.
+	approved string
 }
+
+// Manual is a person's order about the session that the fence names. Invalid says
+// why the order names no session, as in Request.
+func Manual(by, comment string, order policy.Order, f session.Fence, invalid error) Request {
+	f.AlsoIdle = true
+	return Request{Source: SourceManual, By: by, Comment: comment, Order: order, Fence: f, Invalid: invalid}
+}
+
+func (req Request) manual() bool { return req.Source == SourceManual }
 
 func (req Request) receivedAt() time.Time {
 	if req.Received.IsZero() {
@@ -47,7 +75,8 @@ type Result struct {
 	Reason   policy.Reason
 	Rule     string
 	Detail   string
-	Decision string // joins the lines of the request in the ledger
+	Decision string // joins the lines of the request in the ledger; of an order that waits, the ID to approve
+	By       string // as in Request
 	// Signalled says that a signal was sent, or may have been.
 	Signalled bool
 	// Retry says that repeating the request can help.
@@ -63,6 +92,8 @@ type Preview struct {
 	Reason  policy.Reason
 	Rule    string
 	Detail  string
+	// Approval says that a person would be asked first.
+	Approval bool
 }
 
 // maxText bounds what is kept of a text that a request brings along, in bytes.

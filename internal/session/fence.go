@@ -52,7 +52,11 @@ type Fence struct {
 	BackendStart time.Time
 	QueryStart   time.Time // requires the state active
 	XactStart    time.Time // any state, same transaction
-	StateChange  time.Time // requires an idle-in-transaction state
+	StateChange  time.Time // requires an idle-in-transaction state; see AlsoIdle
+
+	// AlsoIdle lets StateChange name the idleness of a session outside a
+	// transaction too. Only a person's order has it.
+	AlsoIdle bool
 
 	// Before, where set, fences by time as well: what the session is doing must
 	// have begun before it. It is set for an alert without a whole identity.
@@ -119,10 +123,15 @@ func (f Fence) Holds(id ID, now Activity) bool {
 		return false
 	case differs(f.QueryStart, now.QueryStart) || !f.QueryStart.IsZero() && now.State != StateActive:
 		return false
-	case differs(f.StateChange, now.StateChange) || !f.StateChange.IsZero() && !now.State.IdleInTransaction():
+	case differs(f.StateChange, now.StateChange) || !f.StateChange.IsZero() && !f.idles(now.State):
 		return false
 	}
 	return f.Before.IsZero() || f.begunBefore(now)
+}
+
+// idles reports whether the fence's StateChange can be the start of this state.
+func (f Fence) idles(now State) bool {
+	return now.IdleInTransaction() || f.AlsoIdle && now == StateIdle
 }
 
 // begunBefore is the fence by time: an active session by the start of its
@@ -137,6 +146,21 @@ func (f Fence) begunBefore(now Activity) bool {
 	default:
 		return false
 	}
+}
+
+// FenceOf names what a person sees of a session: the session, and what it does.
+// It is not complete for a session that does nothing that can be named.
+func FenceOf(s Session) Fence {
+	f := Fence{Server: s.Server, PID: s.PID, BackendStart: s.BackendStart, AlsoIdle: true}
+	switch {
+	case s.State == StateActive:
+		f.QueryStart = s.QueryStart
+	case f.idles(s.State):
+		f.StateChange = s.StateChange
+	default:
+		f.XactStart = s.XactStart
+	}
+	return f
 }
 
 // Scope is what a decision was made about. The zero Scope is the narrowest.
@@ -161,7 +185,7 @@ func (f Fence) Narrow(s Session, scope Scope) Fence {
 	switch {
 	case s.State == StateActive:
 		f.QueryStart = s.QueryStart
-	case s.State.IdleInTransaction():
+	case f.idles(s.State):
 		f.StateChange = s.StateChange
 	}
 	return f
