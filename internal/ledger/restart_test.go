@@ -67,7 +67,7 @@ func TestARestartKeepsBudgetAndSuspension(t *testing.T) {
 				t.Fatalf("a day later: %d", got)
 			}
 		}
-		if err := l.Resume(t.Context(), "orders", at(5)); err != nil {
+		if err := l.Resume(t.Context(), "orders", "", at(5)); err != nil {
 			t.Fatal(err)
 		}
 		l = reopened(t, l, file)
