@@ -82,7 +82,7 @@ func (r *Remediator) Deny(ctx context.Context, id, by, comment string) (Result, 
 	}
 	return Result{
 		Server: asked.Server, PID: asked.PID, Action: asked.Action, Rule: asked.Rule,
-		Outcome: ledger.Refused, Reason: policy.ReasonDenied, Detail: comment, Decision: asked.ID, By: by,
+		Outcome: ledger.Refused, Reason: policy.ReasonDenied, Detail: comment, Decision: asked.ID, By: by, Fingerprint: asked.Fingerprint,
 	}, nil
 }
 
