@@ -91,10 +91,11 @@ type Source struct {
 	Person func(*http.Request) Person
 	// Servers reads all servers.
 	Servers func(context.Context) []Server
-	// Server reads one server; false: none of this name is configured.
-	Server func(ctx context.Context, name string) (Server, bool)
-	// Find reads one session of a configured server; false: no backend has the pid.
-	Find func(ctx context.Context, server string, pid int32) (session.Found, bool, error)
+	// Known reports whether a server of this name is configured. Server reads one
+	// that is, and Find one of its sessions; false: no backend has the pid.
+	Known  func(server string) bool
+	Server func(ctx context.Context, server string) Server
+	Find   func(ctx context.Context, server string, pid int32) (session.Found, bool, error)
 	// Recent returns the ledger's last lines, newest first.
 	Recent func(n int) []ledger.Entry
 	// Now is our clock.
