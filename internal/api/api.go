@@ -34,11 +34,12 @@ func Decisions(recent func(n int) []ledger.Entry, logger log.Logger) http.Handle
 	})
 }
 
-// Resume serves POST /-/resume?server=NAME: an operator ends a suspension.
-func Resume(resume func(ctx context.Context, server, by string) error, logger log.Logger) http.Handler {
+// Resume serves POST /-/resume?server=NAME: an operator ends a suspension. By
+// tells the name of the person who does it; empty: somebody with the token.
+func Resume(resume func(ctx context.Context, server, by string) error, by func(*http.Request) string, logger log.Logger) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		server := r.URL.Query().Get("server")
-		switch err := resume(r.Context(), server, ""); {
+		server, who := r.URL.Query().Get("server"), by(r)
+		switch err := resume(r.Context(), server, who); {
 		case errors.Is(err, remediation.ErrUnknownServer):
 			denial := auth.Denial{Status: http.StatusNotFound, Answer: err.Error()}
 			denial.Write(w, r, logger)
@@ -48,7 +49,7 @@ func Resume(resume func(ctx context.Context, server, by string) error, logger lo
 			}
 			denial.Write(w, r, logger)
 		default:
-			level.Info(logger).Log("msg", "An operator resumed remediation", "server", server, "remote", r.RemoteAddr)
+			level.Info(logger).Log("msg", "An operator resumed remediation", "server", server, "by", who, "remote", r.RemoteAddr)
 			_, _ = fmt.Fprintln(w, "resumed")
 		}
 	})
