@@ -2,6 +2,7 @@ package app
 
 import (
 	"fmt"
+	"net/http"
 
 	"github.com/pgbailiff/pgbailiff/collector"
 	"github.com/pgbailiff/pgbailiff/internal/api"
@@ -76,7 +77,7 @@ func (a *app) handlers(g *generation, access access) handlers {
 		metrics:   collector.Handler(a.registry, scrape, a.logger),
 		reload:    a.reloadHandler(g.cfg, access),
 		webhook:   webhook.New(g.remediator, alertmanager, a.messages, a.logger),
-		resume:    authenticator.Require(api.Resume(g.remediator.Resume, a.logger), a.logger),
+		resume:    authenticator.Require(api.Resume(g.remediator.Resume, func(*http.Request) string { return "" }, a.logger), a.logger),
 		decisions: authenticator.Require(api.Decisions(a.ledger.Recent, a.logger), a.logger),
 	}
 }

@@ -124,7 +124,8 @@ func (r *Remediator) Deny(ctx context.Context, id, by, comment string) (Result, 
 	}
 	return Result{
 		Server: asked.Server, PID: asked.PID, Action: asked.Action, Rule: asked.Rule,
-		Outcome: ledger.Refused, Reason: policy.ReasonDenied, Detail: denial(by, comment), Decision: asked.ID, By: by,
+		Outcome: ledger.Refused, Reason: policy.ReasonDenied, Detail: denial(by, comment),
+		Decision: asked.ID, By: by, Fingerprint: asked.Fingerprint,
 	}, nil
 }
 

@@ -109,7 +109,7 @@ func (r *record) result(e ending) Result {
 	return Result{
 		Server: e.fence.Server, PID: e.fence.PID,
 		Action: e.action, Outcome: e.outcome, Reason: e.reason, Rule: e.rule, Detail: e.detail,
-		Decision: cmp.Or(r.waits, r.decision), By: r.request.By, Signalled: r.signalled,
+		Decision: cmp.Or(r.waits, r.decision), By: r.request.By, Fingerprint: r.request.Fingerprint, Signalled: r.signalled,
 		Retry: e.retry || r.unwritten && !r.signalled,
 	}
 }

@@ -21,6 +21,12 @@ type (
 	Order  = policy.Order
 )
 
+// None orders nothing.
+const None = policy.None
+
+// Liftable lists the reasons that an Order may lift.
+func Liftable() []Reason { return policy.Liftable() }
+
 // Request asks for the remediation of one session.
 type Request struct {
 	// Source is where the request comes from.
@@ -73,6 +79,8 @@ type Result struct {
 	Detail   string
 	Decision string // joins the lines of the request in the ledger; of an order that waits, the ID to approve
 	By       string // as in Request
+	// Fingerprint is the alert's, as in Request.
+	Fingerprint string
 	// Signalled says that a signal was sent, or may have been.
 	Signalled bool
 	// Retry says that repeating the request can help.
