@@ -43,7 +43,7 @@ func defaults() *config.Config {
 		},
 		Remediation: config.Remediation{
 			Config: remediation.Config{
-				Mode: "dry-run", Grace: 5 * model.Second, VerifyTimeout: 5 * model.Second,
+				Mode: "dry-run", Grace: 5 * model.Second, VerifyTimeout: 5 * model.Second, ApprovalTimeout: 30 * model.Minute,
 				Limits: ledger.Limits{Actions: 10, Window: model.Minute, SuspendAfter: 50, SuspendWindow: 10 * model.Minute},
 			},
 			Policy: policy.Config{
@@ -81,7 +81,7 @@ func TestEveryKeyOfTheContractIsRead(t *testing.T) {
 		Webhook:   webhook.Config{CredentialsFile: "/etc/pgbailiff/webhook.token", ListenAddress: "127.0.0.1:10188"},
 		Remediation: config.Remediation{
 			Config: remediation.Config{
-				Mode: "enforce", RequireIdentity: true, Grace: 6 * model.Second, VerifyTimeout: 7 * model.Second,
+				Mode: "enforce", RequireIdentity: true, Grace: 6 * model.Second, VerifyTimeout: 7 * model.Second, ApprovalTimeout: 31 * model.Minute,
 				Limits: ledger.Limits{Actions: 11, Window: 2 * model.Minute, SuspendAfter: 51, SuspendWindow: 11 * model.Minute},
 			},
 			Policy: policy.Config{
@@ -90,6 +90,7 @@ func TestEveryKeyOfTheContractIsRead(t *testing.T) {
 				Rules: []policy.RuleConfig{
 					{Name: "nightly load", Matchers: []string{`usename="etl"`, `application_name=~"airflow.*"`}, Action: "none"},
 					{Name: "dashboards may be dropped", Matchers: []string{`severity="critical"`, `application_name=~"metabase.*"`}, Action: "cancel-then-terminate"},
+					{Name: "payroll", Matchers: []string{`usename="payroll"`}, Action: "cancel", Approval: "required"},
 				},
 			},
 			Ledger: ledger.Config{File: "/var/lib/pgbailiff/ledger.jsonl"},
