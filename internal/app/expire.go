@@ -2,7 +2,8 @@ package app
 
 import (
 	"context"
-	"time")
+	"time"
+)
 
 const (
 	// expiryInterval is how late the end of an order that waits may be recorded.
