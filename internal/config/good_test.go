@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/common/model"
 
 	"github.com/pgbailiff/pgbailiff/collector"
+	"github.com/pgbailiff/pgbailiff/internal/auth"
 	"github.com/pgbailiff/pgbailiff/internal/config"
 	"github.com/pgbailiff/pgbailiff/internal/ledger"
 	"github.com/pgbailiff/pgbailiff/internal/policy"
@@ -93,6 +94,13 @@ func TestEveryKeyOfTheContractIsRead(t *testing.T) {
 				},
 			},
 			Ledger: ledger.Config{File: "/var/lib/pgbailiff/ledger.jsonl"},
+		},
+		People: config.People{
+			Config: auth.Config{
+				Operators: []string{"ann", "Ben Ü. <ben@orders.example>"}, UserHeader: "X-Forwarded-User",
+				TrustedProxies: []string{"127.0.0.1", "::1", "10.1.0.0/16", "fd00::/8"},
+			},
+			AlertmanagerURL: "https://alertmanager.example:9093/prefix",
 		},
 	}
 	if diff := cmp.Diff(want, load(t, "full")); diff != "" {
