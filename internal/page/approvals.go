@@ -9,6 +9,7 @@ import (
 	"github.com/go-kit/log/level"
 
 	"github.com/pgbailiff/pgbailiff/internal/ledger"
+	"github.com/pgbailiff/pgbailiff/internal/policy"
 	"github.com/pgbailiff/pgbailiff/internal/remediation"
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
@@ -50,6 +51,9 @@ func (p *Pages) newQuestion(e ledger.Entry, now time.Time) questionView {
 		Asked: e.Time.UTC().Format(time.TimeOnly), AskedAgo: duration(now.Sub(e.Time).Seconds()),
 		Until: e.Until.UTC().Format(time.TimeOnly), Left: duration(e.Until.Sub(now).Seconds()),
 		AskedTime: e.Time.UTC().Format(time.RFC3339), UntilTime: e.Until.UTC().Format(time.RFC3339),
+	}
+	if e.Action == policy.Cancel {
+		q.Class = "note"
 	}
 	return q
 }

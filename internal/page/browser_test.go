@@ -17,7 +17,6 @@ import (
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 
-	"github.com/pgbailiff/pgbailiff/internal/page"
 	"github.com/pgbailiff/pgbailiff/internal/proctest"
 )
 
@@ -119,12 +118,12 @@ func scheme(name string) chromedp.Action {
 }
 
 // pages are what the browser is shown.
-func pages(t *testing.T) map[string]page.Data {
+func pages(t *testing.T) map[string]world {
 	down := fullPage(t)
 	for i := range down.Servers {
 		down.Servers[i].Err = context.DeadlineExceeded
 	}
-	return map[string]page.Data{
+	return map[string]world{
 		"full": fullPage(t), "nothing": {}, "down": down,
 		"hostile": hostile(t, everything), "hostile, one word": hostile(t, strings.Repeat("W", 1000)),
 	}

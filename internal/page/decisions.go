@@ -1,6 +1,7 @@
 package page
 
 import (
+	"cmp"
 	"strings"
 	"time"
 
@@ -54,7 +55,7 @@ func (p *Pages) newDecisions(entries []ledger.Entry) []decisionView {
 		case ledger.EventDenied:
 			v.Outcome, v.Class = "denied", "quiet"
 		case ledger.EventExpired:
-			v.Outcome, v.Class, v.Detail = "expired", "quiet", "nobody answered in time"
+			v.Outcome, v.Class, v.Detail = "expired", "quiet", cmp.Or(v.Detail, "nobody answered in time")
 		case ledger.EventSuspended:
 			v.Event, v.Outcome, v.Class, v.Detail = true, "suspended", "bad", "too many signals"
 		case ledger.EventResumed:
@@ -81,6 +82,9 @@ func (p *Pages) newDecision(e ledger.Entry) decisionView {
 	}
 	if e.PID == 0 {
 		v.PID = ""
+	}
+	if !p.source.Known(e.Server) { // an alert may name whatever it likes
+		v.Link = ""
 	}
 	if v.Action == "none" {
 		v.Action = ""

@@ -7,7 +7,6 @@ import (
 	"testing"
 	"unicode"
 
-	"github.com/pgbailiff/pgbailiff/internal/page"
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
 
@@ -41,10 +40,13 @@ const everything = `<script>pwned=1</script>"><img src=x onerror="pwned=1">'"` +
 
 // hostile is a full page on which everybody has chosen the same value for all
 // that they may choose.
-func hostile(t *testing.T, value string) page.Data {
+func hostile(t *testing.T, value string) world {
 	d := fullPage(t)
 	overwrite(reflect.ValueOf(&d.Servers), value)
 	overwrite(reflect.ValueOf(&d.Decisions), value)
+	overwrite(reflect.ValueOf(&d.Waiting), value)
+	overwrite(reflect.ValueOf(&d.Plain), value)
+	d.Person.Name = value
 	d.Version = value
 	return d
 }
@@ -84,7 +86,7 @@ var (
 // no character that is not seen as what it is.
 func TestHostileValues(t *testing.T) {
 	own := map[string]bool{}
-	for _, d := range []page.Data{fullPage(t), hostile(t, "x")} {
+	for _, d := range []world{fullPage(t), hostile(t, "x")} {
 		for _, found := range tag.FindAllString(render(t, d), -1) {
 			own[found] = true
 		}

@@ -168,4 +168,3 @@ func (p *Pages) text(s session.Session) (text string, last bool) {
 	}
 	return statement(p.site.Text(s.Query)), s.State != session.StateActive
 }
-

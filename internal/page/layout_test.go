@@ -156,11 +156,7 @@ func TestScreenshot(t *testing.T) {
 	if *dark {
 		colours = "dark"
 	}
-	h := handler(fullPage(t))
-	url := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		r.Host = "pgbailiff.example:10187"
-		h.ServeHTTP(w, r)
-	}))
+	url := strings.TrimSuffix(serve(t, handler(fullPage(t))), "/") + *pictured
 	var picture []byte
 	capture := chromedp.FullScreenshot(&picture, 100)
 	if *height > 0 {

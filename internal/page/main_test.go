@@ -1,7 +1,6 @@
 package page_test
 
 import (
-	"context"
 	"flag"
 	"io"
 	"net/http"
@@ -11,26 +10,20 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/go-kit/log"
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
-
-	"github.com/pgbailiff/pgbailiff/internal/page"
 )
 
 var (
 	update     = flag.Bool("update", false, "write the golden files")
-	screenshot = flag.String("screenshot", "", "write a picture of the page to this file")
+	screenshot = flag.String("screenshot", "", "write a picture of a page to this file")
+	pictured   = flag.String("page", "/", "the path of the page in the picture")
 	width      = flag.Int64("width", 1200, "of the picture, in pixels")
 	height     = flag.Int64("height", 0, "of the picture, in pixels; 0: the whole page")
 	dark       = flag.Bool("dark", false, "take the picture in dark colours")
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-func handler(d page.Data) http.Handler {
-	return page.Handler(func(context.Context) (page.Data, error) { return d, nil }, log.NewNopLogger())
-}
 
 func request(t *testing.T, h http.Handler, method, path string) *http.Response {
 	t.Helper()
@@ -42,7 +35,7 @@ func request(t *testing.T, h http.Handler, method, path string) *http.Response {
 }
 
 // render is the page as a client gets it.
-func render(t *testing.T, d page.Data) string {
+func render(t *testing.T, d world) string {
 	t.Helper()
 	resp := request(t, handler(d), http.MethodGet, "/")
 	body, err := io.ReadAll(resp.Body)

@@ -103,7 +103,8 @@ type Source struct {
 }
 
 // Pages are the handlers. They check neither the method nor the path, which the
-// patterns of the routes do.
+// patterns of the routes do. Of the headers for security they set the one that
+// depends on what is in a page.
 type Pages struct {
 	site   Site
 	source Source
@@ -137,9 +138,6 @@ func New(site Site, source Source, logger log.Logger) *Pages {
 func (p *Pages) write(w http.ResponseWriter, status int, page string, view any) {
 	header := w.Header()
 	header.Set("Content-Security-Policy", p.policy)
-	header.Set("X-Frame-Options", "DENY")
-	header.Set("X-Content-Type-Options", "nosniff")
-	header.Set("Referrer-Policy", "same-origin")
 	header.Set("Cache-Control", "no-store")
 	var body bytes.Buffer
 	if err := p.pages.ExecuteTemplate(&body, page, view); err != nil {
@@ -157,7 +155,7 @@ func (p *Pages) write(w http.ResponseWriter, status int, page string, view any) 
 type frame struct {
 	Title   string
 	Base    string // of all links
-	Self    string // the page's own address
+	Self    string // the page's own address; empty: it is the answer to a form
 	Now     string
 	Version string
 	Person  Person // its name is fit to be shown
@@ -166,8 +164,15 @@ type frame struct {
 
 func (p *Pages) frame(r *http.Request, person Person, title string) frame {
 	person.Name = name(person.Name)
+	self := ""
+	if r.Method != http.MethodPost {
+		self = p.base + r.URL.EscapedPath()
+		if action, ok := parseAction(r.URL.Query()["action"]); ok {
+			self += "?action=" + string(action)
+		}
+	}
 	return frame{
-		Title: title, Base: p.base, Self: p.base + r.URL.EscapedPath(), Now: p.source.Now().UTC().Format(time.DateTime),
+		Title: title, Base: p.base, Self: self, Now: p.source.Now().UTC().Format(time.DateTime),
 		Version: name(p.site.Version), Person: person, Waiting: len(p.source.Approvals()),
 	}
 }

@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"github.com/pgbailiff/pgbailiff/internal/ledger"
-	"github.com/pgbailiff/pgbailiff/internal/page"
 	"github.com/pgbailiff/pgbailiff/internal/remediation"
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
@@ -24,7 +23,7 @@ func TestVerdicts(t *testing.T) {
 	dashboards := client("orders", 7, "metabase", "shop", "metabase 1", "")
 	for name, tc := range map[string]struct {
 		session session.Aged
-		change  func(*page.Data)
+		change  func(*world)
 		want    []string
 	}{
 		"by severity": {
@@ -48,17 +47,17 @@ func TestVerdicts(t *testing.T) {
 		},
 		"protected, its text not shown": {
 			session: running(app, 60, "VACUUM stock"),
-			change:  func(d *page.Data) { d.Text = nil },
+			change:  func(d *world) { d.Text = nil },
 			want:    []string{"warning, critical: leave alone protected_maintenance VACUUM"},
 		},
 		"no severities": {
 			session: running(app, 60, "SELECT 1"),
-			change:  func(d *page.Data) { d.Severities = nil },
+			change:  func(d *world) { d.Severities = nil },
 			want:    []string{`leave alone no_action no rule matches, and severity="" orders nothing`},
 		},
 		"suspended": {
 			session: running(app, 60, "SELECT 1"),
-			change:  func(d *page.Data) { d.Servers[0].Suspended = true },
+			change:  func(d *world) { d.Servers[0].Suspended = true },
 			want: []string{
 				"warning: cancel severity", "critical: terminate severity",
 				"but refused until somebody resumes: the server is suspended",
@@ -66,7 +65,7 @@ func TestVerdicts(t *testing.T) {
 		},
 		"not allowed": {
 			session: running(app, 60, "SELECT 1"),
-			change:  func(d *page.Data) { d.Servers[0].Snapshot.Facts.CanSignal = false },
+			change:  func(d *world) { d.Servers[0].Snapshot.Facts.CanSignal = false },
 			want: []string{
 				"warning: cancel severity", "critical: terminate severity",
 				"but refused by PostgreSQL: our role may not signal",
@@ -74,12 +73,12 @@ func TestVerdicts(t *testing.T) {
 		},
 		"suspended, and left alone anyway": {
 			session: running(app, 60, "VACUUM stock"),
-			change:  func(d *page.Data) { d.Servers[0].Suspended = true },
+			change:  func(d *world) { d.Servers[0].Suspended = true },
 			want:    []string{"warning, critical: leave alone protected_maintenance VACUUM"},
 		},
 		"gone since the snapshot": {
 			session: running(app, 60, "SELECT 1"),
-			change: func(d *page.Data) {
+			change: func(d *world) {
 				d.Preview = func(context.Context, session.Session, map[string]string) remediation.Preview {
 					return remediation.Preview{Outcome: ledger.Gone, Detail: "no session has this pid"}
 				}
@@ -88,7 +87,7 @@ func TestVerdicts(t *testing.T) {
 		},
 		"it cannot be asked": {
 			session: running(app, 60, "SELECT 1"),
-			change: func(d *page.Data) {
+			change: func(d *world) {
 				d.Preview = func(context.Context, session.Session, map[string]string) remediation.Preview {
 					return remediation.Preview{Outcome: ledger.Failed, Detail: "nothing was signalled"}
 				}
@@ -97,7 +96,7 @@ func TestVerdicts(t *testing.T) {
 		},
 		"no policy": {
 			session: running(app, 60, "SELECT 1"),
-			change:  func(d *page.Data) { d.Preview = nil },
+			change:  func(d *world) { d.Preview = nil },
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
