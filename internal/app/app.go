@@ -6,6 +6,7 @@ package app
 import (
 	"context"
 	"errors"
+	"net/url"
 	"time"
 
 	"github.com/go-kit/log"
@@ -35,6 +36,7 @@ type app struct {
 	shared   *remediation.Shared
 	messages *webhook.Metrics
 	web      webServers
+	external *url.URL // how people reach this program
 
 	generations generations
 	reloads     chan reloadRequest // to the goroutine of reloadOnRequest
@@ -48,17 +50,19 @@ func newApp(o Options, logger log.Logger) (*app, error) {
 		return nil, err
 	}
 	// The ledger is opened for a configuration that is good in every respect.
-	if _, err := checkAccess(cfg, o); err != nil {
+	access, err := checkAccess(cfg, o)
+	if err != nil {
 		return nil, err
 	}
 	a := &app{
-		options: o, logger: logger,
+		options: o, logger: logger, external: externalURL(o, access.main),
 		registry:    prometheus.NewRegistry(),
 		dials:       postgres.NewDials(connectionAttempts),
 		generations: generations{logger: logger},
 		reloads:     make(chan reloadRequest),
 	}
 	a.metrics = NewMetrics(a.registry)
+	a.metrics.externalURL.WithLabelValues(a.external.String()).Set(1)
 	a.ledger, err = ledger.Open(cfg.Remediation.Ledger, logger, a.registry)
 	if err != nil {
 		return nil, err

@@ -2,7 +2,10 @@ package remediation
 
 import (
 	"context"
+	"errors"
 	"time"
+
+	"github.com/go-kit/log/level"
 
 	"github.com/pgbailiff/pgbailiff/internal/ledger"
 	"github.com/pgbailiff/pgbailiff/internal/policy"
@@ -11,6 +14,31 @@ import (
 // maxLabels bounds the labels of an alert that waits for a person, in bytes. They
 // are kept to decide anew, so they cannot be shortened.
 const maxLabels = 16 << 10
+
+// errTurn means that the session's turn was taken all the time. The order still
+// waits.
+var errTurn = errors.New("an earlier order about the session is still under way")
+
+// approval is a question that a person has approved, and the turn of its backend.
+// The turn is taken before the answer, so that no repeat of the alert comes
+// between the two and asks anew.
+type approval struct {
+	asked ledger.Entry
+	turn  *turn
+	until time.Time // as in order
+}
+
+// person asks a person where the rule wants one. What a person has approved is
+// one action; if the policy orders another one by now, that was not approved.
+func (o *order) person(ctx context.Context, t target) *ending {
+	switch {
+	case o.approved == nil && t.decision.Approval:
+		return o.record.ask(ctx, t)
+	case o.approved != nil && o.approved.asked.Action != t.decision.Action:
+		return t.refused(policy.ReasonApproval, "approved was "+string(o.approved.asked.Action)+", which is not what policy orders now")
+	}
+	return nil
+}
 
 // ask asks a person, unless one was asked about the same already. The ending says
 // how that stands.
@@ -37,19 +65,22 @@ func (r *record) ask(ctx context.Context, t target) *ending {
 	case err != nil:
 		return t.failed("nobody can be asked without a ledger", err)
 	case standing == ledger.Waiting:
-		r.decision = known.ID
-		e.recorded = true
+		r.waits, e.recorded = known.ID, true
 		e.detail = "waits for a person until " + known.Until.UTC().Format(time.RFC3339)
 		return &e
 	case standing == ledger.Denied:
-		detail := short(known.By) + " denied it"
-		if known.Comment != "" {
-			detail += ": " + known.Comment
-		}
-		return t.refused(policy.ReasonDenied, detail)
+		return t.refused(policy.ReasonDenied, denial(known.By, known.Comment))
 	default:
 		return t.refused(policy.ReasonOverBudget, "too many orders wait for a person already")
 	}
+}
+
+// denial says who denied an order, and what that person said.
+func denial(by, comment string) string {
+	if comment == "" {
+		return by + " denied it"
+	}
+	return by + " denied it: " + comment
 }
 
 // Approvals returns what waits for a person, oldest first: the asked lines of the
@@ -59,22 +90,33 @@ func (r *Remediator) Approvals() []ledger.Entry { return r.shared.ledger.Approva
 // Approve carries out an order that waits for a person. Everything is decided
 // anew: what has ended is gone, and what has changed is not signalled. Of all
 // callers with one ID exactly one carries it out; the others get
-// ledger.ErrAnswered, and for an unknown ID ledger.ErrNoApproval. Any other error
-// means that the ledger could not be written and that the order still waits.
+// ledger.ErrAnswered, and for an unknown ID ledger.ErrNoApproval. After any other
+// error the order still waits, and trying again can help.
 func (r *Remediator) Approve(ctx context.Context, id, by, comment string) (Result, error) {
+	key := backend{} // nobody's: then the ledger knows what became of the order
+	for _, waits := range r.Approvals() {
+		if waits.ID == id {
+			key = backend{waits.Server, waits.PID}
+		}
+	}
+	turn, until, ok := r.shared.turns.take(time.Now().Add(firstTimeout), key)
+	if !ok {
+		return Result{}, errTurn
+	}
+	defer turn.release()
 	asked, err := r.answer(ctx, id, ledger.EventApproved, by, comment)
 	if err != nil {
 		return Result{}, err
 	}
-	return r.Remediate(ctx, Request{
+	return r.remediate(ctx, Request{
 		Source: asked.Source, By: by, Comment: comment, Labels: asked.Labels,
 		Alertname: asked.Alertname, Fingerprint: asked.Fingerprint,
-		Fence: asked.Target.Fence(asked.Server), Since: asked.StartsAt, approved: asked.ID,
-	}), nil
+		Fence: asked.Target.Fence(asked.Server), Since: asked.StartsAt,
+	}, &approval{asked: asked, turn: turn, until: until}), nil
 }
 
 // Deny refuses an order that waits for a person, and every later one about the
-// same target. The errors are those of Approve.
+// same target that would ask. The errors are those of Approve.
 func (r *Remediator) Deny(ctx context.Context, id, by, comment string) (Result, error) {
 	asked, err := r.answer(ctx, id, ledger.EventDenied, by, comment)
 	if err != nil {
@@ -82,14 +124,21 @@ func (r *Remediator) Deny(ctx context.Context, id, by, comment string) (Result, 
 	}
 	return Result{
 		Server: asked.Server, PID: asked.PID, Action: asked.Action, Rule: asked.Rule,
-		Outcome: ledger.Refused, Reason: policy.ReasonDenied, Detail: comment, Decision: asked.ID, By: by,
+		Outcome: ledger.Refused, Reason: policy.ReasonDenied, Detail: denial(by, comment),
+		Decision: asked.ID, By: by, Fingerprint: asked.Fingerprint,
 	}, nil
 }
 
 func (r *Remediator) answer(ctx context.Context, id string, answer ledger.Event, by, comment string) (ledger.Entry, error) {
+	ctx, cancel := context.WithTimeout(ctx, laterTimeout)
+	defer cancel()
 	now := time.Now()
 	asked, err := r.shared.ledger.Answer(ctx, id, answer, by, comment, now)
 	r.shared.showPending(now)
+	if err == nil {
+		_ = level.Info(r.shared.logger).Log("msg", "A person answered an order that waited", "answer", answer, "by", by,
+			"server", asked.Server, "pid", asked.PID, "alertname", asked.Alertname, "action", asked.Action, "id", asked.ID)
+	}
 	return asked, err
 }
 
@@ -102,9 +151,11 @@ func (s *Shared) ExpireApprovals(ctx context.Context, now time.Time) error {
 
 // showPending brings the metric in line with what waits.
 func (s *Shared) showPending(now time.Time) {
-	waiting := map[string]int{}
-	for _, asked := range s.ledger.Approvals(now) {
-		waiting[asked.Server]++
-	}
-	s.metrics.setPending(waiting)
+	s.metrics.setPending(func() map[string]int {
+		waiting := map[string]int{}
+		for _, asked := range s.ledger.Approvals(now) {
+			waiting[asked.Server]++
+		}
+		return waiting
+	})
 }
