@@ -106,7 +106,9 @@ func (o *orderCommand) find(ctx context.Context, c *client, pid int32) (runningS
 		servers = append(servers, s.Server)
 	}
 	for _, e := range l.Errors {
-		unread = append(unread, e.Server)
+		if !slices.Contains(servers, e.Server) { // else only who waits for whom was not read there
+			unread = append(unread, e.Server)
+		}
 	}
 	switch {
 	case len(sessions) > 1:
