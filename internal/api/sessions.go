@@ -83,7 +83,7 @@ func (h *sessions) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	answer := struct {
 		Sessions []*sessionView `json:"sessions"`
 		Errors   []unreadable   `json:"errors"`
-	}{slices.Concat([]*sessionView{}, slices.Concat(read...)), []unreadable{}}
+	}{append([]*sessionView{}, slices.Concat(read...)...), []unreadable{}}
 	slices.SortStableFunc(answer.Sessions, func(a, b *sessionView) int { return cmp.Compare(b.age, a.age) })
 	for i, err := range errs {
 		if err != nil {
