@@ -65,6 +65,8 @@ func addFlags(cli *kingpin.Application) *app.Options {
 		Default("logfmt").EnumVar(&o.LogFormat, "logfmt", "json")
 	cli.Flag("web.enable-lifecycle", "Let everybody reload by POST /-/reload who can reach it. Without this it needs the webhook's token.").
 		BoolVar(&o.Lifecycle)
+	cli.Flag("web.external-url", "The URL by which people reach this program, such as that of a reverse proxy, for links and for the label url of pgbailiff_external_url_info. Everything is also served under its path. Default: the host's name and the port.").
+		SetValue(externalURL{o})
 	o.Web = kingpinflag.AddFlags(cli, ":10187")
 	return o
 }

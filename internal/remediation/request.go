@@ -50,10 +50,6 @@ type Request struct {
 	// startsAt. Received is when the request arrived; the time limits count from
 	// then. Zero: now.
 	Since, Received time.Time
-
-	// approved is the ID of the question that a person has approved; empty: nobody
-	// was asked.
-	approved string
 }
 
 // Manual is a person's order about the session that the fence names. Invalid says
