@@ -224,7 +224,10 @@ func TestOnlyOperatorsOrder(t *testing.T) {
 			r := &remediator{}
 			for _, h := range []http.Handler{api.Actions(r.remediate, tt.person, logger), api.Answer(never, never, tt.person, logger)} {
 				w := httptest.NewRecorder()
-				h.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/x", unread{t}))
+				h.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/api/x", unread{t}))
+				if challenge, asked := w.Header()["Www-Authenticate"]; asked {
+					t.Errorf("asked for %s", challenge)
+				}
 				if got := kindOf(w) + w.Body.String(); w.Code != tt.status || got != told(tt.why) {
 					t.Errorf("%d %s", w.Code, got)
 				}
@@ -232,7 +235,7 @@ func TestOnlyOperatorsOrder(t *testing.T) {
 			if r.asked != nil {
 				t.Errorf("it was ordered: %+v", r.asked)
 			}
-			if said := out.String(); strings.Count(said, "level=warn") != 2 || !strings.Contains(said, "path=/x") {
+			if said := out.String(); strings.Count(said, "level=warn") != 2 || !strings.Contains(said, "path=/api/x") {
 				t.Errorf("the log says %s", said)
 			}
 		})
