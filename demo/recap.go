@@ -41,7 +41,7 @@ func (s *story) hit(title string, p *person, records []record) {
 		s.tell.plain("    a person was asked %s, reason %s (%s): %s", r.late(), r.Reason, r.Rule, r.AlertName)
 	}
 	for _, r := range about(records, p.pid, approved) {
-		s.tell.plain("    %s approved it, in the terminal: %s", r.By, r.Comment)
+		s.tell.plain("    %s approved it, in the terminal: %q", r.By, r.Comment)
 	}
 	for _, r := range about(records, p.pid, intent) {
 		s.tell.plain("    %s, sent %s; alert %s", r.Action, r.late(), r.AlertName)

@@ -33,7 +33,7 @@ func TestDemo(t *testing.T) {
 		"; alert PgbailiffLongQuery\n", "; alert PgbailiffIdleInTransactionCritical\n",
 		"refused, reason rule (nightly load): PgbailiffLongQuery\n",
 		"refused, reason rule (nightly load): PgbailiffLongQueryCritical\n",
-		"$ pgbailiff approvals --http.config.file=ann.yml\n", "ann approved it, in the terminal: stuck, it runs again tonight\n",
+		"$ pgbailiff approvals --http.config.file=ann.yml\n", "ann approved it, in the terminal: \"stuck, it runs again tonight\"\n",
 		"It ended as told", "Stopped the four programs",
 	} {
 		if !strings.Contains(string(out), want) {

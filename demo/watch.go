@@ -70,7 +70,7 @@ func (r record) String() string {
 	case r.Event == asked:
 		return fmt.Sprintf("asks a person before it sends a %s to %s: rule %q", r.Action, whom, r.Rule)
 	case r.Event == approved:
-		return fmt.Sprintf("writes down that %s approves it: %s", r.By, r.Comment)
+		return fmt.Sprintf("writes down that %s approves it: %q", r.By, r.Comment)
 	case r.Event == intent:
 		return fmt.Sprintf("writes it down and sends a %s to %s", r.Action, whom)
 	case r.Outcome == "refused" && r.Rule != "":
