@@ -38,6 +38,8 @@ type app struct {
 	web      webServers
 	external *url.URL // how people reach this program
 
+	stopExpiring func()
+
 	generations generations
 	reloads     chan reloadRequest // to the goroutine of reloadOnRequest
 }
@@ -72,6 +74,7 @@ func newApp(o Options, logger log.Logger) (*app, error) {
 	if err := a.apply(cfg); err != nil {
 		return nil, errors.Join(err, a.ledger.Close())
 	}
+	a.stopExpiring = a.startExpiring()
 	return a, nil
 }
 
@@ -98,6 +101,7 @@ func (a *app) stop() {
 	if err := a.generations.close(ctx); err != nil {
 		level.Warn(a.logger).Log("msg", "Stopping before every connection is closed", "err", err)
 	}
+	a.stopExpiring()
 	if err := a.ledger.Close(); err != nil {
 		level.Error(a.logger).Log("msg", "Closing the ledger failed", "err", err)
 	}

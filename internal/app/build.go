@@ -2,7 +2,6 @@ package app
 
 import (
 	"fmt"
-	"net/http"
 
 	"github.com/pgbailiff/pgbailiff/collector"
 	"github.com/pgbailiff/pgbailiff/internal/api"
@@ -43,6 +42,7 @@ func (a *app) build(cfg *config.Config, before *generation) (_ *generation, fres
 	g.remediation = a.remediationOf(g)
 	g.remediator = remediation.New(g.remediation, a.shared)
 	g.people = auth.NewPeople(cfg.People.Config, *a.options.Web.WebConfigFile, a.logger)
+	g.nameless = len(cfg.People.Operators) > 0 && cfg.People.UserHeader == "" && !access.main.names
 	g.handlers = a.handlers(g, access)
 	return g, fresh, nil
 }
@@ -73,24 +73,18 @@ func (a *app) handlers(g *generation, access access) handlers {
 	}
 	alertmanager := orders
 	alertmanager.Open = g.cfg.Remediation.Mode != remediation.ModeEnforce
-	// With operators, a certificate on the main listener is a person's.
-	certificates := access.main.clientCertificates && len(g.cfg.People.Operators) == 0
-	token := auth.Authenticator{
-		CredentialsFile: g.cfg.Webhook.CredentialsFile, ClientCertificates: certificates && g.cfg.Webhook.ListenAddress == "",
-	}
+	reload, main := g.accessOf(access.main)
 	resume := api.Resume(g.remediator.Resume, g.people.By, a.logger)
 	decisions := api.Decisions(a.ledger.Recent, a.logger)
 	return handlers{
 		page:         a.pageHandler(g, access),
 		metrics:      collector.Handler(a.registry, scrape, a.logger),
-		reload:       a.reloadHandler(g, certificates),
+		reload:       a.reloadHandler(g, reload),
 		webhook:      webhook.New(g.remediator, alertmanager, a.messages, a.logger),
-		resume:       token.RequireOr(g.people, resume, a.logger),
-		decisions:    token.RequireOr(g.people, decisions, a.logger),
+		resume:       main.RequireOr(g.people, resume, a.logger),
+		decisions:    main.RequireOr(g.people, decisions, a.logger),
 		ownResume:    orders.Require(api.Resume(g.remediator.Resume, nobody, a.logger), a.logger),
 		ownDecisions: orders.Require(decisions, a.logger),
+		api:          a.apiHandlers(g),
 	}
 }
-
-// nobody is the person of every request on the webhook's own listener.
-func nobody(*http.Request) string { return "" }

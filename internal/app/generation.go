@@ -22,6 +22,7 @@ type generation struct {
 	remediation remediation.Settings
 	remediator  *remediation.Remediator
 	people      *auth.People // of the main listener; the webhook's own knows none
+	nameless    bool         // there are operators, and no way to prove a name
 	handlers    handlers
 
 	orders  *gate           // the orders under way, which use the servers
@@ -35,7 +36,11 @@ type handlers struct {
 	page, metrics, webhook    http.Handler
 	reload, resume, decisions http.Handler // for the token, and for people
 	ownResume, ownDecisions   http.Handler // on the webhook's own listener: for whom that lets give orders
+	api                       apiHandlers
 }
+
+// apiHandlers are the JSON API for people.
+type apiHandlers struct{ sessions, actions, approvals, answer http.Handler }
 
 // patience is how long the orders under way may take, those of earlier
 // generations too: each keeps the times that it began with.

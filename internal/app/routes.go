@@ -13,17 +13,21 @@ type route struct {
 	serve   func(handlers) http.Handler
 }
 
-// reading are the routes of the main listener that change nothing outside of this
-// program's own memory and ledger.
-func reading() []route {
+// routesOfMain are those of the main listener. Orders may signal a session.
+func routesOfMain() (reading, orders []route) {
 	return []route{
-		{"GET /{$}", func(h handlers) http.Handler { return h.page }},
-		{"GET /metrics", func(h handlers) http.Handler { return h.metrics }},
-		{"POST /-/reload", func(h handlers) http.Handler { return h.reload }},
-		{"PUT /-/reload", func(h handlers) http.Handler { return h.reload }},
-		{"POST /-/resume", func(h handlers) http.Handler { return h.resume }},
-		{"GET /api/v1/decisions", func(h handlers) http.Handler { return h.decisions }},
-	}
+			{"GET /{$}", func(h handlers) http.Handler { return h.page }},
+			{"GET /metrics", func(h handlers) http.Handler { return h.metrics }},
+			{"POST /-/reload", func(h handlers) http.Handler { return h.reload }},
+			{"PUT /-/reload", func(h handlers) http.Handler { return h.reload }},
+			{"POST /-/resume", func(h handlers) http.Handler { return h.resume }},
+			{"GET /api/v1/decisions", func(h handlers) http.Handler { return h.decisions }},
+			{"GET /api/v1/sessions", func(h handlers) http.Handler { return h.api.sessions }},
+			{"GET /api/v1/approvals", func(h handlers) http.Handler { return h.api.approvals }},
+		}, []route{
+			{"POST /api/v1/actions", func(h handlers) http.Handler { return h.api.actions }},
+			{"POST /api/v1/approvals/{id}", func(h handlers) http.Handler { return h.api.answer }},
+		}
 }
 
 // routes says what is served where: everything on the main listener, or, where
@@ -33,8 +37,12 @@ func (a *app) routes() (main, own http.Handler) {
 	mux := http.NewServeMux()
 	mux.Handle("GET /-/healthy", sentence("pgbailiff is healthy."))
 	mux.Handle("GET /-/ready", sentence("pgbailiff is ready."))
-	for _, r := range reading() {
+	reading, orders := routesOfMain()
+	for _, r := range reading {
 		mux.Handle(r.pattern, a.current(r.serve))
+	}
+	for _, r := range orders {
+		mux.Handle(r.pattern, a.counted(r.serve))
 	}
 	messages := http.NewServeMux() // inside the counter, which so counts its 405 too
 	messages.Handle("POST /webhook", a.counted(func(h handlers) http.Handler { return h.webhook }))
@@ -45,11 +53,11 @@ func (a *app) routes() (main, own http.Handler) {
 		mux.Handle("/webhook", hook)
 		return main, nil
 	}
-	orders := http.NewServeMux()
-	orders.Handle("/webhook", hook)
-	orders.Handle("POST /-/resume", a.current(func(h handlers) http.Handler { return h.ownResume }))
-	orders.Handle("GET /api/v1/decisions", a.current(func(h handlers) http.Handler { return h.ownDecisions }))
-	return main, a.notCrossSite(orders)
+	second := http.NewServeMux()
+	second.Handle("/webhook", hook)
+	second.Handle("POST /-/resume", a.current(func(h handlers) http.Handler { return h.ownResume }))
+	second.Handle("GET /api/v1/decisions", a.current(func(h handlers) http.Handler { return h.ownDecisions }))
+	return main, a.notCrossSite(second)
 }
 
 // current serves a request with a handler of the current generation.
@@ -76,7 +84,7 @@ func (a *app) counted(of func(handlers) http.Handler) http.Handler {
 
 // reloadHandler reloads for everybody who may give orders, for operators, and with
 // --web.enable-lifecycle for everybody.
-func (a *app) reloadHandler(g *generation, certificates bool) http.Handler {
+func (a *app) reloadHandler(g *generation, token auth.Authenticator) http.Handler {
 	load := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if err := a.requestReload(r.Context(), g.people.By(r)); err != nil {
 			http.Error(w, "kept the old configuration: "+err.Error(), http.StatusInternalServerError)
@@ -84,14 +92,13 @@ func (a *app) reloadHandler(g *generation, certificates bool) http.Handler {
 		}
 		_, _ = fmt.Fprintln(w, "loaded the configuration")
 	})
-	token := g.cfg.Webhook.CredentialsFile
 	switch {
 	case a.options.Lifecycle:
 		return load
-	case token == "" && !certificates && len(g.cfg.People.Operators) == 0:
+	case token == (auth.Authenticator{}) && len(g.cfg.People.Operators) == 0:
 		return forbidden("to reload like this, set webhook.credentials_file and send its token, or start with --web.enable-lifecycle; SIGHUP always does it")
 	default:
-		return auth.Authenticator{CredentialsFile: token, ClientCertificates: certificates}.RequireOr(g.people, load, a.logger)
+		return token.RequireOr(g.people, load, a.logger)
 	}
 }
 

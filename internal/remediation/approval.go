@@ -2,10 +2,7 @@ package remediation
 
 import (
 	"context"
-	"errors"
 	"time"
-
-	"github.com/go-kit/log/level"
 
 	"github.com/pgbailiff/pgbailiff/internal/ledger"
 	"github.com/pgbailiff/pgbailiff/internal/policy"
@@ -15,27 +12,14 @@ import (
 // are kept to decide anew, so they cannot be shortened.
 const maxLabels = 16 << 10
 
-// errTurn means that the session's turn was taken all the time. The order still
-// waits.
-var errTurn = errors.New("an earlier order about the session is still under way")
-
-// approval is a question that a person has approved, and the turn of its backend.
-// The turn is taken before the answer, so that no repeat of the alert comes
-// between the two and asks anew.
-type approval struct {
-	asked ledger.Entry
-	turn  *turn
-	until time.Time // as in order
-}
-
 // person asks a person where the rule wants one. What a person has approved is
 // one action; if the policy orders another one by now, that was not approved.
 func (o *order) person(ctx context.Context, t target) *ending {
 	switch {
 	case o.approved == nil && t.decision.Approval:
 		return o.record.ask(ctx, t)
-	case o.approved != nil && o.approved.asked.Action != t.decision.Action:
-		return t.refused(policy.ReasonApproval, "approved was "+string(o.approved.asked.Action)+", which is not what policy orders now")
+	case o.approved != nil && o.approved.Action != t.decision.Action:
+		return t.refused(policy.ReasonApproval, "approved was "+string(o.approved.Action)+", which is not what policy orders now")
 	}
 	return nil
 }
@@ -90,20 +74,9 @@ func (r *Remediator) Approvals() []ledger.Entry { return r.shared.ledger.Approva
 // Approve carries out an order that waits for a person. Everything is decided
 // anew: what has ended is gone, and what has changed is not signalled. Of all
 // callers with one ID exactly one carries it out; the others get
-// ledger.ErrAnswered, and for an unknown ID ledger.ErrNoApproval. After any other
-// error the order still waits, and trying again can help.
+// ledger.ErrAnswered, and for an unknown ID ledger.ErrNoApproval. Any other error
+// means that the ledger could not be written and that nothing was signalled.
 func (r *Remediator) Approve(ctx context.Context, id, by, comment string) (Result, error) {
-	key := backend{} // nobody's: then the ledger knows what became of the order
-	for _, waits := range r.Approvals() {
-		if waits.ID == id {
-			key = backend{waits.Server, waits.PID}
-		}
-	}
-	turn, until, ok := r.shared.turns.take(time.Now().Add(firstTimeout), key)
-	if !ok {
-		return Result{}, errTurn
-	}
-	defer turn.release()
 	asked, err := r.answer(ctx, id, ledger.EventApproved, by, comment)
 	if err != nil {
 		return Result{}, err
@@ -112,7 +85,7 @@ func (r *Remediator) Approve(ctx context.Context, id, by, comment string) (Resul
 		Source: asked.Source, By: by, Comment: comment, Labels: asked.Labels,
 		Alertname: asked.Alertname, Fingerprint: asked.Fingerprint,
 		Fence: asked.Target.Fence(asked.Server), Since: asked.StartsAt,
-	}, &approval{asked: asked, turn: turn, until: until}), nil
+	}, &asked), nil
 }
 
 // Deny refuses an order that waits for a person, and every later one about the
@@ -130,15 +103,11 @@ func (r *Remediator) Deny(ctx context.Context, id, by, comment string) (Result, 
 }
 
 func (r *Remediator) answer(ctx context.Context, id string, answer ledger.Event, by, comment string) (ledger.Entry, error) {
-	ctx, cancel := context.WithTimeout(ctx, laterTimeout)
+	ctx, cancel := context.WithTimeout(ctx, firstTimeout)
 	defer cancel()
 	now := time.Now()
 	asked, err := r.shared.ledger.Answer(ctx, id, answer, by, comment, now)
 	r.shared.showPending(now)
-	if err == nil {
-		_ = level.Info(r.shared.logger).Log("msg", "A person answered an order that waited", "answer", answer, "by", by,
-			"server", asked.Server, "pid", asked.PID, "alertname", asked.Alertname, "action", asked.Action, "id", asked.ID)
-	}
 	return asked, err
 }
 

@@ -28,10 +28,10 @@ type record struct {
 	unwritten bool // a line could not be written
 }
 
-func (r *Remediator) newRecord(req Request, approved *approval) *record {
+func (r *Remediator) newRecord(req Request, approved *ledger.Entry) *record {
 	decision := rand.Text()
 	if approved != nil {
-		decision = approved.asked.ID
+		decision = approved.ID
 	}
 	return &record{remediator: r, request: req, decision: decision}
 }

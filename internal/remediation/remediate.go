@@ -20,9 +20,9 @@ func (r *Remediator) Remediate(ctx context.Context, req Request) Result {
 	return r.remediate(ctx, req, nil)
 }
 
-// remediate is Remediate for a request that a person has approved, or, with nil,
-// for any other.
-func (r *Remediator) remediate(ctx context.Context, req Request, approved *approval) Result {
+// remediate is Remediate. Approved is the question that a person has answered
+// with yes; nil: the request was not asked about.
+func (r *Remediator) remediate(ctx context.Context, req Request, approved *ledger.Entry) Result {
 	record := r.newRecord(req, approved)
 	a, server, end := r.identify(req)
 	if !req.manual() && r.mode() == ModeOff {
@@ -31,17 +31,12 @@ func (r *Remediator) remediate(ctx context.Context, req Request, approved *appro
 	if end != nil {
 		return record.finish(ctx, *end)
 	}
-	o := &order{Remediator: r, request: req, approved: approved, server: server, record: record}
-	if approved != nil {
-		o.turn, o.until = approved.turn, approved.until
-		return record.result(o.carryOut(ctx, a))
-	}
-	var ok bool
-	o.turn, o.until, ok = r.shared.turns.take(req.receivedAt().Add(firstTimeout), backend{a.fence.Server, a.fence.PID})
+	turn, until, ok := r.shared.turns.take(req.receivedAt().Add(firstTimeout), backend{a.fence.Server, a.fence.PID})
 	if !ok { // the request that has the turn has not signalled yet
 		return record.finish(ctx, *a.failed(fmt.Errorf("%w: an earlier request about the session still waits for the server", session.ErrUnreachable)))
 	}
-	defer o.turn.release()
+	defer turn.release()
+	o := &order{Remediator: r, request: req, approved: approved, server: server, turn: turn, until: until, record: record}
 	return record.result(o.carryOut(ctx, a))
 }
 
@@ -49,7 +44,7 @@ func (r *Remediator) remediate(ctx context.Context, req Request, approved *appro
 type order struct {
 	*Remediator
 	request  Request
-	approved *approval // nil: nobody was asked
+	approved *ledger.Entry // the question that a person has approved; nil: none
 	server   Server
 	turn     *turn
 	until    time.Time // for the steps before the first signal
