@@ -62,14 +62,14 @@ func Actions(
 	person func(*http.Request) auth.Person, logger log.Logger,
 ) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		who, problem := operator(r, person)
-		if problem != nil {
-			problem.write(w, r, logger)
+		who, denial := operator(r, person)
+		if denial != nil {
+			denial.Write(w, r, logger)
 			return
 		}
-		request, problem := readOrder(w, r, who.Name)
-		if problem != nil {
-			problem.write(w, r, logger)
+		request, denial := readOrder(w, r, who.Name)
+		if denial != nil {
+			denial.Write(w, r, logger)
 			return
 		}
 		got := remediate(context.WithoutCancel(r.Context()), request)
@@ -79,14 +79,14 @@ func Actions(
 
 // readOrder reads what a person orders. What does not name a session is an order
 // all the same, which is refused and recorded.
-func readOrder(w http.ResponseWriter, r *http.Request, by string) (remediation.Request, *problem) {
+func readOrder(w http.ResponseWriter, r *http.Request, by string) (remediation.Request, *auth.Denial) {
 	var (
 		f         session.Fence
 		o         remediation.Order
 		said      string
 		noSession error
 	)
-	problem := readObject(w, r, fields{
+	denial := readObject(w, r, fields{
 		session.LabelServer:       text(&f.Server),
 		session.LabelPID:          pid(&f.PID),
 		session.LabelBackendStart: moment(&f.BackendStart),
@@ -98,8 +98,8 @@ func readOrder(w http.ResponseWriter, r *http.Request, by string) (remediation.R
 		"comment":                 comment(&said),
 	})
 	switch {
-	case problem != nil:
-		return remediation.Request{}, problem
+	case denial != nil:
+		return remediation.Request{}, denial
 	case o.Action == "":
 		return remediation.Request{}, badRequest("action is missing")
 	case f.PID == 0:

@@ -71,14 +71,14 @@ func Answer(
 	person func(*http.Request) auth.Person, logger log.Logger,
 ) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		who, problem := operator(r, person)
-		if problem != nil {
-			problem.write(w, r, logger)
+		who, denial := operator(r, person)
+		if denial != nil {
+			denial.Write(w, r, logger)
 			return
 		}
-		approved, said, problem := readAnswer(w, r)
-		if problem != nil {
-			problem.write(w, r, logger)
+		approved, said, denial := readAnswer(w, r)
+		if denial != nil {
+			denial.Write(w, r, logger)
 			return
 		}
 		give := deny
@@ -88,7 +88,7 @@ func Answer(
 		id := r.PathValue("id")
 		got, err := give(context.WithoutCancel(r.Context()), id, who.Name, said)
 		if err != nil {
-			notAnswered(err).write(w, r, logger)
+			notAnswered(err).Write(w, r, logger)
 			return
 		}
 		level.Info(logger).Log("msg", "An operator answered what an alert had asked", "approved", approved,
@@ -102,23 +102,23 @@ func Answer(
 }
 
 // notAnswered says why an answer was not taken.
-func notAnswered(err error) *problem {
+func notAnswered(err error) *auth.Denial {
 	switch {
 	case errors.Is(err, ledger.ErrNoApproval):
-		return &problem{status: http.StatusNotFound, sentence: ledger.ErrNoApproval.Error()}
+		return &auth.Denial{Status: http.StatusNotFound, Answer: ledger.ErrNoApproval.Error()}
 	case errors.Is(err, ledger.ErrAnswered):
-		return &problem{status: http.StatusConflict, sentence: ledger.ErrAnswered.Error()}
+		return &auth.Denial{Status: http.StatusConflict, Answer: ledger.ErrAnswered.Error()}
 	default:
-		return &problem{
-			status: http.StatusServiceUnavailable, sentence: "it still waits: the ledger could not be written", cause: err,
+		return &auth.Denial{
+			Status: http.StatusServiceUnavailable, Answer: "it still waits: the ledger could not be written", Cause: err,
 		}
 	}
 }
 
 // readAnswer reads a person's answer.
-func readAnswer(w http.ResponseWriter, r *http.Request) (approved bool, said string, _ *problem) {
+func readAnswer(w http.ResponseWriter, r *http.Request) (approved bool, said string, _ *auth.Denial) {
 	decision := ""
-	problem := readObject(w, r, fields{
+	denial := readObject(w, r, fields{
 		"decision": func(value json.RawMessage) error {
 			if err := unmarshal(value, &decision, "a string"); err != nil {
 				return err
@@ -130,8 +130,8 @@ func readAnswer(w http.ResponseWriter, r *http.Request) (approved bool, said str
 		},
 		"comment": comment(&said),
 	})
-	if problem == nil && decision == "" {
-		problem = badRequest("decision is missing")
+	if denial == nil && decision == "" {
+		denial = badRequest("decision is missing")
 	}
-	return decision == "approve", said, problem
+	return decision == "approve", said, denial
 }

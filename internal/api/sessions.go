@@ -14,6 +14,7 @@ import (
 	"github.com/go-kit/log/level"
 	"github.com/prometheus/common/model"
 
+	"github.com/pgbailiff/pgbailiff/internal/auth"
 	"github.com/pgbailiff/pgbailiff/internal/remediation"
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
@@ -66,9 +67,9 @@ func Sessions(settings SessionsSettings, logger log.Logger) http.Handler {
 }
 
 func (h *sessions) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	asked, problem := h.parse(r)
-	if problem != nil {
-		problem.write(w, r, h.logger)
+	asked, denial := h.parse(r)
+	if denial != nil {
+		denial.Write(w, r, h.logger)
 		return
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), h.Timeout)
@@ -83,7 +84,7 @@ func (h *sessions) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	answer := struct {
 		Sessions []*sessionView `json:"sessions"`
 		Errors   []unreadable   `json:"errors"`
-	}{slices.Concat([]*sessionView{}, slices.Concat(read...)), []unreadable{}}
+	}{append([]*sessionView{}, slices.Concat(read...)...), []unreadable{}}
 	slices.SortStableFunc(answer.Sessions, func(a, b *sessionView) int { return cmp.Compare(b.age, a.age) })
 	for i, err := range errs {
 		if err != nil {
@@ -100,12 +101,12 @@ type question struct {
 	pid     int32 // 0: every session that is old enough
 }
 
-func (h *sessions) parse(r *http.Request) (question, *problem) {
+func (h *sessions) parse(r *http.Request) (question, *auth.Denial) {
 	q, asked := question{servers: h.Servers, minAge: h.MinDuration}, r.URL.Query()
 	if name := asked.Get("server"); name != "" {
 		i := slices.IndexFunc(h.Servers, func(s Server) bool { return s.Name() == name })
 		if i < 0 {
-			return q, &problem{status: http.StatusNotFound, sentence: remediation.ErrUnknownServer.Error()}
+			return q, &auth.Denial{Status: http.StatusNotFound, Answer: remediation.ErrUnknownServer.Error()}
 		}
 		q.servers = h.Servers[i : i+1]
 	}

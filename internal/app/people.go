@@ -9,6 +9,9 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/querytext"
 )
 
+// apiTimeout: the JSON API tells within 5 seconds that a server hangs.
+const apiTimeout = snapshotTimeout - snapshotTimeout/10
+
 // accessOf says what the main listener takes instead of a person: the token, and
 // where the webhook has no listener of its own, a certificate. With operators a
 // certificate is a person's.
@@ -24,7 +27,7 @@ func (a *app) apiHandlers(g *generation) apiHandlers {
 	shown := api.SessionsSettings{
 		MinDuration: time.Duration(g.cfg.Collector.MinDuration), MaxSessions: g.cfg.Collector.MaxSessions,
 		SeverityLabel: g.cfg.Remediation.Policy.SeverityLabel, Severities: ladder(g.cfg.Remediation.Policy.Severities),
-		Preview: g.remediator.Preview, Timeout: pageTimeout,
+		Preview: g.remediator.Preview, Timeout: apiTimeout,
 	}
 	if g.cfg.Collector.QueryText != querytext.None {
 		shown.Text = g.cfg.Collector.Text

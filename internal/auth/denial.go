@@ -14,6 +14,9 @@ type Denial struct {
 	Status int
 	Answer string // one plain sentence for the client
 	Cause  error  // for the log
+	// Nameless says that a person's name is missing, which no header of the client's
+	// can bring.
+	Nameless bool
 }
 
 // Write answers with the sentence, and logs the request.
@@ -23,7 +26,7 @@ func (d *Denial) Write(w http.ResponseWriter, r *http.Request, logger log.Logger
 		logger = log.With(logger, "err", d.Cause)
 	}
 	_ = logger.Log("msg", "Refused a request")
-	if d.Status == http.StatusUnauthorized {
+	if d.Status == http.StatusUnauthorized && !d.Nameless {
 		w.Header().Set("WWW-Authenticate", "Bearer")
 	}
 	Refuse(w, r, d.Status, d.Answer)

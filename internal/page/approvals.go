@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/go-kit/log/level"
@@ -45,7 +46,7 @@ func (p *Pages) Approvals(w http.ResponseWriter, r *http.Request) {
 
 func (p *Pages) newQuestion(e ledger.Entry, now time.Time) questionView {
 	q := questionView{
-		backend: p.newBackend(entrySession(e)), ID: e.ID, Form: p.base + "/approvals/" + e.ID,
+		backend: p.newBackend(entrySession(e)), ID: name(e.ID), Form: p.base + "/approvals/" + url.PathEscape(e.ID),
 		Action: string(e.Action), Class: "stop", Rule: name(e.Rule), Alert: name(e.Alertname),
 		Severity: name(e.Severity), State: name(string(e.State)),
 		Asked: e.Time.UTC().Format(time.TimeOnly), AskedAgo: duration(now.Sub(e.Time).Seconds()),

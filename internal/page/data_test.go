@@ -20,6 +20,7 @@ func newPolicy(t *testing.T) *policy.Policy {
 		SeverityLabel: "severity",
 		Severities:    map[string]policy.Action{"warning": policy.Cancel, "critical": policy.Terminate},
 		Rules: []policy.RuleConfig{
+			{Name: "month's end", Matchers: []string{`usename="month_end"`}, Action: policy.Terminate, Approval: policy.ApprovalRequired},
 			{Name: "nightly load", Matchers: []string{`usename="etl"`}, Action: policy.None},
 			{
 				Name: "dashboards may be dropped", Action: policy.CancelThenTerminate,
@@ -55,6 +56,13 @@ func idling(s session.Session, xact, idle float64, last string) session.Aged {
 	return session.Aged{Session: s, Ages: session.Ages{session.FamilyTransaction: xact, session.FamilyIdleInTransaction: idle}}
 }
 
+// leaked is a session that has been idle outside a transaction.
+func leaked(s session.Session, idle float64, last string) session.Session {
+	s.State, s.Query, s.StateChange = session.StateIdle, last, ago(idle)
+	s.WaitEventType, s.WaitEvent = "Client", "ClientRead"
+	return s
+}
+
 func ago(seconds float64) time.Time { return now.Add(-time.Duration(seconds * float64(time.Second))) }
 
 func waiting(a session.Aged, event string) session.Aged {
@@ -88,6 +96,7 @@ func fullPage(t *testing.T) world {
 			MinDuration: 10, Limit: 10, Window: time.Minute, Text: strings.TrimSpace, Version: "0.1.0",
 		},
 		Now: now, Person: page.Person{Name: "ann", Operator: true}, Policy: newPolicy(t), Preview: preview(t),
+		Plain: []session.Session{leaked(client("orders", 4711, "shop", "shop", "worker", "10.20.3.50"), 93784, "SELECT 1")},
 		Servers: []page.Server{
 			{
 				Name: "orders", Spent: 3,

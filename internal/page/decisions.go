@@ -64,7 +64,7 @@ func (p *Pages) newDecisions(entries []ledger.Entry) []decisionView {
 				v.Detail = "with the webhook's token"
 			}
 		case ledger.EventReloaded:
-			v.Event, v.Outcome, v.Class, v.Detail = true, "reloaded", "good", "the configuration"
+			v.Event, v.Outcome, v.Class, v.Detail, v.Server = true, "reloaded", "good", "the configuration", "pgbailiff"
 		default:
 			continue
 		}

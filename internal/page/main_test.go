@@ -2,9 +2,9 @@ package page_test
 
 import (
 	"flag"
-	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -25,27 +25,40 @@ var (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func request(t *testing.T, h http.Handler, method, path string) *http.Response {
-	t.Helper()
-	w := httptest.NewRecorder()
-	r := httptest.NewRequestWithContext(t.Context(), method, path, nil)
-	r.Host = "pgbailiff.example:10187"
-	h.ServeHTTP(w, r)
-	return w.Result()
+// answer is what a client gets.
+type answer struct {
+	status int
+	header http.Header
+	body   string
 }
 
-// render is the page as a client gets it.
-func render(t *testing.T, d world) string {
+func do(h http.Handler, r *http.Request) answer {
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	return answer{w.Code, w.Header(), w.Body.String()}
+}
+
+func get(t *testing.T, h http.Handler, path string) answer {
 	t.Helper()
-	resp := request(t, handler(d), http.MethodGet, "/")
-	body, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
+	return do(h, httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil))
+}
+
+// post sends a form, as a browser does.
+func post(t *testing.T, h http.Handler, path string, form url.Values) answer {
+	t.Helper()
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, path, strings.NewReader(form.Encode()))
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	return do(h, r)
+}
+
+// render is / as a client gets it.
+func render(t *testing.T, w world) string {
+	t.Helper()
+	got := get(t, handler(w), "/")
+	if got.status != http.StatusOK {
+		t.Fatalf("status %d: %s", got.status, got.body)
 	}
-	if resp.StatusCode != http.StatusOK {
-		t.Fatalf("status %d: %s", resp.StatusCode, body)
-	}
-	return string(body)
+	return got.body
 }
 
 // golden compares the page, but for its style sheet, with a file.

@@ -34,6 +34,10 @@ func TestVerdicts(t *testing.T) {
 			session: running(dashboards, 60, "SELECT 1"),
 			want:    []string{"warning: cancel severity", "critical: cancel, then terminate rule dashboards may be dropped"},
 		},
+		"a person is asked": {
+			session: running(client("orders", 7, "month_end", "shop", "web", ""), 60, "SELECT 1"),
+			want:    []string{"warning, critical: terminate after a person approves rule month's end"},
+		},
 		"a cancel would do nothing": {
 			session: idling(dashboards, 60, 60, "SELECT 1"),
 			want: []string{
@@ -94,10 +98,6 @@ func TestVerdicts(t *testing.T) {
 			},
 			want: []string{"warning, critical: leave alone failed it could not be read"},
 		},
-		"no policy": {
-			session: running(app, 60, "SELECT 1"),
-			change:  func(d *world) { d.Preview = nil },
-		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := calm(t)
@@ -119,8 +119,8 @@ func TestVerdicts(t *testing.T) {
 // TestModes: the page says plainly whether anything would be signalled.
 func TestModes(t *testing.T) {
 	for mode, want := range map[string]string{
-		"off": "Every alert is refused.", "dry-run": "It sends no signal.", "enforce": "Firing alerts cancel statements",
-		"": "Nothing is done.", "<b>": "Nothing is done.",
+		"off": "Every alert is refused.", "dry-run": "It sends no signal for them.", "enforce": "Firing alerts cancel statements",
+		"": "Nothing is done for alerts.", "<b>": "Nothing is done for alerts.",
 	} {
 		d := fullPage(t)
 		d.Mode = mode

@@ -2,7 +2,9 @@ package page_test
 
 import (
 	"context"
+	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -166,4 +168,40 @@ func previewOf(d policy.Decision) remediation.Preview {
 		preview.Outcome = ledger.Refused
 	}
 	return preview
+}
+
+// everyPage is the HTML of each kind of page in this world, by what it shows.
+func everyPage(t *testing.T, w world) map[string]string {
+	t.Helper()
+	all := map[string]string{}
+	for name, path := range paths(w) {
+		all[name] = get(t, handler(w), path).body
+	}
+	value := w.Servers[0].Name
+	o := &orders{world: w, Result: remediation.Result{
+		Server: value, PID: 7, Action: policy.Cancel, Outcome: ledger.Refused, Reason: policy.ReasonProtectedUser,
+		Rule: value, Detail: value, Decision: value, By: value,
+	}}
+	form := url.Values{"action": {"cancel"}, "comment": {value}, "query_start": {"2026-11-22T09:55:43.000000Z"}}
+	all["outcome"] = post(t, o.handler(), paths(w)["running"]+"/confirm", form).body
+	all["approved"] = post(t, o.handler(), "/approvals/7", url.Values{"decision": {"approve"}, "comment": {value}}).body
+	o.Err = ledger.ErrAnswered
+	all["answered"] = post(t, o.handler(), "/approvals/7", url.Values{"decision": {"deny"}}).body
+	return all
+}
+
+// paths are addresses of all pages that are read.
+func paths(w world) map[string]string {
+	one := func(server int, pid int, start string) string {
+		return fmt.Sprintf("/sessions/%s/%d/%s", url.PathEscape(w.Servers[server].Name), pid, start)
+	}
+	const start = "2026-11-22T08:05:54.000000Z"
+	return map[string]string{
+		"index": "/", "approvals": "/approvals", "filtered": "/?state=active&user=" + url.QueryEscape(w.Servers[0].Name),
+		"running": one(0, 19377, start), "waiting": one(0, 22035, start), "holder": one(0, 21804, start), "leaked": one(0, 4711, start),
+		"gone": one(0, 23117, start), "unreachable": one(3, 1, start),
+		"malformed": one(0, 19377, "now"), "unknown": "/sessions/nowhere/1/" + start,
+		"cancel": one(0, 19377, start) + "/confirm?action=cancel", "terminate": one(0, 21804, start) + "/confirm?action=terminate",
+		"protected": one(1, 902, start) + "/confirm?action=cancel-then-terminate", "no statement": one(0, 4711, start) + "/confirm?action=cancel",
+	}
 }
