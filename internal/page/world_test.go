@@ -153,7 +153,7 @@ func subject(s session.Session) policy.Subject {
 
 // preview decides about sessions of which everything is known; postgres is the
 // superuser.
-func preview(t *testing.T) func(context.Context, session.Session, map[string]string) remediation.Preview {
+func preview(t testing.TB) func(context.Context, session.Session, map[string]string) remediation.Preview {
 	p := newPolicy(t)
 	return func(_ context.Context, s session.Session, labels map[string]string) remediation.Preview {
 		return previewOf(p.Decide(labels, subject(s)))
