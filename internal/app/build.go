@@ -42,6 +42,7 @@ func (a *app) build(cfg *config.Config, before *generation) (_ *generation, fres
 	g.remediation = a.remediationOf(g)
 	g.remediator = remediation.New(g.remediation, a.shared)
 	g.people = auth.NewPeople(cfg.People.Config, *a.options.Web.WebConfigFile, a.logger)
+	g.nameless = len(cfg.People.Operators) > 0 && cfg.People.UserHeader == "" && !access.main.names
 	g.handlers = a.handlers(g, access)
 	return g, fresh, nil
 }

@@ -22,6 +22,7 @@ type generation struct {
 	remediation remediation.Settings
 	remediator  *remediation.Remediator
 	people      *auth.People // of the main listener; the webhook's own knows none
+	nameless    bool         // there are operators, and no way to prove a name
 	handlers    handlers
 
 	orders  *gate           // the orders under way, which use the servers

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"time"
 
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
@@ -79,6 +80,9 @@ func (a *app) reload(ctx context.Context, by string) error {
 		return err
 	}
 	level.Info(logger).Log("msg", "Loaded the configuration", "file", a.options.ConfigFile)
+	if by != "" {
+		_ = a.ledger.Reloaded(ctx, by, time.Now()) // which has logged its error; it is loaded all the same
+	}
 	return nil
 }
 
@@ -102,6 +106,10 @@ func (a *app) apply(cfg *config.Config) error {
 		server.Start()
 	}
 	a.shared.Serve(next.remediation)
+	if next.nameless {
+		level.Warn(a.logger).Log("msg", "Nobody can prove a name, so there is no operator",
+			"hint", "set people.user_header, or basic_auth_users or client certificates in --web.config.file")
+	}
 	if err := a.generations.swap(next); err != nil {
 		for _, server := range fresh {
 			server.Close()
