@@ -28,6 +28,7 @@ func TestRoutes(t *testing.T) {
 		// An order without a severity is delivered too: pgbailiff refuses it and
 		// writes that down.
 		{"remediation=auto", "pgbailiff,chat"},
+		{"alertname=PgbailiffApprovalPending severity=warning", "chat"},
 		{"alertname=Other", "chat"},
 	} {
 		t.Run(tt.labels, func(t *testing.T) {
@@ -40,9 +41,9 @@ func TestRoutes(t *testing.T) {
 	}
 }
 
-// TestRouteToPgbailiff checks the values that follow from how Alertmanager
-// delivers. alertmanager.yml has the reason for each.
-func TestRouteToPgbailiff(t *testing.T) {
+// TestRoutesToPgbailiffAndToWhoApproves checks the values that follow from how
+// Alertmanager delivers. alertmanager.yml has the reason for each.
+func TestRoutesToPgbailiffAndToWhoApproves(t *testing.T) {
 	var config struct {
 		Route struct {
 			Routes []map[string]any `yaml:"routes"`
@@ -62,6 +63,14 @@ func TestRouteToPgbailiff(t *testing.T) {
 	}
 	if diff := cmp.Diff(wantRoute, config.Route.Routes[0]); diff != "" {
 		t.Errorf("first route (-want +got):\n%s", diff)
+	}
+	// People are told of an order that waits before it expires, twice.
+	asked := map[string]any{
+		"receiver": "chat", "matchers": []any{`alertname="PgbailiffApprovalPending"`},
+		"group_wait": "0s", "repeat_interval": "15m",
+	}
+	if diff := cmp.Diff(asked, config.Route.Routes[3]); diff != "" {
+		t.Errorf("fourth route (-want +got):\n%s", diff)
 	}
 	wantWebhooks := []map[string]any{{
 		"url": "http://127.0.0.1:10187/webhook", "send_resolved": false, "max_alerts": 0,

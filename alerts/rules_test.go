@@ -36,7 +36,14 @@ func TestEveryAlertIsComplete(t *testing.T) {
 				t.Errorf("severity %q", r.Labels["severity"])
 			}
 			keys := slices.Sorted(maps.Keys(r.Annotations))
-			if diff := cmp.Diff([]string{"description", "runbook_url", "summary"}, keys); diff != "" {
+			want := []string{"description", "runbook_url", "summary"}
+			if page := r.page(); page != "" {
+				want = []string{"description", "page_url", "runbook_url", "summary"}
+				if got := r.Annotations["page_url"]; got != page {
+					t.Errorf("page_url is\n%s\nwant\n%s", got, page)
+				}
+			}
+			if diff := cmp.Diff(want, keys); diff != "" {
 				t.Errorf("annotations (-want +got):\n%s", diff)
 			}
 			if s := r.Annotations["summary"]; !strings.HasSuffix(s, ".") || len(s) < 20 {
@@ -49,6 +56,26 @@ func TestEveryAlertIsComplete(t *testing.T) {
 				t.Errorf("runbook_url is %s, want %s", got, want)
 			}
 		})
+	}
+}
+
+// page is the template of the address of the rule's page; empty if it has none.
+func (r rule) page() string {
+	const (
+		known = `{{ with printf "pgbailiff_external_url_info{job=%q, instance=%q}" $labels.job $labels.instance | query }}` +
+			`{{ . | first | label "url" }}`
+		session = known + `/sessions/{{ $labels.server | urlquery | reReplaceAll "[+]" "%20" }}` +
+			`/{{ $labels.pid }}/{{ $labels.backend_start }}{{ end }}`
+	)
+	switch {
+	case r.Alert == "PgbailiffApprovalPending":
+		return known + "/approvals{{ end }}"
+	case strings.HasPrefix(r.Expr, "pgbailiff_blocked_backends"): // may be of prepared transactions
+		return "{{ if $labels.backend_start }}" + session + "{{ end }}"
+	case r.periodLabel() != "":
+		return session
+	default:
+		return ""
 	}
 }
 

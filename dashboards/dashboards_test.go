@@ -67,7 +67,10 @@ func TestVariables(t *testing.T) {
 					if v.Datasource == nil || *v.Datasource != prometheus() {
 						t.Errorf("%s: datasource %v", v.Name, v.Datasource)
 					}
-					if !v.IncludeAll || !v.Multi || v.AllValue != ".+" || !strings.HasPrefix(v.Query, "label_values(pgbailiff_") {
+					// A link leads to one pgbailiff.
+					many := v.Name != "pgbailiff"
+					if v.IncludeAll != many || v.Multi != many || (v.AllValue == ".+") != many || many == (v.Description != "") ||
+						v.Refresh != 2 || !strings.HasPrefix(v.Query, "label_values(pgbailiff_") {
 						t.Errorf("%s: %+v", v.Name, v)
 					}
 				case "textbox":
@@ -201,7 +204,7 @@ func checkColumns(t *testing.T, c contract, p panel) {
 		}
 	}
 	for _, l := range p.links(t) {
-		for _, m := range regexp.MustCompile(`\$\{__data\.fields\.(\w+)\}`).FindAllStringSubmatch(l.URL, -1) {
+		for _, m := range regexp.MustCompile(`\$\{__data\.fields\.(\w+)(?::\w+)?\}`).FindAllStringSubmatch(l.URL, -1) {
 			if !slices.Contains(columns, m[1]) {
 				t.Errorf("link %q needs column %s, which no target has", l.Title, m[1])
 			}

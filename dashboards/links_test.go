@@ -1,13 +1,68 @@
 package dashboards_test
 
 import (
+	"net/http"
+	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
-// TestLinksOfASession: every table of sessions leads to the session's history
-// and logs, and to a silence with its identity and nothing that changes.
+// namesASession tells whether the rows of a table name sessions.
+func namesASession(p panel) bool {
+	return p.Type == "table" && slices.ContainsFunc(p.FieldConfig.Overrides, func(o override) bool {
+		return o.Matcher.Options == "pid"
+	})
+}
+
+// TestEverySessionCanBeActedOn: every table of sessions leads to the page of the
+// session, whatever the name of its server is.
+func TestEverySessionCanBeActedOn(t *testing.T) {
+	want := map[string]string{
+		"server": "orders/eu 1", "pid": "4242", "backend_start": "2026-11-22T11:05:54.871475Z",
+	}
+	row := strings.NewReplacer(
+		"${pgbailiff:raw}", "https://db.example.org/pgbailiff", "${__data.fields.server:percentencode}", "orders%2Feu%201",
+		"${__data.fields.pid}", want["pid"], "${__data.fields.backend_start}", want["backend_start"],
+	)
+	tables := 0
+	for _, b := range boards(t) {
+		for _, p := range b.Panels {
+			if !namesASession(p) {
+				continue
+			}
+			tables++
+			t.Run(b.UID+"/"+p.Title, func(t *testing.T) {
+				at := slices.IndexFunc(p.links(t), func(l dataLink) bool { return l.Title == "Act on this session" })
+				if at < 0 {
+					t.Fatal("has no link to the page of the session")
+				}
+				got := map[string]string{}
+				pages := http.NewServeMux()
+				pages.HandleFunc("GET /pgbailiff/sessions/{server}/{pid}/{backend_start}", func(_ http.ResponseWriter, r *http.Request) {
+					for name := range want {
+						got[name] = r.PathValue(name)
+					}
+				})
+				link := p.links(t)[at]
+				pages.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, row.Replace(link.URL), nil))
+				if diff := cmp.Diff(want, got); diff != "" || !link.TargetBlank {
+					t.Errorf("%+v leads to (-want +got):\n%s", link, diff)
+				}
+			})
+		}
+	}
+	if tables != 6 {
+		t.Errorf("%d tables name sessions, want 6", tables)
+	}
+}
+
+// TestLinksOfASession: every table of sessions, but that of alerts, leads to the
+// session's history and logs, and to a silence with its identity and nothing that
+// changes.
 func TestLinksOfASession(t *testing.T) {
 	row := strings.NewReplacer(
 		"${__data.fields.server}", "orders", "${__data.fields.pid}", "4242",
@@ -17,9 +72,7 @@ func TestLinksOfASession(t *testing.T) {
 	)
 	for _, b := range boards(t) {
 		for _, p := range b.Panels {
-			sessions := strings.Contains(p.Description, "Click a pid") ||
-				p.Type == "table" && len(p.Targets) > 0 && strings.Contains(p.Targets[0].Expr, "pgbailiff_query_info")
-			if !sessions {
+			if !namesASession(p) || strings.Contains(p.Targets[0].Expr, "ALERTS") {
 				continue
 			}
 			t.Run(b.UID+"/"+p.Title, func(t *testing.T) {

@@ -1,11 +1,12 @@
-// Package api serves the JSON API for people and their tools. Its handlers check
-// neither the method, which the pattern of the route does, nor the caller: wrap
-// them with auth.Authenticator.Require.
+// Package api serves the JSON API for people and their tools. Its handlers do not
+// check the method, which the pattern of the route does. Those that let somebody
+// act, Actions and Answer, take orders of operators only; Sessions and Approvals
+// are for everybody who may read the metrics; Decisions and Resume are for those
+// who may give orders, which the caller checks.
 package api
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -25,20 +26,18 @@ const maxDecisions = 200
 // first. Recent returns at most n of them.
 func Decisions(recent func(n int) []ledger.Entry, logger log.Logger) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "application/json")
-		if err := json.NewEncoder(w).Encode(struct {
+		write(w, http.StatusOK, struct {
 			Decisions []ledger.Entry `json:"decisions"`
-		}{recent(maxDecisions)}); err != nil {
-			level.Debug(logger).Log("msg", "Sending the answer failed", "err", err)
-		}
+		}{recent(maxDecisions)}, logger)
 	})
 }
 
-// Resume serves POST /-/resume?server=NAME: an operator ends a suspension.
-func Resume(resume func(ctx context.Context, server, by string) error, logger log.Logger) http.Handler {
+// Resume serves POST /-/resume?server=NAME: an operator ends a suspension. By
+// tells the name of the person who does it; empty: somebody with the token.
+func Resume(resume func(ctx context.Context, server, by string) error, by func(*http.Request) string, logger log.Logger) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		server := r.URL.Query().Get("server")
-		switch err := resume(r.Context(), server, ""); {
+		server, who := r.URL.Query().Get("server"), by(r)
+		switch err := resume(r.Context(), server, who); {
 		case errors.Is(err, remediation.ErrUnknownServer):
 			denial := auth.Denial{Status: http.StatusNotFound, Answer: err.Error()}
 			denial.Write(w, r, logger)
@@ -48,7 +47,7 @@ func Resume(resume func(ctx context.Context, server, by string) error, logger lo
 			}
 			denial.Write(w, r, logger)
 		default:
-			level.Info(logger).Log("msg", "An operator resumed remediation", "server", server, "remote", r.RemoteAddr)
+			level.Info(logger).Log("msg", "An operator resumed remediation", "server", server, "by", who, "remote", r.RemoteAddr)
 			_, _ = fmt.Fprintln(w, "resumed")
 		}
 	})

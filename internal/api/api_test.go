@@ -28,19 +28,20 @@ func TestResume(t *testing.T) {
 	} {
 		t.Run(server, func(t *testing.T) {
 			var out strings.Builder
-			resume := func(_ context.Context, asked, _ string) error {
-				if asked != server {
-					t.Errorf("asked for %q", asked)
+			resume := func(_ context.Context, asked, by string) error {
+				if asked != server || by != "ann" {
+					t.Errorf("asked for %q by %q", asked, by)
 				}
 				return want.err
 			}
 			w := httptest.NewRecorder()
 			r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/-/resume?server="+server, nil)
-			api.Resume(resume, log.NewLogfmtLogger(&out)).ServeHTTP(w, r)
+			by := func(*http.Request) string { return "ann" }
+			api.Resume(resume, by, log.NewLogfmtLogger(&out)).ServeHTTP(w, r)
 			if got := strings.TrimSpace(w.Body.String()); w.Code != want.status || got != want.body {
 				t.Errorf("%d %s, want %d %s", w.Code, got, want.status, want.body)
 			}
-			if logged := strings.Contains(out.String(), "An operator resumed"); logged != (want.err == nil) {
+			if logged := strings.Contains(out.String(), "An operator resumed") && strings.Contains(out.String(), "by=ann"); logged != (want.err == nil) {
 				t.Errorf("the log says %s", &out)
 			}
 		})

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -22,6 +23,7 @@ type listener struct {
 	tls                bool
 	clientCertificates bool // nobody gets in without one
 	basicAuth          bool
+	names              bool // people can prove a name: by basic auth, or by a certificate
 }
 
 func (l listener) scheme() string {
@@ -50,6 +52,9 @@ func checkAccess(cfg *config.Config, o Options) (access, error) {
 		return demands, nil
 	}
 	switch token := cfg.Webhook.CredentialsFile; {
+	case token == "" && demands.webhook.clientCertificates && cfg.Webhook.ListenAddress == "" && len(cfg.People.Operators) > 0:
+		return access{}, config.At(o.ConfigFile, "people.operators", errors.New(
+			"the certificate of a person would let in the webhook's messages: set webhook.credentials_file or webhook.listen_address"))
 	case token == "" && demands.webhook.clientCertificates:
 	case token == "":
 		return access{}, config.At(o.ConfigFile, "remediation.mode", fmt.Errorf(
@@ -82,10 +87,12 @@ func readListener(path string) (listener, error) {
 	if err := yaml.Unmarshal(text, &cfg); err != nil {
 		return listener{}, fmt.Errorf("%s: %w", filepath.Base(path), err)
 	}
+	required := cfg.TLSConfig.ClientAuth == "RequireAndVerifyClientCert"
 	return listener{
 		tls:                cfg.TLSConfig.IsEnabled(),
-		clientCertificates: cfg.TLSConfig.ClientAuth == "RequireAndVerifyClientCert",
+		clientCertificates: required,
 		basicAuth:          len(cfg.Users) > 0,
+		names:              len(cfg.Users) > 0 || required || cfg.TLSConfig.ClientAuth == "VerifyClientCertIfGiven",
 	}, nil
 }
 

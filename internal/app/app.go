@@ -6,6 +6,7 @@ package app
 import (
 	"context"
 	"errors"
+	"net/url"
 	"time"
 
 	"github.com/go-kit/log"
@@ -35,6 +36,9 @@ type app struct {
 	shared   *remediation.Shared
 	messages *webhook.Metrics
 	web      webServers
+	external *url.URL // how people reach this program
+
+	stopExpiring func()
 
 	generations generations
 	reloads     chan reloadRequest // to the goroutine of reloadOnRequest
@@ -48,17 +52,19 @@ func newApp(o Options, logger log.Logger) (*app, error) {
 		return nil, err
 	}
 	// The ledger is opened for a configuration that is good in every respect.
-	if _, err := checkAccess(cfg, o); err != nil {
+	access, err := checkAccess(cfg, o)
+	if err != nil {
 		return nil, err
 	}
 	a := &app{
-		options: o, logger: logger,
+		options: o, logger: logger, external: externalURL(o, access.main),
 		registry:    prometheus.NewRegistry(),
 		dials:       postgres.NewDials(connectionAttempts),
 		generations: generations{logger: logger},
 		reloads:     make(chan reloadRequest),
 	}
 	a.metrics = NewMetrics(a.registry)
+	a.metrics.externalURL.WithLabelValues(a.external.String()).Set(1)
 	a.ledger, err = ledger.Open(cfg.Remediation.Ledger, logger, a.registry)
 	if err != nil {
 		return nil, err
@@ -68,6 +74,7 @@ func newApp(o Options, logger log.Logger) (*app, error) {
 	if err := a.apply(cfg); err != nil {
 		return nil, errors.Join(err, a.ledger.Close())
 	}
+	a.stopExpiring = a.startExpiring()
 	return a, nil
 }
 
@@ -94,6 +101,7 @@ func (a *app) stop() {
 	if err := a.generations.close(ctx); err != nil {
 		level.Warn(a.logger).Log("msg", "Stopping before every connection is closed", "err", err)
 	}
+	a.stopExpiring()
 	if err := a.ledger.Close(); err != nil {
 		level.Error(a.logger).Log("msg", "Closing the ledger failed", "err", err)
 	}

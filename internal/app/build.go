@@ -41,6 +41,8 @@ func (a *app) build(cfg *config.Config, before *generation) (_ *generation, fres
 	}
 	g.remediation = a.remediationOf(g)
 	g.remediator = remediation.New(g.remediation, a.shared)
+	g.people = auth.NewPeople(cfg.People.Config, *a.options.Web.WebConfigFile, a.logger)
+	g.nameless = len(cfg.People.Operators) > 0 && cfg.People.UserHeader == "" && !access.main.names
 	g.handlers = a.handlers(g, access)
 	return g, fresh, nil
 }
@@ -66,17 +68,23 @@ func (a *app) handlers(g *generation, access access) handlers {
 	for _, sc := range g.cfg.Servers {
 		scrape.Servers = append(scrape.Servers, g.servers[sc.Name])
 	}
-	authenticator := auth.Authenticator{
+	orders := auth.Authenticator{
 		CredentialsFile: g.cfg.Webhook.CredentialsFile, ClientCertificates: access.webhook.clientCertificates,
 	}
-	alertmanager := authenticator
+	alertmanager := orders
 	alertmanager.Open = g.cfg.Remediation.Mode != remediation.ModeEnforce
+	reload, main := g.accessOf(access.main)
+	resume := api.Resume(g.remediator.Resume, g.people.By, a.logger)
+	decisions := api.Decisions(a.ledger.Recent, a.logger)
 	return handlers{
-		page:      a.pageHandler(g, access),
-		metrics:   collector.Handler(a.registry, scrape, a.logger),
-		reload:    a.reloadHandler(g.cfg, access),
-		webhook:   webhook.New(g.remediator, alertmanager, a.messages, a.logger),
-		resume:    authenticator.Require(api.Resume(g.remediator.Resume, a.logger), a.logger),
-		decisions: authenticator.Require(api.Decisions(a.ledger.Recent, a.logger), a.logger),
+		page:         a.pageHandler(g, access),
+		metrics:      collector.Handler(a.registry, scrape, a.logger),
+		reload:       a.reloadHandler(g, reload),
+		webhook:      webhook.New(g.remediator, alertmanager, a.messages, a.logger),
+		resume:       main.RequireOr(g.people, resume, a.logger),
+		decisions:    main.RequireOr(g.people, decisions, a.logger),
+		ownResume:    orders.Require(api.Resume(g.remediator.Resume, nobody, a.logger), a.logger),
+		ownDecisions: orders.Require(decisions, a.logger),
+		api:          a.apiHandlers(g),
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/pgbailiff/pgbailiff/internal/auth"
 	"github.com/pgbailiff/pgbailiff/internal/config"
 	"github.com/pgbailiff/pgbailiff/internal/policy"
 	"github.com/pgbailiff/pgbailiff/internal/postgres"
@@ -20,6 +21,8 @@ type generation struct {
 
 	remediation remediation.Settings
 	remediator  *remediation.Remediator
+	people      *auth.People // of the main listener; the webhook's own knows none
+	nameless    bool         // there are operators, and no way to prove a name
 	handlers    handlers
 
 	orders  *gate           // the orders under way, which use the servers
@@ -30,9 +33,14 @@ type generation struct {
 // handlers are what a generation serves. They hold its settings, so a request
 // keeps to the generation in which it began.
 type handlers struct {
-	page, metrics, reload      http.Handler
-	webhook, resume, decisions http.Handler
+	page, metrics, webhook    http.Handler
+	reload, resume, decisions http.Handler // for the token, and for people
+	ownResume, ownDecisions   http.Handler // on the webhook's own listener: for whom that lets give orders
+	api                       apiHandlers
 }
+
+// apiHandlers are the JSON API for people.
+type apiHandlers struct{ sessions, actions, approvals, answer http.Handler }
 
 // patience is how long the orders under way may take, those of earlier
 // generations too: each keeps the times that it began with.

@@ -15,7 +15,7 @@ import (
 func (a *app) listen(l loggers) <-chan error {
 	failed := make(chan error, 2)
 	serve := func(h http.Handler, where string, serve func(*http.Server) error) {
-		server := a.web.add(a.notCrossSite(h))
+		server := a.web.add(secured(h))
 		go func() {
 			if err := serve(server); !errors.Is(err, http.ErrServerClosed) {
 				failed <- fmt.Errorf("%s%w", where, err)
@@ -26,7 +26,7 @@ func (a *app) listen(l loggers) <-chan error {
 	serve(main, "", func(server *http.Server) error {
 		return web.ListenAndServe(server, a.options.Web, l.slog)
 	})
-	if own != main {
+	if own != nil {
 		serve(own, "webhook.listen_address: ", func(server *http.Server) error { return a.serveWebhook(server, l) })
 	}
 	return failed

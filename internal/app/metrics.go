@@ -12,6 +12,7 @@ import (
 // its configuration was loaded.
 type Metrics struct {
 	reloadOK, reloadTime prometheus.Gauge
+	externalURL          *prometheus.GaugeVec
 }
 
 // NewMetrics registers them.
@@ -25,12 +26,16 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			Name: "pgbailiff_config_last_reload_success_timestamp_seconds",
 			Help: "When the configuration was last loaded.",
 		}),
+		externalURL: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "pgbailiff_external_url_info",
+			Help: "Where people reach this pgbailiff, as --web.external-url says, without a slash at the end.",
+		}, []string{"url"}),
 	}
 	reg.MustRegister(
 		collectors.NewGoCollector(),
 		collector.NewProcess(),
 		versioncollector.NewCollector("pgbailiff"),
-		m.reloadOK, m.reloadTime,
+		m.reloadOK, m.reloadTime, m.externalURL,
 	)
 	return m
 }

@@ -1,6 +1,8 @@
 package app
 
 import (
+	"net/url"
+
 	"github.com/prometheus/exporter-toolkit/web"
 )
 
@@ -11,4 +13,7 @@ type Options struct {
 	LogFormat  string          // logfmt or json
 	Lifecycle  bool            // reload without the webhook's token
 	Web        *web.FlagConfig // listeners and the toolkit's configuration file
+	// ExternalURL is how people reach this program; nil: by the host's name and
+	// the port of the first listener.
+	ExternalURL *url.URL
 }

@@ -4,15 +4,21 @@ import (
 	"context"
 	"errors"
 	"os"
+	"time"
 
+	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
 
 	"github.com/pgbailiff/pgbailiff/internal/config"
 )
 
-// reloadRequest asks for a reload. The channel takes the result and is buffered,
-// so that the reload never blocks on a caller that has stopped waiting.
-type reloadRequest chan<- error
+// reloadRequest asks for a reload.
+type reloadRequest struct {
+	by string // the operator who asks; empty: nobody in particular
+	// result is buffered, so that the reload never blocks on a caller that has
+	// stopped waiting.
+	result chan<- error
+}
 
 // reloadOnRequest reloads on SIGHUP and on request until the context ends. It
 // is one goroutine, so there is one reload at a time, from reading the file to
@@ -25,19 +31,19 @@ func (a *app) reloadOnRequest(ctx context.Context, hangup <-chan os.Signal) {
 			return
 		case <-hangup:
 			a.reopenLedger(ctx)
-			_ = a.reload() // which has logged its error
-		case result := <-a.reloads:
-			result <- a.reload()
+			_ = a.reload(ctx, "") // which has logged its error
+		case request := <-a.reloads:
+			request.result <- a.reload(ctx, request.by)
 		}
 	}
 }
 
 // requestReload waits for its turn and for the result. When the context ends
 // before its turn, nothing is loaded.
-func (a *app) requestReload(ctx context.Context) error {
+func (a *app) requestReload(ctx context.Context, by string) error {
 	result := make(chan error, 1)
 	select {
-	case a.reloads <- result:
+	case a.reloads <- reloadRequest{by, result}:
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
@@ -57,18 +63,26 @@ func (a *app) reopenLedger(ctx context.Context) {
 	}
 }
 
-// reload swaps the whole configuration, or keeps the old one.
-func (a *app) reload() error {
+// reload swaps the whole configuration, or keeps the old one. What an operator has
+// loaded is in the ledger.
+func (a *app) reload(ctx context.Context, by string) error {
+	logger := a.logger
+	if by != "" {
+		logger = log.With(logger, "by", by)
+	}
 	cfg, err := config.Load(a.options.ConfigFile)
 	if err == nil {
 		err = a.apply(cfg)
 	}
 	if err != nil {
 		a.metrics.reloadOK.Set(0)
-		level.Error(a.logger).Log("msg", "Keeping the old configuration", "err", err)
+		level.Error(logger).Log("msg", "Keeping the old configuration", "err", err)
 		return err
 	}
-	level.Info(a.logger).Log("msg", "Loaded the configuration", "file", a.options.ConfigFile)
+	level.Info(logger).Log("msg", "Loaded the configuration", "file", a.options.ConfigFile)
+	if by != "" {
+		_ = a.ledger.Reloaded(ctx, by, time.Now()) // which has logged its error; it is loaded all the same
+	}
 	return nil
 }
 
@@ -92,6 +106,10 @@ func (a *app) apply(cfg *config.Config) error {
 		server.Start()
 	}
 	a.shared.Serve(next.remediation)
+	if next.nameless {
+		level.Warn(a.logger).Log("msg", "Nobody can prove a name, so there is no operator",
+			"hint", "set people.user_header, or basic_auth_users or client certificates in --web.config.file")
+	}
 	if err := a.generations.swap(next); err != nil {
 		for _, server := range fresh {
 			server.Close()

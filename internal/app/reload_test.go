@@ -42,7 +42,7 @@ func TestAReloadAfterTheStopIsRefused(t *testing.T) {
 	before := a.generations.current.Load()
 	a.stop()
 	write(t, file, "servers: ["+down+", "+another+"]")
-	if err := a.reload(); !errors.Is(err, errStopping) {
+	if err := a.reload(t.Context(), ""); !errors.Is(err, errStopping) {
 		t.Errorf("the reload: %v, want %v", err, errStopping)
 	}
 	if a.generations.current.Load() != before {
@@ -56,7 +56,7 @@ func TestAReloadKeepsServersThatDidNotChange(t *testing.T) {
 	a, file := newTestApp(t, "servers: ["+down+"]")
 	before := a.generations.current.Load()
 	write(t, file, "servers: ["+down+", "+another+"]")
-	if err := a.reload(); err != nil {
+	if err := a.reload(t.Context(), ""); err != nil {
 		t.Fatal(err)
 	}
 	after := a.generations.current.Load()
@@ -82,7 +82,7 @@ func TestAFailingReloadKeepsTheGeneration(t *testing.T) {
 		"enforcing for all": "servers: [" + another + "]\nremediation: {mode: enforce, ledger: {file: ledger.jsonl}}",
 	} {
 		write(t, file, config)
-		if err := a.reload(); err == nil {
+		if err := a.reload(t.Context(), ""); err == nil {
 			t.Errorf("%s: no error", name)
 		}
 		if a.generations.current.Load() != before {
@@ -98,12 +98,12 @@ func TestARequestForAReloadEndsWithItsContext(t *testing.T) {
 	defer a.stop()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := a.requestReload(ctx); !errors.Is(err, context.Canceled) { // nobody serves the requests
+	if err := a.requestReload(ctx, ""); !errors.Is(err, context.Canceled) { // nobody serves the requests
 		t.Errorf("requestReload: %v, want %v", err, context.Canceled)
 	}
 	ctx, cancel = context.WithCancel(t.Context())
 	answered := make(chan error, 1)
-	go func() { answered <- a.requestReload(ctx) }()
+	go func() { answered <- a.requestReload(ctx, "") }()
 	<-a.reloads // its turn has come, and the reload hangs
 	cancel()
 	if err := <-answered; !errors.Is(err, context.Canceled) {

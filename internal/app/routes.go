@@ -4,34 +4,60 @@ import (
 	"fmt"
 	"net/http"
 
-	"github.com/go-kit/log/level"
-
 	"github.com/pgbailiff/pgbailiff/internal/auth"
-	"github.com/pgbailiff/pgbailiff/internal/config"
 )
 
-// routes says what is served where. When the webhook has a listener of its own,
-// own has the endpoints for orders; otherwise own is main.
-func (a *app) routes() (main, own *http.ServeMux) {
-	main = http.NewServeMux()
-	main.Handle("GET /{$}", a.current(func(h handlers) http.Handler { return h.page }))
-	main.Handle("GET /metrics", a.current(func(h handlers) http.Handler { return h.metrics }))
-	main.Handle("GET /-/healthy", sentence("pgbailiff is healthy."))
-	main.Handle("GET /-/ready", sentence("pgbailiff is ready."))
-	for _, method := range []string{"POST", "PUT"} {
-		main.Handle(method+" /-/reload", a.current(func(h handlers) http.Handler { return h.reload }))
-	}
+// route is one pattern and who serves it in a generation.
+type route struct {
+	pattern string
+	serve   func(handlers) http.Handler
+}
 
-	own = main
-	if a.generations.current.Load().cfg.Webhook.ListenAddress != "" {
-		own = http.NewServeMux()
+// routesOfMain are those of the main listener. Orders may signal a session.
+func routesOfMain() (reading, orders []route) {
+	return []route{
+			{"GET /{$}", func(h handlers) http.Handler { return h.page }},
+			{"GET /metrics", func(h handlers) http.Handler { return h.metrics }},
+			{"POST /-/reload", func(h handlers) http.Handler { return h.reload }},
+			{"PUT /-/reload", func(h handlers) http.Handler { return h.reload }},
+			{"POST /-/resume", func(h handlers) http.Handler { return h.resume }},
+			{"GET /api/v1/decisions", func(h handlers) http.Handler { return h.decisions }},
+			{"GET /api/v1/sessions", func(h handlers) http.Handler { return h.api.sessions }},
+			{"GET /api/v1/approvals", func(h handlers) http.Handler { return h.api.approvals }},
+		}, []route{
+			{"POST /api/v1/actions", func(h handlers) http.Handler { return h.api.actions }},
+			{"POST /api/v1/approvals/{id}", func(h handlers) http.Handler { return h.api.answer }},
+		}
+}
+
+// routes says what is served where: everything on the main listener, or, where
+// the webhook has a listener of its own, the messages and what goes with them
+// there. Without one, own is nil.
+func (a *app) routes() (main, own http.Handler) {
+	mux := http.NewServeMux()
+	mux.Handle("GET /-/healthy", sentence("pgbailiff is healthy."))
+	mux.Handle("GET /-/ready", sentence("pgbailiff is ready."))
+	reading, orders := routesOfMain()
+	for _, r := range reading {
+		mux.Handle(r.pattern, a.current(r.serve))
+	}
+	for _, r := range orders {
+		mux.Handle(r.pattern, a.counted(r.serve))
 	}
 	messages := http.NewServeMux() // inside the counter, which so counts its 405 too
 	messages.Handle("POST /webhook", a.counted(func(h handlers) http.Handler { return h.webhook }))
-	own.Handle("/webhook", a.messages.CountRequests(messages))
-	own.Handle("POST /-/resume", a.current(func(h handlers) http.Handler { return h.resume }))
-	own.Handle("GET /api/v1/decisions", a.current(func(h handlers) http.Handler { return h.decisions }))
-	return main, own
+	hook := a.messages.CountRequests(messages)
+
+	main = under(a.external.Path, a.notCrossSite(mux))
+	if a.generations.current.Load().cfg.Webhook.ListenAddress == "" {
+		mux.Handle("/webhook", hook)
+		return main, nil
+	}
+	second := http.NewServeMux()
+	second.Handle("/webhook", hook)
+	second.Handle("POST /-/resume", a.current(func(h handlers) http.Handler { return h.ownResume }))
+	second.Handle("GET /api/v1/decisions", a.current(func(h handlers) http.Handler { return h.ownDecisions }))
+	return main, a.notCrossSite(second)
 }
 
 // current serves a request with a handler of the current generation.
@@ -48,7 +74,7 @@ func (a *app) counted(of func(handlers) http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		g, ok := a.generations.enter()
 		if !ok {
-			http.Error(w, errStopping.Error(), http.StatusServiceUnavailable)
+			auth.Refuse(w, r, http.StatusServiceUnavailable, errStopping.Error())
 			return
 		}
 		defer g.orders.leave()
@@ -56,39 +82,28 @@ func (a *app) counted(of func(handlers) http.Handler) http.Handler {
 	})
 }
 
-// reloadHandler reloads for everybody who may give orders, and with
+// reloadHandler reloads for everybody who may give orders, for operators, and with
 // --web.enable-lifecycle for everybody.
-func (a *app) reloadHandler(cfg *config.Config, access access) http.Handler {
+func (a *app) reloadHandler(g *generation, token auth.Authenticator) http.Handler {
 	load := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if err := a.requestReload(r.Context()); err != nil {
+		if err := a.requestReload(r.Context(), g.people.By(r)); err != nil {
 			http.Error(w, "kept the old configuration: "+err.Error(), http.StatusInternalServerError)
 			return
 		}
 		_, _ = fmt.Fprintln(w, "loaded the configuration")
 	})
-	switch certificates := access.main.clientCertificates; {
+	switch {
 	case a.options.Lifecycle:
 		return load
-	case cfg.Webhook.CredentialsFile == "" && !certificates:
+	case token == (auth.Authenticator{}) && len(g.cfg.People.Operators) == 0:
 		return forbidden("to reload like this, set webhook.credentials_file and send its token, or start with --web.enable-lifecycle; SIGHUP always does it")
 	default:
-		return auth.Authenticator{CredentialsFile: cfg.Webhook.CredentialsFile, ClientCertificates: certificates}.Require(load, a.logger)
+		return token.RequireOr(g.people, load, a.logger)
 	}
 }
 
 func forbidden(why string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, why, http.StatusForbidden) })
-}
-
-// notCrossSite refuses the requests that a page of another site makes a browser
-// send. The browser adds basic auth and client certificates to them too.
-func (a *app) notCrossSite(next http.Handler) http.Handler {
-	protection := http.NewCrossOriginProtection()
-	protection.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		level.Warn(a.logger).Log("msg", "Refused a cross-site request", "path", r.URL.Path, "remote", r.RemoteAddr)
-		http.Error(w, "this is not for the pages of other sites", http.StatusForbidden)
-	}))
-	return protection.Handler(next)
 }
 
 func sentence(text string) http.Handler {

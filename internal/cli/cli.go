@@ -2,8 +2,12 @@
 package cli
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 
 	"github.com/alecthomas/kingpin/v2"
 	"github.com/prometheus/common/version"
@@ -20,9 +24,13 @@ const (
 )
 
 // Run is the whole program; it returns the exit status.
-func Run(args []string, stdout, stderr io.Writer) int {
+func Run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	return run(args, newConsole(stdin, stdout, stderr))
+}
+
+func run(args []string, con console) int {
 	cli := kingpin.New("pgbailiff", "A Prometheus exporter for PostgreSQL's backends that carries out what firing alerts order.")
-	cli.UsageWriter(stdout).ErrorWriter(stderr)
+	cli.UsageWriter(con.out).ErrorWriter(con.err)
 	cli.Version(version.Print("pgbailiff"))
 	cli.HelpFlag.Short('h')
 	options := addFlags(cli)
@@ -33,25 +41,84 @@ func Run(args []string, stdout, stderr io.Writer) int {
 	test := cli.Command("test", "Run unit tests of a policy and exit.")
 	testFiles := test.Arg("file", "Test files.").Required().Strings()
 
-	command, err := cli.Parse(args)
+	commands := addCommands(cli)
+
+	err := separateFlags(cli, commands, args)
+	var name string
+	if err == nil {
+		name, err = cli.Parse(args)
+	}
 	if err != nil {
-		_, _ = fmt.Fprintf(stderr, "pgbailiff: %s; see pgbailiff --help\n", err)
+		_, _ = fmt.Fprintf(con.err, "pgbailiff: %s; see pgbailiff --help\n", oneLine(err.Error()))
 		return usageError
 	}
-	switch command {
+	for _, c := range commands {
+		if c.name == name {
+			return status(c.run(context.Background(), con), con.err)
+		}
+	}
+	switch name {
 	case check.FullCommand():
 		options.ConfigFile = *checkFile
-		return checkConfig(*options, stdout, stderr)
+		return checkConfig(*options, con.out, con.err)
 	case test.FullCommand():
-		if err := policytest.Run(stdout, *testFiles...); err != nil {
-			_, _ = fmt.Fprintf(stderr, "pgbailiff: %s\n", err)
+		if err := policytest.Run(con.out, *testFiles...); err != nil {
+			_, _ = fmt.Fprintf(con.err, "pgbailiff: %s\n", err)
 			return failure
 		}
 		return 0
 	case serve.FullCommand():
-		return app.Run(*options, stderr)
+		return app.Run(*options, con.err)
 	}
 	return usageError
+}
+
+// status is the exit status of a subcommand for a person; its error is written.
+func status(err error, stderr io.Writer) int {
+	if err == nil {
+		return 0
+	}
+	if !errors.Is(err, errReported) {
+		for sentence := range strings.SplitSeq(err.Error(), "\n") {
+			_, _ = fmt.Fprintf(stderr, "pgbailiff: %s\n", oneLine(sentence))
+		}
+	}
+	if errors.Is(err, errUsage) {
+		return usageError
+	}
+	return failure
+}
+
+// separateFlags refuses the flags of the daemon in a subcommand for a person, and
+// hides them from its help.
+func separateFlags(cli *kingpin.Application, commands []command, args []string) error {
+	parsed, _ := cli.ParseContext(args) // Parse has the same error
+	if parsed == nil || parsed.SelectedCommand == nil ||
+		!slices.ContainsFunc(commands, func(c command) bool { return isOrBegins(c.name, parsed.SelectedCommand.FullCommand()) }) {
+		return nil
+	}
+	for _, element := range parsed.Elements {
+		if flag, is := element.Clause.(*kingpin.FlagClause); is && ofDaemon(cli, flag.Model().Name) {
+			return fmt.Errorf("--%s is not a flag of %s", flag.Model().Name, parsed.SelectedCommand.FullCommand())
+		}
+	}
+	for _, flag := range cli.Model().Flags {
+		if ofDaemon(cli, flag.Name) {
+			cli.GetFlag(flag.Name).Hidden()
+		}
+	}
+	return nil
+}
+
+// isOrBegins reports whether the command is this one, or stands below it.
+func isOrBegins(command, parent string) bool {
+	return command == parent || strings.HasPrefix(command, parent+" ")
+}
+
+// ofDaemon reports whether the application itself has the flag, for its daemon.
+func ofDaemon(cli *kingpin.Application, name string) bool {
+	flag := cli.GetFlag(name)
+	return flag != nil && flag != cli.HelpFlag && flag != cli.VersionFlag
 }
 
 // addFlags adds the flags; parsing them fills the options.
@@ -65,6 +132,8 @@ func addFlags(cli *kingpin.Application) *app.Options {
 		Default("logfmt").EnumVar(&o.LogFormat, "logfmt", "json")
 	cli.Flag("web.enable-lifecycle", "Let everybody reload by POST /-/reload who can reach it. Without this it needs the webhook's token.").
 		BoolVar(&o.Lifecycle)
+	cli.Flag("web.external-url", "The URL by which people reach this program, such as that of a reverse proxy, for links and for the label url of pgbailiff_external_url_info. Everything is also served under its path. Default: the host's name and the port.").
+		SetValue(externalURL{o})
 	o.Web = kingpinflag.AddFlags(cli, ":10187")
 	return o
 }

@@ -29,6 +29,7 @@ type Config struct {
 	Collector   collector.Config  `yaml:"collector"`
 	Webhook     webhook.Config    `yaml:"webhook"`
 	Remediation Remediation       `yaml:"remediation"`
+	People      People            `yaml:"people"`
 }
 
 // Remediation is "remediation": what is decided, how it is carried out, and
@@ -147,7 +148,16 @@ func (c *Config) validate() error {
 	if c.Remediation.Policy.Severities == nil {
 		c.Remediation.Policy.Severities = map[string]policy.Action{"warning": policy.Cancel, "critical": policy.Terminate}
 	}
-	return field.Under("remediation", c.Remediation.Validate())
+	if err := field.Under("remediation", c.Remediation.Validate()); err != nil {
+		return err
+	}
+	if err := c.People.Validate(); err != nil {
+		return field.Under("people", err)
+	}
+	if len(c.People.Operators) > 0 && c.Remediation.Ledger.File == "" {
+		return field.Errorf("people.operators", "orders by hand need a ledger, whatever the mode is: set remediation.ledger.file")
+	}
+	return nil
 }
 
 // Validate checks what is decided, how it is carried out, and where it is

@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/common/model"
 
 	"github.com/pgbailiff/pgbailiff/collector"
+	"github.com/pgbailiff/pgbailiff/internal/auth"
 	"github.com/pgbailiff/pgbailiff/internal/config"
 	"github.com/pgbailiff/pgbailiff/internal/ledger"
 	"github.com/pgbailiff/pgbailiff/internal/policy"
@@ -42,7 +43,7 @@ func defaults() *config.Config {
 		},
 		Remediation: config.Remediation{
 			Config: remediation.Config{
-				Mode: "dry-run", Grace: 5 * model.Second, VerifyTimeout: 5 * model.Second,
+				Mode: "dry-run", Grace: 5 * model.Second, VerifyTimeout: 5 * model.Second, ApprovalTimeout: 30 * model.Minute,
 				Limits: ledger.Limits{Actions: 10, Window: model.Minute, SuspendAfter: 50, SuspendWindow: 10 * model.Minute},
 			},
 			Policy: policy.Config{
@@ -80,7 +81,7 @@ func TestEveryKeyOfTheContractIsRead(t *testing.T) {
 		Webhook:   webhook.Config{CredentialsFile: "/etc/pgbailiff/webhook.token", ListenAddress: "127.0.0.1:10188"},
 		Remediation: config.Remediation{
 			Config: remediation.Config{
-				Mode: "enforce", RequireIdentity: true, Grace: 6 * model.Second, VerifyTimeout: 7 * model.Second,
+				Mode: "enforce", RequireIdentity: true, Grace: 6 * model.Second, VerifyTimeout: 7 * model.Second, ApprovalTimeout: 31 * model.Minute,
 				Limits: ledger.Limits{Actions: 11, Window: 2 * model.Minute, SuspendAfter: 51, SuspendWindow: 11 * model.Minute},
 			},
 			Policy: policy.Config{
@@ -89,9 +90,17 @@ func TestEveryKeyOfTheContractIsRead(t *testing.T) {
 				Rules: []policy.RuleConfig{
 					{Name: "nightly load", Matchers: []string{`usename="etl"`, `application_name=~"airflow.*"`}, Action: "none"},
 					{Name: "dashboards may be dropped", Matchers: []string{`severity="critical"`, `application_name=~"metabase.*"`}, Action: "cancel-then-terminate"},
+					{Name: "payroll", Matchers: []string{`usename="payroll"`}, Action: "cancel", Approval: "required"},
 				},
 			},
 			Ledger: ledger.Config{File: "/var/lib/pgbailiff/ledger.jsonl"},
+		},
+		People: config.People{
+			Config: auth.Config{
+				Operators: []string{"ann", "Ben Ü. <ben@orders.example>"}, UserHeader: "X-Forwarded-User",
+				TrustedProxies: []string{"127.0.0.1", "::1", "10.1.0.0/16", "fd00::/8"},
+			},
+			AlertmanagerURL: "https://alertmanager.example:9093/prefix",
 		},
 	}
 	if diff := cmp.Diff(want, load(t, "full")); diff != "" {

@@ -29,7 +29,7 @@ var layout = map[string][]string{
 	},
 	"internal/api":         {"internal/remediation", "internal/ledger", "internal/session", "internal/auth"},
 	"internal/page":        {"internal/session", "internal/policy", "internal/ledger", "internal/remediation"},
-	"internal/auth":        {},
+	"internal/auth":        {"internal/config/field"},
 	"internal/remediation": {"internal/session", "internal/policy", "internal/ledger", "internal/config/field"},
 	"internal/policy":      {"internal/session", "internal/querytext", "internal/config/field"},
 	"internal/ledger":      {"internal/session", "internal/policy", "internal/config/field"},
@@ -38,7 +38,7 @@ var layout = map[string][]string{
 	"internal/querytext":   {},
 	"internal/config": { // the packages that it configures
 		"collector", "webhook", "internal/querytext", "internal/remediation", "internal/policy", "internal/ledger",
-		"internal/postgres", "internal/config/field", "internal/config/strict",
+		"internal/postgres", "internal/auth", "internal/config/field", "internal/config/strict",
 	},
 	"internal/config/field":  {},
 	"internal/config/strict": {"internal/config/field"},

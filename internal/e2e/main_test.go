@@ -15,7 +15,7 @@ import (
 // command "pgbailiff" runs the whole program, with the race detector if the tests
 // have it.
 func TestMain(m *testing.M) {
-	testscript.Main(leakChecked{m}, map[string]func(){"pgbailiff": func() { os.Exit(cli.Run(os.Args[1:], os.Stdout, os.Stderr)) }})
+	testscript.Main(leakChecked{m}, map[string]func(){"pgbailiff": func() { os.Exit(cli.Run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }})
 }
 
 // leakChecked fails when a test has left a goroutine behind.

@@ -47,6 +47,7 @@ type signal struct {
 	at     time.Time // of the intent
 	limits Limits    // that allowed it
 
+	manual   bool // ordered by hand; it never counts
 	spent    bool // counts against the budget; false once it is known that nothing was sent
 	sent     bool // counts towards a suspension too: it was sent, or may have been
 	finished bool // the outcome is known, durable or not
@@ -75,9 +76,25 @@ func (b *budget) reserve(id string, now time.Time, l Limits) (*signal, Allowance
 	return s, Allowed, false
 }
 
+// begin reserves the signal of an intent.
+func (b *budget) begin(intent Entry, l Limits) (*signal, Allowance, bool) {
+	if intent.Source == SourceManual {
+		return b.order(intent.ID, intent.Time), Allowed, false
+	}
+	return b.reserve(intent.ID, intent.Time, l)
+}
+
+// order adds a signal that a person ordered by hand, whatever the limits say.
+func (b *budget) order(id string, now time.Time) *signal {
+	s := &signal{at: now, manual: true}
+	b.signals[id] = s
+	return s
+}
+
 // finish records whether the signal was sent, and reports whether that begins a
 // suspension.
 func (b *budget) finish(s *signal, sent bool) (suspends bool) {
+	sent = sent && !s.manual
 	s.finished, s.spent, s.sent = true, sent, sent
 	return sent && b.suspend(b.usage(s.at, s.limits), s.limits)
 }

@@ -13,10 +13,11 @@ import (
 const eventCheckpoint = "checkpoint"
 
 // record is a line of the file: an entry, or a checkpoint, which has an entry's
-// time, event and server and one saved budget.
+// time, event and server, and one saved budget or one saved question.
 type record struct {
 	Entry
 	savedBudget
+	savedQuestion
 }
 
 // savedBudget is a budget as a checkpoint saves it.
@@ -34,7 +35,7 @@ type savedBudget struct {
 
 // checkpoint is the record of a budget at an instant.
 func checkpoint(server string, b *budget, now time.Time) record {
-	return record{Entry{Time: now, Event: eventCheckpoint, Server: server}, b.save()}
+	return record{Entry: Entry{Time: now, Event: eventCheckpoint, Server: server}, savedBudget: b.save()}
 }
 
 // save leaves out the signals whose intent is not in the file yet: those
@@ -49,7 +50,9 @@ func (b *budget) save() savedBudget {
 		if s.intent == nil && !s.finished {
 			continue
 		}
-		saved.Spent, saved.SpentIDs = append(saved.Spent, s.at), append(saved.SpentIDs, id)
+		if !s.manual {
+			saved.Spent, saved.SpentIDs = append(saved.Spent, s.at), append(saved.SpentIDs, id)
+		}
 		if s.intent != nil {
 			open := *s.intent
 			open.Event = ""
@@ -71,10 +74,19 @@ func (saved savedBudget) budget() *budget {
 	}
 	for _, open := range saved.Open {
 		open = open.clipped()
-		b.restore(open.ID, open.Time).intent = &open
+		b.restoreIntent(open).intent = &open
 	}
 	b.since, b.suspended = saved.Since, saved.Suspended
 	return b
+}
+
+// restoreIntent adds the signal of an intent from the file.
+func (b *budget) restoreIntent(intent Entry) *signal {
+	s := b.restore(intent.ID, intent.Time)
+	if intent.Source == SourceManual {
+		s.manual, s.spent, s.sent = true, false, false
+	}
+	return s
 }
 
 // restore adds a signal from the file. It counts as sent until a later line

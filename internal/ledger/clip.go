@@ -8,9 +8,13 @@ import (
 // The bounds of an entry's texts, in bytes. An alert's labels have any length,
 // and the last entries stay in memory.
 const (
-	maxName   = 256
-	maxDetail = 512
-	maxQuery  = 16 << 10
+	maxName    = 256
+	maxDetail  = 512
+	maxComment = 4000
+	maxQuery   = 16 << 10
+	// maxLabels bounds the labels of a question, in all. They cannot be cut,
+	// because they decide.
+	maxLabels = 32 << 10
 )
 
 const ellipsis = "…"
@@ -28,7 +32,7 @@ func (e Entry) clipped() Entry {
 	e.Event, e.Action, e.Outcome = clip(e.Event, maxName), clip(e.Action, maxName), clip(e.Outcome, maxName)
 	e.Reason, e.State = clip(e.Reason, maxName), clip(e.State, maxName)
 	e.Detail, e.Query = clip(e.Detail, maxDetail), clip(e.Query, maxQuery)
-	e.Comment = clip(e.Comment, maxDetail)
+	e.Comment = clip(e.Comment, maxComment)
 	return e
 }
 

@@ -64,7 +64,7 @@ func onDisk(t *testing.T) (*Ledger, *hangingFile, string) {
 	}
 	disk := &hangingFile{File: file}
 	l := &Ledger{
-		logger: log.NewNopLogger(), budgets: map[string]*budget{},
+		logger: log.NewNopLogger(), budgets: map[string]*budget{}, questions: newQuestions(),
 		errors: prometheus.NewCounter(prometheus.CounterOpts{Name: "errors_total", Help: "Of the test."}),
 		writer: newWriter(&appender{file: disk, path: path}),
 	}

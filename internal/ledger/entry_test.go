@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/pgbailiff/pgbailiff/internal/ledger"
 )
@@ -19,6 +20,10 @@ func TestTheKeysOfALineAndTheirOrder(t *testing.T) {
 		switch v := reflect.ValueOf(&full).Elem().FieldByIndex(field.Index); v.Interface().(type) {
 		case ledger.Time:
 			v.Set(reflect.ValueOf(ledger.Time{Time: noon}))
+		case time.Time:
+			v.Set(reflect.ValueOf(noon))
+		case map[string]string:
+			v.Set(reflect.ValueOf(map[string]string{"": ""}))
 		case bool:
 			v.SetBool(true)
 		default:
@@ -32,8 +37,8 @@ func TestTheKeysOfALineAndTheirOrder(t *testing.T) {
 		keys  string
 	}{
 		"every field": {full, "time event id decision server pid backend_start query_start xact_start state_change " +
-			"action outcome reason rule signalled detail source actor alertname severity fingerprint " +
-			"datname usename application_name client_addr state wait_event_type wait_event session_id query"},
+			"action outcome reason rule signalled detail source by comment alertname severity fingerprint " +
+			"datname usename application_name client_addr state wait_event_type wait_event session_id query labels starts_at until"},
 		"no field": {ledger.Entry{}, "time event server pid"},
 	} {
 		t.Run(name, func(t *testing.T) {

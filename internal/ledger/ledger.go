@@ -27,17 +27,19 @@ type Ledger struct {
 	writer *writer // nil without a file
 	errors prometheus.Counter
 
-	mu      sync.Mutex // guards the fields below; no I/O happens under it
-	recent  ring
-	budgets map[string]*budget // of the servers that had a signal or are suspended
+	mu        sync.Mutex // guards the fields below; no I/O happens under it
+	recent    ring
+	budgets   map[string]*budget // of the servers that had a signal or are suspended
+	questions *questions
 }
 
 // Open reads the file back, if there is one, opens it for writing, and writes
 // the outcomes that a crash prevented, as failed. The registerer may be nil.
 func Open(cfg Config, logger log.Logger, reg prometheus.Registerer) (*Ledger, error) {
 	l := &Ledger{
-		logger:  logger,
-		budgets: map[string]*budget{},
+		logger:    logger,
+		budgets:   map[string]*budget{},
+		questions: newQuestions(),
 		errors: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "pgbailiff_ledger_write_errors_total",
 			Help: "Lines of the ledger that could not be written when they were due.",
@@ -80,9 +82,16 @@ func (l *Ledger) finishInterrupted(now time.Time) {
 			all, requests = append(all, e), append(requests, l.outcomeRequest(b.signals[e.ID], e))
 		}
 	}
+	for _, q := range l.questions.sorted(func(q *question) bool { return q.approved != nil }) {
+		e := q.failed(unactedDetail, now)
+		all, requests = append(all, e), append(requests, l.endRequest([]*question{q}, []Entry{e}))
+	}
 	for i, e := range all {
-		level.Warn(l.logger).Log("msg", "Recorded an interrupted signal as failed",
-			"server", e.Server, "pid", e.PID, "id", e.ID)
+		what := "Recorded an interrupted signal as failed"
+		if !e.Signalled {
+			what = "Recorded an approval that nothing came of as failed"
+		}
+		level.Warn(l.logger).Log("msg", what, "server", e.Server, "pid", e.PID, "id", e.ID, "decision", e.Decision)
 		_ = l.write(ctx, requests[i], e)
 	}
 }
@@ -115,7 +124,8 @@ func (l *Ledger) Spent(server string, window time.Duration, now time.Time) int {
 }
 
 // Reopen closes the file and opens the one at the path, after a rotation or a
-// reload. A new file begins with checkpoints of the budgets. After an error the
+// reload. A new file begins with checkpoints of the budgets and of the questions.
+// After an error the
 // ledger keeps the old file. Reopen waits at most five seconds.
 func (l *Ledger) Reopen(ctx context.Context, path string) error {
 	if l.writer == nil {
@@ -150,6 +160,9 @@ func (l *Ledger) checkpoints(now time.Time) []byte {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	text := encode(record{Entry: Entry{Time: now, Event: eventCheckpoint}})
+	for r := range l.questions.save(now) {
+		text = append(text, encode(r)...)
+	}
 	for _, server := range slices.Sorted(maps.Keys(l.budgets)) {
 		text = append(text, encode(checkpoint(server, l.budgets[server], now))...)
 	}

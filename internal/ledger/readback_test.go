@@ -38,7 +38,7 @@ func TestLinesThatAreNotWholeAreSkippedWithAWarning(t *testing.T) {
 		"null":                        {"null\n" + whole + "\n", 1, "lines=1"},
 		"a time that is none":         {`{"time":"yesterday","event":"intent"}` + "\n" + whole + "\n", 1, "lines=1"},
 		"keys of a later version":     {whole[:len(whole)-1] + `,"mood":"grim"}` + "\n", 1, ""},
-		"events of a later version":   {`{"time":"2026-11-22T12:00:00Z","event":"approved","server":"orders"}` + "\n" + whole + "\n", 1, ""},
+		"events of a later version":   {`{"time":"2026-11-22T12:00:00Z","event":"pondered","server":"orders"}` + "\n" + whole + "\n", 1, ""},
 		"a line of a megabyte":        {whole[:len(whole)-1] + `,"query":"` + strings.Repeat("x", 1<<20) + `"}` + "\n" + other + "\n", 2, ""},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -9,7 +9,10 @@ type ring struct {
 	next    int // where the next one goes, once the ring is full
 }
 
+// add remembers an entry, without the labels of an alert: they are long, and only
+// the question needs them.
 func (r *ring) add(e Entry) {
+	e.Labels = nil
 	if len(r.entries) < maxRecent {
 		r.entries = append(r.entries, e)
 		return

@@ -14,9 +14,12 @@ const interruptedDetail = "pgbailiff stopped before it learned what became of th
 func (l *Ledger) replay(r record) {
 	e := r.clipped()
 	if e.Event == eventCheckpoint {
-		if e.Server == "" {
+		switch {
+		case l.questions.restore(r.savedQuestion):
+		case e.Server == "":
 			clear(l.budgets)
-		} else {
+			l.questions = newQuestions()
+		default:
 			l.budgets[e.Server] = r.budget()
 		}
 		return
@@ -29,6 +32,7 @@ func (l *Ledger) replay(r record) {
 	if b != nil {
 		b.replay(e)
 	}
+	l.questions.replay(e)
 	l.recent.add(e)
 }
 
@@ -37,7 +41,7 @@ func (l *Ledger) replay(r record) {
 func (b *budget) replay(e Entry) {
 	switch e.Event {
 	case EventIntent:
-		s := b.restore(e.ID, e.Time)
+		s := b.restoreIntent(e)
 		// Versions before Decision could leave an intent without an outcome, so
 		// only newer intents are expected to have one.
 		if e.Decision != "" {
@@ -46,7 +50,7 @@ func (b *budget) replay(e Entry) {
 	case EventOutcome:
 		switch s := b.signals[e.ID]; {
 		case s == nil:
-		case e.Signalled:
+		case e.Signalled && !s.manual:
 			s.intent = nil
 		default:
 			b.release(e.ID)

@@ -19,6 +19,9 @@ var ErrNoIntent = errors.New("no intent waits for this outcome")
 // durable. The intent's Time is the time of both. If the answer is not Allowed,
 // nothing was written and nothing is reserved. After an error nothing is
 // reserved, and no signal may be sent. The context bounds the waiting.
+//
+// The intent of an order by hand (SourceManual) takes nothing out of the budget,
+// and is always Allowed if it can be written.
 func (l *Ledger) Begin(ctx context.Context, intent Entry, limits Limits) (Allowance, error) {
 	intent = intent.normalized(EventIntent)
 	intent.Outcome, intent.Signalled = "", false
@@ -34,7 +37,7 @@ func (l *Ledger) Begin(ctx context.Context, intent Entry, limits Limits) (Allowa
 		l.mu.Unlock()
 		return OverBudget, fmt.Errorf("write the ledger: an intent needs its own ID and a time, not %q at %s", intent.ID, intent.Time)
 	}
-	s, allowance, suspends := b.reserve(intent.ID, intent.Time, limits)
+	s, allowance, suspends := b.begin(intent, limits)
 	if allowance == Allowed {
 		l.budgets[intent.Server] = b
 	}
@@ -54,6 +57,7 @@ func (l *Ledger) Begin(ctx context.Context, intent Entry, limits Limits) (Allowa
 		}
 		s.intent = &intent
 		l.recent.add(intent)
+		l.questions.acted(intent.Decision)
 		if waiting {
 			return nil
 		}
@@ -124,14 +128,21 @@ func (l *Ledger) outcomeRequest(s *signal, e Entry) *request {
 }
 
 // Append writes a decision without a signal: a refusal, a dry run, a session
-// that is gone. After an error the line is not in the file, but Recent has it.
+// that is gone. After an error the line is not in the file, but Recent has it;
+// only the outcome of an approval is written again with the next line.
 func (l *Ledger) Append(ctx context.Context, e Entry) error {
 	e = e.normalized(EventOutcome)
 	e.ID, e.Signalled = "", false
 	l.mu.Lock()
-	l.recent.add(e)
+	var r *request
+	if q := l.questions.unacted(e.Decision); q != nil {
+		r = l.endRequest([]*question{q}, []Entry{e})
+	} else {
+		l.recent.add(e)
+		r = &request{text: encode(e)}
+	}
 	l.mu.Unlock()
-	return l.write(ctx, &request{text: encode(e)}, e)
+	return l.write(ctx, r, e)
 }
 
 // suspend writes a suspension that began without an outcome. Write logs its
@@ -168,13 +179,26 @@ func (l *Ledger) Resume(ctx context.Context, server, by string, now time.Time) e
 				return nil
 			}
 			again := e
-			again.Event = EventSuspended
+			again.Event, again.Origin = EventSuspended, Origin{}
 			return &request{text: encode(again), mustWrite: true}
 		}
 		if b != nil {
 			b.resume(e.Time)
 		}
 		l.recent.add(e)
+		return nil
+	}}, e)
+}
+
+// Reloaded writes that a person loaded the configuration anew.
+func (l *Ledger) Reloaded(ctx context.Context, by string, now time.Time) error {
+	e := Entry{Time: now, Origin: Origin{By: by}}.normalized(EventReloaded)
+	return l.write(ctx, &request{text: encode(e), done: func(err error, _ bool) *request {
+		if err == nil {
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			l.recent.add(e)
+		}
 		return nil
 	}}, e)
 }

@@ -34,7 +34,8 @@ const (
 
 	// ReasonManual: a person ordered it.
 	ReasonManual Reason = "manual"
-	// ReasonApproval: the order waits for a person.
+	// ReasonApproval: the order waits for a person. In a refusal: a person has
+	// approved another action than the policy orders now.
 	ReasonApproval Reason = "approval"
 	// ReasonSeverity: no rule matched, the alert's severity decided.
 	ReasonSeverity Reason = "severity"
@@ -46,7 +47,7 @@ func RefusalReasons() []Reason {
 		ReasonModeOff, ReasonNoPID, ReasonBadLabel, ReasonUnknownServer, ReasonNoIdentity,
 		ReasonNotVisible, ReasonProtectedBackend, ReasonProtectedUser, ReasonProtectedBackup,
 		ReasonProtectedMaintenance, ReasonSyncRep, ReasonRule, ReasonNoAction,
-		ReasonCannotCancel, ReasonOverBudget, ReasonSuspended, ReasonPermissionDenied, ReasonDenied,
+		ReasonCannotCancel, ReasonOverBudget, ReasonSuspended, ReasonPermissionDenied, ReasonDenied, ReasonApproval,
 	}
 }
 

@@ -80,6 +80,10 @@
 // off before it says what it is, or something in it is left open), an active
 // statement counts as maintenance, because in doubt nobody is signalled.
 //
+// A rule may say that a person must approve its action first (Decision.Approval).
+// Only what would be signalled is asked about, and the whole ladder is gone down
+// again when the person has approved.
+//
 // The policy does not know whether the alert is still right (the fence is checked
 // in the statement that signals), how much has been done lately (the ledger
 // counts) and whether anything may be done at all (the mode). Count and mode are

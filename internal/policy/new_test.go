@@ -41,6 +41,14 @@ func TestMistakeIsReportedWithPathAndSentence(t *testing.T) {
 			policy.Config{Rules: []policy.RuleConfig{{Name: "x", Matchers: good.Matchers, Action: "Cancel"}}},
 			"rules.0.action", `"Cancel" is not an action`,
 		},
+		"an approval that there is not": {
+			policy.Config{Rules: []policy.RuleConfig{{Name: "x", Matchers: good.Matchers, Action: policy.Cancel, Approval: "Required"}}},
+			"rules.0.approval", `"Required" is not known; leave approval out, or say required`,
+		},
+		"an approval of nothing": {
+			policy.Config{Rules: []policy.RuleConfig{{Name: "x", Matchers: good.Matchers, Action: policy.None, Approval: policy.ApprovalRequired}}},
+			"rules.0.approval", `rule "x" does nothing that a person could approve`,
+		},
 		"a rule without matchers": {
 			policy.Config{Rules: []policy.RuleConfig{{Name: "x", Action: policy.Terminate}}},
 			"rules.0", "would match every alert",

@@ -81,6 +81,8 @@ func read(name string) (*file, error) {
 			err = fmt.Errorf("test %q wants nothing", t.Name)
 		case err != nil:
 			err = fmt.Errorf("test %q: session: %w", t.Name, err)
+		case t.Want.validate() != nil:
+			err = fmt.Errorf("test %q: want: %w", t.Name, t.Want.validate())
 		}
 		line := doc.Line(fmt.Sprintf("tests.%d", i))
 		if err != nil {

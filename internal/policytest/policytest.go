@@ -11,12 +11,15 @@
 //
 // A session is a client backend of an ordinary role that runs a SELECT, but for
 // the keys that it has. "want" has the keys that are compared: action, reason,
-// rule, and the signals first and then: cancel, terminate or none.
+// rule, the signals first and then (cancel, terminate or none), and approval:
+// required if the action waits for a person, or none.
 //
-// A test is about the policy alone. It has no mode, no budget and no fence.
+// A test is about the policy alone. It has no mode, no budget and no fence, and
+// nobody approves or denies anything.
 package policytest
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -59,12 +62,25 @@ func Run(w io.Writer, files ...string) error {
 
 // want is the decision that a test wants. A nil field is not compared.
 type want struct {
-	Action *string `yaml:"action"`
-	Reason *string `yaml:"reason"`
-	Rule   *string `yaml:"rule"`
-	First  *string `yaml:"first"`
-	Then   *string `yaml:"then"`
+	Action   *string `yaml:"action"`
+	Reason   *string `yaml:"reason"`
+	Rule     *string `yaml:"rule"`
+	First    *string `yaml:"first"`
+	Then     *string `yaml:"then"`
+	Approval *string `yaml:"approval"`
 }
+
+// validate returns an error for an approval that no decision has: a wrong word
+// would look like a wrong policy.
+func (w want) validate() error {
+	if a := w.Approval; a != nil && *a != none && *a != string(policy.ApprovalRequired) {
+		return fmt.Errorf("approval is %s or %s, not %q", policy.ApprovalRequired, none, *a)
+	}
+	return nil
+}
+
+// none is how a test writes that there is nothing: no signal, no approval.
+const none = "none"
 
 // diff has a line for each difference, and the reason for the decision. It is
 // empty if the decision is the wanted one.
@@ -80,21 +96,25 @@ func diff(want want, got policy.Decision) string {
 		{"rule", want.Rule, got.Rule},
 		{"first", want.First, orNone(string(got.First))},
 		{"then", want.Then, orNone(string(got.Then))},
+		{"approval", want.Approval, approval(got)},
 	} {
 		if line.want != nil && *line.want != line.got {
-			report += fmt.Sprintf("    %-8s want %-22s got %s\n", line.key+":", strconv.Quote(*line.want), strconv.Quote(line.got))
+			report += fmt.Sprintf("    %-9s want %-22s got %s\n", line.key+":", strconv.Quote(*line.want), strconv.Quote(line.got))
 		}
 	}
 	if report != "" && got.Detail != "" {
-		report += "    refused: " + got.Detail + "\n"
+		report += "    refused:  " + got.Detail + "\n"
 	}
 	return report
 }
 
 // orNone returns the verb, or the word for no signal.
-func orNone(verb string) string {
-	if verb == "" {
-		return "none"
+func orNone(verb string) string { return cmp.Or(verb, none) }
+
+// approval says whether the decision waits for a person.
+func approval(d policy.Decision) string {
+	if d.Approval {
+		return string(policy.ApprovalRequired)
 	}
-	return verb
+	return none
 }

@@ -20,6 +20,10 @@ const configuration = `remediation:
     - name: ladder
       matchers: ['usename="bi"', 'command="SELECT"']
       action: cancel-then-terminate
+    - name: ask
+      matchers: ['usename="payroll"']
+      action: cancel
+      approval: required
 `
 
 // write writes files into a temporary directory and changes to it.
@@ -51,7 +55,7 @@ config: c.yml
 tests:
   - name: an ordinary session
     alert: {severity: warning}
-    want: {action: cancel, reason: severity, rule: "", first: cancel, then: none}
+    want: {action: cancel, reason: severity, rule: "", first: cancel, then: none, approval: none}
   - name: a rule
     session: {usename: etl}
     alert: {severity: critical}
@@ -59,9 +63,15 @@ tests:
   - name: two signals
     session: {usename: bi, query: "/* c */ select 2"}
     want: {first: cancel, then: terminate}
+  - name: a person is asked
+    session: {usename: payroll}
+    want: {action: cancel, rule: ask, first: cancel, approval: required}
+  - name: nobody is asked about what is refused
+    session: {usename: payroll, application_name: pg_dump}
+    want: {reason: protected_backup, rule: ask, approval: none}
 `})
 	out, err := run("a/t.yml", "a/t.yml")
-	if out != "a/t.yml: 3 tests passed\na/t.yml: 3 tests passed\n" || err != "" {
+	if out != "a/t.yml: 5 tests passed\na/t.yml: 5 tests passed\n" || err != "" {
 		t.Errorf("%s%s", out, err)
 	}
 }
@@ -79,23 +89,33 @@ tests:
   - name: wrong in one thing
     session: {usename: bi, application_name: pg_dump}
     want: {action: cancel-then-terminate, reason: rule, rule: ladder}
+  - name: nobody would be asked
+    session: {usename: payroll}
+    want: {rule: ask, approval: none}
+  - name: a person would be asked
+    alert: {severity: warning}
+    want: {action: cancel, approval: required}
 `})
 	out, err := run("t.yml")
 	want := `t.yml:7: FAILED: wrong in everything
-    action:  want "none"                 got "cancel-then-terminate"
-    reason:  want "no_action"            got "rule"
-    rule:    want ""                     got "ladder"
-    first:   want "none"                 got "cancel"
-    then:    want "none"                 got "terminate"
+    action:   want "none"                 got "cancel-then-terminate"
+    reason:   want "no_action"            got "rule"
+    rule:     want ""                     got "ladder"
+    first:    want "none"                 got "cancel"
+    then:     want "none"                 got "terminate"
 t.yml:10: FAILED: wrong in one thing
-    reason:  want "rule"                 got "protected_backup"
-    refused: a backup, or a session that started one
-t.yml: 2 of 3 tests failed
+    reason:   want "rule"                 got "protected_backup"
+    refused:  a backup, or a session that started one
+t.yml:13: FAILED: nobody would be asked
+    approval: want "none"                 got "required"
+t.yml:16: FAILED: a person would be asked
+    approval: want "required"             got "none"
+t.yml: 4 of 5 tests failed
 `
 	if diff := cmp.Diff(want, out); diff != "" {
 		t.Errorf("output (-want +got):\n%s", diff)
 	}
-	if err != "2 of 3 tests failed" {
+	if err != "4 of 5 tests failed" {
 		t.Errorf("the error is %q", err)
 	}
 }
@@ -124,25 +144,26 @@ func TestConfigurationMayBeInTheFile(t *testing.T) {
 func TestFileThatCannotBeUsedIsAnErrorWithItsPlace(t *testing.T) {
 	const one = "tests:\n  - name: a\n    want: {action: none}\n"
 	for name, tt := range map[string]struct{ text, want string }{
-		"empty":                      {"", "t.yml:1: config: neither the path of a configuration nor one"},
-		"no configuration":           {one, "t.yml:1: config: neither the path of a configuration nor one"},
-		"a list for a configuration": {"config: [a]\n" + one, "t.yml:1: config: neither the path of a configuration nor one"},
-		"a missing one":              {"config: no.yml\n" + one, "read the configuration: open no.yml: no such file or directory"},
-		"a broken one":               {"config: bad.yml\n" + one, "bad.yml:2: remediation.mode: \"kill\" is not a mode; there are off, dry-run and enforce"},
-		"a broken one in the file":   {"\nconfig:\n  remediation:\n    mode: kill\n" + one, "t.yml:4: remediation.mode: \"kill\" is not a mode; there are off, dry-run and enforce"},
-		"an unknown key in it":       {one + "config:\n  remedy: {}\n", "t.yml:5: remedy: there is no such key"},
-		"no tests":                   {"config: c.yml\n", "t.yml: there are no tests"},
-		"an unknown key":             {"config: c.yml\nrules: []\n" + one, "t.yml:2: rules: there is no such key"},
-		"an unknown key of a test":   {"config: c.yml\n" + one + "    wants: {}\n", "t.yml:5: tests[0].wants: there is no such key"},
-		"of a session":               {"config: c.yml\n" + one + "    session: {user: etl}\n", "t.yml:5: tests[0].session.user: there is no such key"},
-		"of a decision":              {"config: c.yml\ntests:\n  - name: a\n    want: {outcome: cancelled}\n", "t.yml:4: tests[0].want.outcome: there is no such key"},
-		"a wrong type":               {"config: c.yml\n" + one + "    session: {leader_pid: many}\n", "t.yml:5: tests[0].session.leader_pid: \"many\" is not a whole number"},
-		"no YAML":                    {"config: 'c.yml\n", "t.yml:2: found unexpected end of stream"},
-		"two documents":              {"config: c.yml\n" + one + "---\nconfig: c.yml\n", "t.yml:5: a second YAML document begins here; there can be only one"},
-		"a test without a name":      {"config: c.yml\ntests:\n  - want: {action: none}\n", "t.yml:3: the test has no name"},
-		"a test twice":               {"config: c.yml\n" + one + "  - name: a\n    want: {action: none}\n", "t.yml:5: a second test is called \"a\""},
-		"a test that wants nothing":  {"config: c.yml\ntests:\n  - name: a\n    alert: {severity: warning}\n", "t.yml:3: test \"a\" wants nothing"},
-		"a state that there is not":  {"config: c.yml\n" + one + "    session: {state: idle in transacton}\n", "t.yml:3: test \"a\": session: PostgreSQL has no state \"idle in transacton\"; it has "},
+		"empty":                         {"", "t.yml:1: config: neither the path of a configuration nor one"},
+		"no configuration":              {one, "t.yml:1: config: neither the path of a configuration nor one"},
+		"a list for a configuration":    {"config: [a]\n" + one, "t.yml:1: config: neither the path of a configuration nor one"},
+		"a missing one":                 {"config: no.yml\n" + one, "read the configuration: open no.yml: no such file or directory"},
+		"a broken one":                  {"config: bad.yml\n" + one, "bad.yml:2: remediation.mode: \"kill\" is not a mode; there are off, dry-run and enforce"},
+		"a broken one in the file":      {"\nconfig:\n  remediation:\n    mode: kill\n" + one, "t.yml:4: remediation.mode: \"kill\" is not a mode; there are off, dry-run and enforce"},
+		"an unknown key in it":          {one + "config:\n  remedy: {}\n", "t.yml:5: remedy: there is no such key"},
+		"no tests":                      {"config: c.yml\n", "t.yml: there are no tests"},
+		"an unknown key":                {"config: c.yml\nrules: []\n" + one, "t.yml:2: rules: there is no such key"},
+		"an unknown key of a test":      {"config: c.yml\n" + one + "    wants: {}\n", "t.yml:5: tests[0].wants: there is no such key"},
+		"of a session":                  {"config: c.yml\n" + one + "    session: {user: etl}\n", "t.yml:5: tests[0].session.user: there is no such key"},
+		"of a decision":                 {"config: c.yml\ntests:\n  - name: a\n    want: {outcome: cancelled}\n", "t.yml:4: tests[0].want.outcome: there is no such key"},
+		"a wrong type":                  {"config: c.yml\n" + one + "    session: {leader_pid: many}\n", "t.yml:5: tests[0].session.leader_pid: \"many\" is not a whole number"},
+		"no YAML":                       {"config: 'c.yml\n", "t.yml:2: found unexpected end of stream"},
+		"two documents":                 {"config: c.yml\n" + one + "---\nconfig: c.yml\n", "t.yml:5: a second YAML document begins here; there can be only one"},
+		"a test without a name":         {"config: c.yml\ntests:\n  - want: {action: none}\n", "t.yml:3: the test has no name"},
+		"a test twice":                  {"config: c.yml\n" + one + "  - name: a\n    want: {action: none}\n", "t.yml:5: a second test is called \"a\""},
+		"a test that wants nothing":     {"config: c.yml\ntests:\n  - name: a\n    alert: {severity: warning}\n", "t.yml:3: test \"a\" wants nothing"},
+		"an approval that there is not": {"config: c.yml\ntests:\n  - name: a\n    want: {approval: yes}\n", "t.yml:3: test \"a\": want: approval is required or none, not \"yes\""},
+		"a state that there is not":     {"config: c.yml\n" + one + "    session: {state: idle in transacton}\n", "t.yml:3: test \"a\": session: PostgreSQL has no state \"idle in transacton\"; it has "},
 	} {
 		t.Run(name, func(t *testing.T) {
 			write(t, map[string]string{

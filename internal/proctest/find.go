@@ -27,6 +27,7 @@ var programs = map[string]struct {
 	"pgbouncer":  {[]string{"pgbouncer", "/usr/sbin/pgbouncer"}, "PgBouncer (Debian and Ubuntu: apt-get install pgbouncer)"},
 	"prometheus": {[]string{"prometheus"}, "Prometheus (Debian and Ubuntu: apt-get install prometheus)"},
 	"promtool":   {[]string{"promtool"}, "Prometheus, which brings it (Debian and Ubuntu: apt-get install prometheus)"},
+	"tmux":       {[]string{"tmux"}, "tmux (Debian and Ubuntu: apt-get install tmux)"},
 	"unshare":    {[]string{"unshare"}, "util-linux"},
 }
 

@@ -12,6 +12,18 @@ import (
 // are kept to decide anew, so they cannot be shortened.
 const maxLabels = 16 << 10
 
+// person asks a person where the rule wants one. What a person has approved is
+// one action; if the policy orders another one by now, that was not approved.
+func (o *order) person(ctx context.Context, t target) *ending {
+	switch {
+	case o.approved == nil && t.decision.Approval:
+		return o.record.ask(ctx, t)
+	case o.approved != nil && o.approved.Action != t.decision.Action:
+		return t.refused(policy.ReasonApproval, "approved was "+string(o.approved.Action)+", which is not what policy orders now")
+	}
+	return nil
+}
+
 // ask asks a person, unless one was asked about the same already. The ending says
 // how that stands.
 func (r *record) ask(ctx context.Context, t target) *ending {
@@ -37,19 +49,22 @@ func (r *record) ask(ctx context.Context, t target) *ending {
 	case err != nil:
 		return t.failed("nobody can be asked without a ledger", err)
 	case standing == ledger.Waiting:
-		r.decision = known.ID
-		e.recorded = true
+		r.waits, e.recorded = known.ID, true
 		e.detail = "waits for a person until " + known.Until.UTC().Format(time.RFC3339)
 		return &e
 	case standing == ledger.Denied:
-		detail := short(known.By) + " denied it"
-		if known.Comment != "" {
-			detail += ": " + known.Comment
-		}
-		return t.refused(policy.ReasonDenied, detail)
+		return t.refused(policy.ReasonDenied, denial(known.By, known.Comment))
 	default:
 		return t.refused(policy.ReasonOverBudget, "too many orders wait for a person already")
 	}
+}
+
+// denial says who denied an order, and what that person said.
+func denial(by, comment string) string {
+	if comment == "" {
+		return by + " denied it"
+	}
+	return by + " denied it: " + comment
 }
 
 // Approvals returns what waits for a person, oldest first: the asked lines of the
@@ -60,21 +75,21 @@ func (r *Remediator) Approvals() []ledger.Entry { return r.shared.ledger.Approva
 // anew: what has ended is gone, and what has changed is not signalled. Of all
 // callers with one ID exactly one carries it out; the others get
 // ledger.ErrAnswered, and for an unknown ID ledger.ErrNoApproval. Any other error
-// means that the ledger could not be written and that the order still waits.
+// means that the ledger could not be written and that nothing was signalled.
 func (r *Remediator) Approve(ctx context.Context, id, by, comment string) (Result, error) {
 	asked, err := r.answer(ctx, id, ledger.EventApproved, by, comment)
 	if err != nil {
 		return Result{}, err
 	}
-	return r.Remediate(ctx, Request{
+	return r.remediate(ctx, Request{
 		Source: asked.Source, By: by, Comment: comment, Labels: asked.Labels,
 		Alertname: asked.Alertname, Fingerprint: asked.Fingerprint,
-		Fence: asked.Target.Fence(asked.Server), Since: asked.StartsAt, approved: asked.ID,
-	}), nil
+		Fence: asked.Target.Fence(asked.Server), Since: asked.StartsAt,
+	}, &asked), nil
 }
 
 // Deny refuses an order that waits for a person, and every later one about the
-// same target. The errors are those of Approve.
+// same target that would ask. The errors are those of Approve.
 func (r *Remediator) Deny(ctx context.Context, id, by, comment string) (Result, error) {
 	asked, err := r.answer(ctx, id, ledger.EventDenied, by, comment)
 	if err != nil {
@@ -82,11 +97,14 @@ func (r *Remediator) Deny(ctx context.Context, id, by, comment string) (Result, 
 	}
 	return Result{
 		Server: asked.Server, PID: asked.PID, Action: asked.Action, Rule: asked.Rule,
-		Outcome: ledger.Refused, Reason: policy.ReasonDenied, Detail: comment, Decision: asked.ID, By: by,
+		Outcome: ledger.Refused, Reason: policy.ReasonDenied, Detail: denial(by, comment),
+		Decision: asked.ID, By: by, Fingerprint: asked.Fingerprint,
 	}, nil
 }
 
 func (r *Remediator) answer(ctx context.Context, id string, answer ledger.Event, by, comment string) (ledger.Entry, error) {
+	ctx, cancel := context.WithTimeout(ctx, firstTimeout)
+	defer cancel()
 	now := time.Now()
 	asked, err := r.shared.ledger.Answer(ctx, id, answer, by, comment, now)
 	r.shared.showPending(now)
@@ -102,9 +120,11 @@ func (s *Shared) ExpireApprovals(ctx context.Context, now time.Time) error {
 
 // showPending brings the metric in line with what waits.
 func (s *Shared) showPending(now time.Time) {
-	waiting := map[string]int{}
-	for _, asked := range s.ledger.Approvals(now) {
-		waiting[asked.Server]++
-	}
-	s.metrics.setPending(waiting)
+	s.metrics.setPending(func() map[string]int {
+		waiting := map[string]int{}
+		for _, asked := range s.ledger.Approvals(now) {
+			waiting[asked.Server]++
+		}
+		return waiting
+	})
 }

@@ -63,9 +63,6 @@ func (c Config) Validate() error {
 	if err := field.WithinADay(c.VerifyTimeout); err != nil {
 		return field.Under("verify_timeout", err)
 	}
-	if c.ApprovalTimeout <= 0 {
-		return field.Errorf("approval_timeout", "an order must wait for some time")
-	}
 	if err := field.WithinADay(c.ApprovalTimeout); err != nil {
 		return field.Under("approval_timeout", err)
 	}

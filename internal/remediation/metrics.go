@@ -141,10 +141,12 @@ func (m *metrics) setSuspended(server string, is func(string) bool) {
 	}
 }
 
-// setPending shows how many orders wait for a person, by server.
-func (m *metrics) setPending(waiting map[string]int) {
+// setPending shows how many orders wait for a person, by server. It asks for
+// them under the lock, so that of two callers the later one has the later news.
+func (m *metrics) setPending(now func() map[string]int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	waiting := now()
 	for server := range m.servers {
 		m.pending.WithLabelValues(server).Set(float64(waiting[server]))
 	}

@@ -1,6 +1,7 @@
 package remediation
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"strconv"
@@ -21,16 +22,17 @@ type record struct {
 	remediator *Remediator
 	request    Request
 	decision   string // joins the lines in the ledger
+	waits      string // the ID of the question that a person must answer first
 
 	begun     bool // an intent has been tried
 	signalled bool // a signal was sent, or may have been
 	unwritten bool // a line could not be written
 }
 
-func (r *Remediator) newRecord(req Request) *record {
-	decision := req.approved
-	if decision == "" {
-		decision = rand.Text()
+func (r *Remediator) newRecord(req Request, approved *ledger.Entry) *record {
+	decision := rand.Text()
+	if approved != nil {
+		decision = approved.ID
 	}
 	return &record{remediator: r, request: req, decision: decision}
 }
@@ -119,7 +121,7 @@ func (r *record) result(e ending) Result {
 	return Result{
 		Server: e.fence.Server, PID: e.fence.PID,
 		Action: e.action, Outcome: e.outcome, Reason: e.reason, Rule: e.rule, Detail: e.detail,
-		Decision: r.decision, By: r.request.By, Signalled: r.signalled,
+		Decision: cmp.Or(r.waits, r.decision), By: r.request.By, Fingerprint: r.request.Fingerprint, Signalled: r.signalled,
 		Retry: e.retry || r.unwritten && !r.signalled,
 	}
 }

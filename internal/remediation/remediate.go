@@ -17,7 +17,13 @@ const attempts = 20
 // Remediate carries one request through to its recorded result. It returns when
 // the outcome is recorded. The context need not be bounded.
 func (r *Remediator) Remediate(ctx context.Context, req Request) Result {
-	record := r.newRecord(req)
+	return r.remediate(ctx, req, nil)
+}
+
+// remediate is Remediate. Approved is the question that a person has answered
+// with yes; nil: the request was not asked about.
+func (r *Remediator) remediate(ctx context.Context, req Request, approved *ledger.Entry) Result {
+	record := r.newRecord(req, approved)
 	a, server, end := r.identify(req)
 	if !req.manual() && r.mode() == ModeOff {
 		end = a.refused(policy.ReasonModeOff, modeOff)
@@ -30,18 +36,19 @@ func (r *Remediator) Remediate(ctx context.Context, req Request) Result {
 		return record.finish(ctx, *a.failed(fmt.Errorf("%w: an earlier request about the session still waits for the server", session.ErrUnreachable)))
 	}
 	defer turn.release()
-	o := &order{Remediator: r, request: req, server: server, turn: turn, until: until, record: record}
+	o := &order{Remediator: r, request: req, approved: approved, server: server, turn: turn, until: until, record: record}
 	return record.result(o.carryOut(ctx, a))
 }
 
 // order is a request that has the turn of its backend.
 type order struct {
 	*Remediator
-	request Request
-	server  Server
-	turn    *turn
-	until   time.Time // for the steps before the first signal
-	record  *record
+	request  Request
+	approved *ledger.Entry // the question that a person has approved; nil: none
+	server   Server
+	turn     *turn
+	until    time.Time // for the steps before the first signal
+	record   *record
 }
 
 // carryOut looks and decides, acts, and escalates if the target outlives a
@@ -69,8 +76,8 @@ func (o *order) look(ctx context.Context, a aim, until time.Time) (target, *endi
 	if end == nil {
 		end = o.permitted(t)
 	}
-	if end == nil && t.decision.Approval && o.request.approved == "" {
-		end = o.record.ask(ctx, t)
+	if end == nil {
+		end = o.person(ctx, t)
 	}
 	return t, end
 }
@@ -84,6 +91,9 @@ func (o *order) permitted(t target) *ending {
 		return nil
 	case mode == ModeDryRun:
 		e := t.ending(ledger.DryRun, "")
+		if t.decision.Approval && o.approved == nil {
+			e.detail = "a person would be asked first"
+		}
 		return &e
 	default:
 		return t.refused(policy.ReasonModeOff, modeOff)
@@ -134,7 +144,7 @@ func (o *order) signal(ctx context.Context, t target) (session.Signalled, *endin
 	answer, err := o.server.Signal(ctx, t.verb, t.signalFence)
 	if err == nil && answer.Verdict == session.VerdictSignalled {
 		o.turn.signalSent()
-		if since := o.request.Since; !since.IsZero() && o.request.approved == "" {
+		if since := o.request.Since; !since.IsZero() && o.approved == nil {
 			o.shared.metrics.signalDelay.Observe(max(0, time.Since(since).Seconds()))
 		}
 	}

@@ -55,7 +55,7 @@ func newTestRemediator(t testing.TB, srv *pgtest.Server, role string, opts ...op
 	})
 	b.settings = remediation.Settings{
 		Config: remediation.Config{
-			Mode: remediation.ModeEnforce, Grace: model.Minute, VerifyTimeout: model.Minute,
+			Mode: remediation.ModeEnforce, Grace: model.Minute, VerifyTimeout: model.Minute, ApprovalTimeout: model.Hour,
 			Limits: ledger.Limits{Actions: 1000, Window: model.Minute, SuspendAfter: 10000, SuspendWindow: model.Minute},
 		},
 		Policy:  compile(t),

@@ -21,6 +21,12 @@ type (
 	Order  = policy.Order
 )
 
+// None orders nothing.
+const None = policy.None
+
+// Liftable lists the reasons that an Order may lift.
+func Liftable() []Reason { return policy.Liftable() }
+
 // Request asks for the remediation of one session.
 type Request struct {
 	// Source is where the request comes from.
@@ -44,10 +50,6 @@ type Request struct {
 	// startsAt. Received is when the request arrived; the time limits count from
 	// then. Zero: now.
 	Since, Received time.Time
-
-	// approved is the ID of the question that a person has approved; empty: nobody
-	// was asked.
-	approved string
 }
 
 // Manual is a person's order about the session that the fence names. Invalid says
@@ -77,6 +79,8 @@ type Result struct {
 	Detail   string
 	Decision string // joins the lines of the request in the ledger; of an order that waits, the ID to approve
 	By       string // as in Request
+	// Fingerprint is the alert's, as in Request.
+	Fingerprint string
 	// Signalled says that a signal was sent, or may have been.
 	Signalled bool
 	// Retry says that repeating the request can help.

@@ -1,0 +1,430 @@
+package api_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/go-kit/log"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/pgbailiff/pgbailiff/internal/api"
+	"github.com/pgbailiff/pgbailiff/internal/ledger"
+	"github.com/pgbailiff/pgbailiff/internal/remediation"
+	"github.com/pgbailiff/pgbailiff/internal/session"
+)
+
+// server is a server with fixed answers, which remembers what it was asked. With
+// hangs it answers to nothing.
+type server struct {
+	name     string
+	snapshot session.Snapshot
+	found    map[int32]session.Found
+	err      error // of Snapshot
+	findErr  error
+	hangs    bool
+
+	asked []session.SnapshotOptions
+}
+
+func (s *server) Name() string { return s.name }
+
+func (s *server) Snapshot(ctx context.Context, opts session.SnapshotOptions) (session.Snapshot, error) {
+	s.asked = append(s.asked, opts)
+	if s.hangs {
+		<-ctx.Done()
+		return session.Snapshot{}, fmt.Errorf("read the activity on db1.internal: %w", context.Cause(ctx))
+	}
+	return s.snapshot, s.err
+}
+
+func (s *server) Find(ctx context.Context, pid int32) (session.Found, bool, error) {
+	if s.hangs {
+		<-ctx.Done()
+		return session.Found{}, false, ctx.Err()
+	}
+	found, ok := s.found[pid]
+	return found, ok, s.findErr
+}
+
+var seenAt = at("2026-11-22T13:00:00.000000Z")
+
+func ago(seconds float64) time.Time {
+	return seenAt.Add(-time.Duration(seconds * float64(time.Second)))
+}
+
+// client is a session that has begun its query, or has been idle, so many seconds
+// ago, and its transaction a second before.
+func client(name string, pid int32, state session.State, seconds float64) session.Session {
+	s := session.Session{
+		ID: session.ID{Server: name, PID: pid, BackendStart: at(backendStart)}, BackendType: session.BackendTypeClient,
+		Datname: "shop", Usename: "app", ApplicationName: "<web>", ClientAddr: "10.0.0.1", Query: "SELECT secret",
+	}
+	s.State, s.QueryStart, s.XactStart, s.StateChange = state, ago(seconds), ago(seconds+1), ago(seconds)
+	return s
+}
+
+func aged(s session.Session, all session.Ages) session.Aged {
+	return session.Aged{Session: s, Ages: all}
+}
+
+// previews remembers what was asked, and refuses everything.
+type previews struct {
+	mu    sync.Mutex
+	asked []remediation.Request
+}
+
+func (p *previews) preview(_ context.Context, req remediation.Request) remediation.Preview {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.asked = append(p.asked, req)
+	return remediation.Preview{
+		Action: "terminate", First: session.Terminate, Outcome: ledger.DryRun, Reason: "severity", Rule: "r", Detail: "d", Approval: true,
+	}
+}
+
+func settings(servers ...api.Server) api.SessionsSettings {
+	return api.SessionsSettings{
+		Servers: servers, MinDuration: 10 * time.Second, MaxSessions: 50, Text: strings.ToLower,
+		SeverityLabel: "severity", Severities: []string{"warning", "critical"}, Preview: (&previews{}).preview, Timeout: 5 * time.Second,
+	}
+}
+
+const path = "/api/v1/sessions"
+
+func sessions(t *testing.T, s api.SessionsSettings, query string) string {
+	t.Helper()
+	status, body := get(t.Context(), api.Sessions(s, log.NewLogfmtLogger(t.Output())), path+query)
+	if status != http.StatusOK {
+		t.Fatalf("%d %s", status, body)
+	}
+	return body
+}
+
+// list is the answer in short: server and pid of each session, and the errors.
+func list(t *testing.T, body string) []string {
+	t.Helper()
+	var answer struct {
+		Sessions []struct {
+			Server string
+			PID    int32
+		}
+		Errors []struct{ Server, Error string }
+	}
+	if err := json.Unmarshal([]byte(body), &answer); err != nil {
+		t.Fatal(err)
+	}
+	all := []string{}
+	for _, s := range answer.Sessions {
+		all = append(all, fmt.Sprint(s.Server, " ", s.PID))
+	}
+	for _, e := range answer.Errors {
+		all = append(all, e.Server+": "+e.Error)
+	}
+	return all
+}
+
+const verdictJSON = `{"action":"terminate","first":"terminate","outcome":"dry_run","reason":"severity","rule":"r","detail":"d","approval":true}`
+
+func TestSessionsWhole(t *testing.T) {
+	holder := client("orders", 41, session.StateIdleInXact, 20)
+	waiter := client("orders", 42, session.StateActive, 12.5)
+	waiter.WaitEventType, waiter.WaitEvent, waiter.QueryID = "Lock", "transactionid", -9007199254740993
+	orders := &server{name: "orders", snapshot: session.Snapshot{
+		LocksKnown: true,
+		Sessions: []session.Aged{
+			aged(waiter, session.Ages{session.FamilyQuery: 12.5, session.FamilyTransaction: 13.5}),
+			aged(holder, session.Ages{session.FamilyTransaction: 21, session.FamilyIdleInTransaction: 20}),
+		},
+		Waiters:  []session.Waiter{{PID: 42, Blockers: []int32{41, 41}}, {PID: 43, Blockers: []int32{42, 0}}},
+		Blockers: []session.Blocker{{Session: holder, Behind: 2}},
+	}}
+	asked := &previews{}
+	s := settings(orders)
+	s.Preview = asked.preview
+	want := `{"sessions":[` +
+		`{"server":"orders","pid":41,"backend_start":"` + backendStart + `","query_start":"2026-11-22T12:59:40.000000Z",` +
+		`"xact_start":"2026-11-22T12:59:39.000000Z","state_change":"2026-11-22T12:59:40.000000Z",` +
+		`"datname":"shop","usename":"app","application_name":"\u003cweb\u003e","client_addr":"10.0.0.1",` +
+		`"state":"idle in transaction","wait_event_type":"","wait_event":"","query_id":"0","session_id":"` + holder.LogID() + `",` +
+		`"query_duration_seconds":0,"transaction_duration_seconds":21,"idle_in_transaction_duration_seconds":20,` +
+		`"blocked":2,"blocked_by":[],"query":"select secret","policy":{"critical":` + verdictJSON + `,"warning":` + verdictJSON + `}},` +
+		`{"server":"orders","pid":42,"backend_start":"` + backendStart + `","query_start":"2026-11-22T12:59:47.500000Z",` +
+		`"xact_start":"2026-11-22T12:59:46.500000Z","state_change":"2026-11-22T12:59:47.500000Z",` +
+		`"datname":"shop","usename":"app","application_name":"\u003cweb\u003e","client_addr":"10.0.0.1",` +
+		`"state":"active","wait_event_type":"Lock","wait_event":"transactionid","query_id":"-9007199254740993","session_id":"` + waiter.LogID() + `",` +
+		`"query_duration_seconds":12.5,"transaction_duration_seconds":13.5,"idle_in_transaction_duration_seconds":0,` +
+		`"blocked":1,"blocked_by":[41],"query":"select secret","policy":{"critical":` + verdictJSON + `,"warning":` + verdictJSON + `}}` +
+		`],"errors":[]}` + "\n"
+	if got := sessions(t, s, ""); got != want {
+		t.Errorf("%s\nwant %s", got, want)
+	}
+	if diff := cmp.Diff([]session.SnapshotOptions{{MinAge: 10, MaxSessions: 50, Text: true}}, orders.asked); diff != "" {
+		t.Errorf("the snapshot (-want +got):\n%s", diff)
+	}
+	for _, req := range asked.asked {
+		f := req.Fence
+		ok := f.Server == "orders" && f.BackendStart.Equal(at(backendStart)) && !f.XactStart.IsZero() && f.QueryStart.IsZero() &&
+			req.Source == remediation.SourceAlert && req.Labels["server"] == "orders" && req.Labels["severity"] != ""
+		if !ok {
+			t.Errorf("asked about %+v", req)
+		}
+	}
+	if len(asked.asked) != 4 {
+		t.Errorf("asked %d times", len(asked.asked))
+	}
+	if got := sessions(t, settings(), ""); got != `{"sessions":[],"errors":[]}`+"\n" {
+		t.Errorf("no server: %s", got)
+	}
+}
+
+func TestNoTextIsReadWhereNoneIsShown(t *testing.T) {
+	s := client("orders", 42, session.StateActive, 20)
+	orders := &server{
+		name: "orders", snapshot: session.Snapshot{LocksKnown: true, Sessions: []session.Aged{aged(s, session.Ages{20, 21})}},
+		found: map[int32]session.Found{42: {Session: s, Own: session.No, SeenAt: seenAt}},
+	}
+	shown := settings(orders)
+	shown.Text = nil
+	for _, query := range []string{"", "?pid=42"} {
+		if got := sessions(t, shown, query); !strings.Contains(got, `"query":"",`) {
+			t.Errorf("%s", got)
+		}
+	}
+	for _, opts := range orders.asked {
+		if opts.Text {
+			t.Errorf("asked for %+v", opts)
+		}
+	}
+}
+
+func TestTheLongestOfAllServersAreFirst(t *testing.T) {
+	of := func(name string, all ...session.Aged) *server {
+		for i := range all {
+			all[i].Server = name
+		}
+		return &server{name: name, snapshot: session.Snapshot{LocksKnown: true, Sessions: all}}
+	}
+	one := func(pid int32, ages session.Ages) session.Aged {
+		return aged(client("", pid, session.StateActive, 1), ages)
+	}
+	down := of("down")
+	down.err = errors.New("connect to 10.0.0.9 as monsig: refused")
+	late := of("late")
+	late.err = fmt.Errorf("read the activity: %w", context.DeadlineExceeded)
+	blind := of("blind", one(7, session.Ages{session.FamilyQuery: 15}))
+	blind.snapshot.LocksKnown = false
+	got := list(t, sessions(t, settings(
+		late, of("b", one(3, session.Ages{session.FamilyQuery: 20}), one(2, session.Ages{session.FamilyQuery: 20}), one(2, session.Ages{session.FamilyQuery: 99})),
+		down, of("a", one(1, session.Ages{session.FamilyQuery: 5, session.FamilyTransaction: 5, session.FamilyIdleInTransaction: 30}), one(9, session.Ages{session.FamilyTransaction: 20})),
+		blind,
+	), ""))
+	want := []string{
+		"a 1", "b 2", "b 3", "a 9", "blind 7",
+		"late: it did not answer in time; the log of pgbailiff says more",
+		"down: it could not be read; the log of pgbailiff says why",
+		"blind: who waits for whom could not be read; the log of pgbailiff says why",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestOnlyTheServerThatHangsIsMissing(t *testing.T) {
+	for _, query := range []string{"", "?pid=42"} {
+		synctest.Test(t, func(t *testing.T) {
+			s := client("orders", 42, session.StateActive, 20)
+			orders := &server{
+				name: "orders", snapshot: session.Snapshot{LocksKnown: true, Sessions: []session.Aged{aged(s, session.Ages{20, 21})}},
+				found: map[int32]session.Found{42: {Session: s, Own: session.No, SeenAt: seenAt}},
+			}
+			asked := settings(&server{name: "hung", hangs: true}, orders)
+			asked.Preview = func(ctx context.Context, _ remediation.Request) remediation.Preview {
+				if ctx.Err() != nil {
+					t.Error("the policy was asked after the time")
+				}
+				return remediation.Preview{}
+			}
+			begun := time.Now()
+			got := list(t, sessions(t, asked, query))
+			if diff := cmp.Diff([]string{"orders 42", "hung: it did not answer in time; the log of pgbailiff says more"}, got); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+			if took := time.Since(begun); took != asked.Timeout {
+				t.Errorf("it took %s", took)
+			}
+		})
+	}
+}
+
+func TestPreviewsRunSideBySide(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		orders := &server{name: "orders", snapshot: session.Snapshot{LocksKnown: true}}
+		for pid := int32(1); pid <= 10; pid++ {
+			orders.snapshot.Sessions = append(orders.snapshot.Sessions, aged(client("orders", pid, session.StateActive, 20), session.Ages{20}))
+		}
+		asked := settings(orders)
+		var begun sync.WaitGroup // ends when all 20 are under way
+		begun.Add(20)
+		asked.Preview = func(context.Context, remediation.Request) remediation.Preview {
+			begun.Done()
+			begun.Wait()
+			return remediation.Preview{}
+		}
+		sessions(t, asked, "") // one after the other, they would wait for ever: synctest tells
+	})
+}
+
+func TestOneSessionByItsPID(t *testing.T) {
+	found := func(s session.Session) map[int32]session.Found {
+		return map[int32]session.Found{42: {Session: s, Own: session.No, SeenAt: seenAt}}
+	}
+	with := func(change func(*session.Found)) map[int32]session.Found {
+		f := found(client("orders", 42, session.StateActive, 20))[42]
+		change(&f)
+		return map[int32]session.Found{42: f}
+	}
+	idle := client("orders", 42, session.StateIdle, 600)
+	idle.XactStart = time.Time{}
+	late := client("orders", 42, session.StateActive, -1) // has begun after the clock was read
+	locks := session.Snapshot{
+		LocksKnown: true, Waiters: []session.Waiter{{PID: 42, Blockers: []int32{7}}, {PID: 43, Blockers: []int32{42}}},
+	}
+	for name, tt := range map[string]struct {
+		server server
+		want   []string // in the answer; none: there is no such session
+		err    string
+	}{
+		"active": {
+			server{found: found(client("orders", 42, session.StateActive, 20)), snapshot: locks},
+			[]string{
+				`"query_duration_seconds":20,"transaction_duration_seconds":21,"idle_in_transaction_duration_seconds":0,"blocked":1,"blocked_by":[7],` +
+					`"query":"select secret","policy":{"critical":` + verdictJSON,
+			}, "",
+		},
+		"plainly idle": {
+			server{found: found(idle), snapshot: session.Snapshot{LocksKnown: true}},
+			[]string{
+				`"xact_start":"","state_change":"2026-11-22T12:50:00.000000Z"`, `"state":"idle"`,
+				`"query_duration_seconds":0,"transaction_duration_seconds":0,"idle_in_transaction_duration_seconds":0,"blocked":0,"blocked_by":[]`,
+			}, "",
+		},
+		"begun just now": {
+			server{found: found(late), snapshot: session.Snapshot{LocksKnown: true}},
+			[]string{`"query_duration_seconds":0,"transaction_duration_seconds":0,`}, "",
+		},
+		"none":               {server{}, nil, ""},
+		"ours":               {server{found: with(func(f *session.Found) { f.Own = session.Yes })}, nil, ""},
+		"perhaps ours":       {server{found: with(func(f *session.Found) { f.Own = session.Unknown })}, nil, ""},
+		"hidden":             {server{found: with(func(f *session.Found) { f.BackendType, f.BackendStart = "", time.Time{} })}, nil, ""},
+		"a vacuum worker":    {server{found: with(func(f *session.Found) { f.BackendType = "autovacuum worker" })}, nil, ""},
+		"a server that fell": {server{findErr: errors.New("refused")}, nil, "it could not be read; the log of pgbailiff says why"},
+		"no snapshot": {
+			server{found: found(idle), err: fmt.Errorf("%w", context.DeadlineExceeded)},
+			[]string{`"blocked":0,"blocked_by":[]`}, "who waits for whom could not be read; the log of pgbailiff says why",
+		},
+		"locks unknown": {
+			server{found: found(idle)}, []string{`"blocked":0,"blocked_by":[]`}, "who waits for whom could not be read; the log of pgbailiff says why",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tt.server.name = "orders"
+			for _, query := range []string{"?pid=42", "?server=orders&pid=42&min_duration=1h"} {
+				got := sessions(t, settings(&tt.server), query)
+				if tt.want == nil && !strings.HasPrefix(got, `{"sessions":[],`) {
+					t.Errorf("%s", got)
+				}
+				for _, part := range tt.want {
+					if !strings.Contains(got, part) {
+						t.Errorf("%s\ndoes not have %s", got, part)
+					}
+				}
+				errs := `"errors":[]`
+				if tt.err != "" {
+					errs = `"errors":[{"server":"orders","error":"` + tt.err + `"}]`
+				}
+				if !strings.Contains(got, errs) {
+					t.Errorf("%s\ndoes not have %s", got, errs)
+				}
+			}
+		})
+	}
+}
+
+func TestOnePIDOnTwoServers(t *testing.T) {
+	of := func(name string, seconds float64) *server {
+		return &server{name: name, snapshot: session.Snapshot{LocksKnown: true}, found: map[int32]session.Found{
+			42: {Session: client(name, 42, session.StateActive, seconds), Own: session.No, SeenAt: seenAt},
+		}}
+	}
+	servers := settings(of("orders", 1), of("stock", 2), of("billing", 3))
+	for query, want := range map[string][]string{
+		"?pid=42":              {"billing 42", "stock 42", "orders 42"},
+		"?pid=42&server=stock": {"stock 42"},
+		"?pid=43":              {},
+	} {
+		if diff := cmp.Diff(want, list(t, sessions(t, servers, query))); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", query, diff)
+		}
+	}
+}
+
+func TestWhatIsAskedForSessions(t *testing.T) {
+	const badDuration, badPID = "min_duration is not a duration, such as 10s or 1h30m", "pid is not a process id, which is a number above 0"
+	for query, tt := range map[string]struct {
+		status int
+		minAge float64
+		why    string
+	}{
+		"":                             {http.StatusOK, 10, ""},
+		"?min_duration=&server=&pid=":  {http.StatusOK, 10, ""},
+		"?min_duration=0":              {http.StatusOK, 0, ""},
+		"?min_duration=0s":             {http.StatusOK, 0, ""},
+		"?min_duration=1h30m":          {http.StatusOK, 5400, ""},
+		"?min_duration=500ms":          {http.StatusOK, 0.5, ""},
+		"?min_duration=10":             {http.StatusBadRequest, 0, badDuration},
+		"?min_duration=-10s":           {http.StatusBadRequest, 0, badDuration},
+		"?min_duration=1.5s":           {http.StatusBadRequest, 0, badDuration},
+		"?min_duration=<script>":       {http.StatusBadRequest, 0, badDuration},
+		"?min_duration=10s&server=all": {http.StatusNotFound, 0, "no server of this name is configured"},
+		"?server=ORDERS":               {http.StatusNotFound, 0, "no server of this name is configured"},
+		"?server=billing&pid=42":       {http.StatusNotFound, 0, "no server of this name is configured"},
+		"?pid=x":                       {http.StatusBadRequest, 0, badPID},
+		"?pid=0":                       {http.StatusBadRequest, 0, badPID},
+		"?pid=-1":                      {http.StatusBadRequest, 0, badPID},
+		"?pid=4294967338":              {http.StatusBadRequest, 0, badPID},
+		"?pid=42&min_duration=x":       {http.StatusBadRequest, 0, badDuration},
+	} {
+		orders := &server{name: "orders", snapshot: session.Snapshot{LocksKnown: true}}
+		status, body := get(t.Context(), api.Sessions(settings(orders), log.NewNopLogger()), path+query)
+		if status != tt.status || tt.why != "" && body != told(tt.why) {
+			t.Errorf("%s: %d %s", query, status, body)
+		}
+		if tt.status == http.StatusOK && (len(orders.asked) != 1 || orders.asked[0].MinAge != tt.minAge) {
+			t.Errorf("%s: asked for %+v", query, orders.asked)
+		}
+	}
+}
+
+func TestPolicyWithoutSeverities(t *testing.T) {
+	asked := settings(&server{name: "orders", snapshot: session.Snapshot{
+		LocksKnown: true, Sessions: []session.Aged{aged(client("orders", 42, session.StateActive, 20), session.Ages{20})},
+	}})
+	asked.Severities = nil
+	asked.Preview = func(_ context.Context, req remediation.Request) remediation.Preview {
+		if _, has := req.Labels["severity"]; has {
+			t.Errorf("asked about %v", req.Labels)
+		}
+		return remediation.Preview{Reason: "rule"}
+	}
+	if got := sessions(t, asked, ""); !strings.Contains(got, `"policy":{"":{"action":"","first":"","outcome":"","reason":"rule",`) {
+		t.Errorf("%s", got)
+	}
+}

@@ -1,0 +1,47 @@
+package app
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/pgbailiff/pgbailiff/internal/api"
+	"github.com/pgbailiff/pgbailiff/internal/auth"
+	"github.com/pgbailiff/pgbailiff/internal/querytext"
+)
+
+// apiTimeout: the JSON API tells within 5 seconds that a server hangs.
+const apiTimeout = snapshotTimeout - snapshotTimeout/10
+
+// accessOf says what the main listener takes instead of a person: the token, and
+// where the webhook has no listener of its own, a certificate. With operators a
+// certificate is a person's.
+func (g *generation) accessOf(main listener) (reload, rest auth.Authenticator) {
+	token := g.cfg.Webhook.CredentialsFile
+	certificates := main.clientCertificates && len(g.cfg.People.Operators) == 0
+	return auth.Authenticator{CredentialsFile: token, ClientCertificates: certificates},
+		auth.Authenticator{CredentialsFile: token, ClientCertificates: certificates && g.cfg.Webhook.ListenAddress == ""}
+}
+
+// apiHandlers serves the JSON API of a generation.
+func (a *app) apiHandlers(g *generation) apiHandlers {
+	shown := api.SessionsSettings{
+		MinDuration: time.Duration(g.cfg.Collector.MinDuration), MaxSessions: g.cfg.Collector.MaxSessions,
+		SeverityLabel: g.cfg.Remediation.Policy.SeverityLabel, Severities: ladder(g.cfg.Remediation.Policy.Severities),
+		Preview: g.remediator.Preview, Timeout: apiTimeout,
+	}
+	if g.cfg.Collector.QueryText != querytext.None {
+		shown.Text = g.cfg.Collector.Text
+	}
+	for _, sc := range g.cfg.Servers {
+		shown.Servers = append(shown.Servers, g.servers[sc.Name])
+	}
+	return apiHandlers{
+		sessions:  api.Sessions(shown, a.logger),
+		actions:   api.Actions(g.remediator.Remediate, g.people.Person, a.logger),
+		approvals: api.Approvals(g.remediator.Approvals, a.logger),
+		answer:    api.Answer(g.remediator.Approve, g.remediator.Deny, g.people.Person, a.logger),
+	}
+}
+
+// nobody is the person of every request on the webhook's own listener.
+func nobody(*http.Request) string { return "" }
