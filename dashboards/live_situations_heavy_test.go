@@ -3,7 +3,9 @@
 package dashboards_test
 
 import (
+	"bytes"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"net/http"
 	"slices"
@@ -18,6 +20,7 @@ import (
 	"github.com/prometheus/common/model"
 
 	"github.com/pgbailiff/pgbailiff/internal/pgtest"
+	"github.com/pgbailiff/pgbailiff/internal/proctest"
 )
 
 // situationClaims say that the situations of this test have occurred.
@@ -36,6 +39,10 @@ func situationClaims() (all []*claim) {
 		"refused: no privileges":      `pgbailiff_refusals_total{server="blind", reason=~"not_visible|permission_denied"}`,
 		"refused: over budget":        `pgbailiff_refusals_total{server="billing", reason="over_budget"}`,
 		"refused: suspended":          `pgbailiff_refusals_total{server="billing", reason="suspended"}`,
+		"asks a person":               `pgbailiff_remediations_total{server="orders", action="terminate", outcome="pending"}`,
+		"waits for a person":          `pgbailiff_pending_approvals{server="orders"}`,
+		"cancelled by hand":           `pgbailiff_manual_actions_total{server="orders", action="cancel", outcome="cancelled"}`,
+		"refused by hand":             `pgbailiff_manual_actions_total{server="orders", action="cancel", outcome="refused"}`,
 		"a wrong token":               `pgbailiff_webhook_requests_total{code="401"}`,
 		"a repeat is asked for":       `pgbailiff_webhook_requests_total{code="503"}`,
 		"truncated alerts":            `pgbailiff_webhook_truncated_alerts_total`,
@@ -86,6 +93,9 @@ func (s *stack) misbehave(t *testing.T) {
 	coordinator.Exec(t, "prepare transaction 'forgotten'")
 	o.Blocked(t, "app2", "select * from c")
 
+	// It would end this one, and asks first.
+	o.Run(t, "app", "select pg_sleep(600)", pgtest.AppName("ask"))
+
 	// pgbailiff ends these.
 	o.Run(t, "app", "select pg_sleep(600)")
 	o.Run(t, "app", "do $$ begin loop begin perform pg_sleep(600); exception when query_canceled then end; end loop; end $$")
@@ -122,11 +132,10 @@ func (s *stack) overload(t *testing.T) {
 func (s *stack) orderByHand(t *testing.T) {
 	t.Helper()
 	target := s.orders.Run(t, "app", "select pg_sleep(600)", pgtest.AppName("kept")).Activity(t)
-	const form = "2006-01-02T15:04:05.000000Z"
 	order := func(server string) map[string]string {
 		return map[string]string{
 			"alertname": "ByHand", "severity": "warning", "remediation": "auto", "server": server, "pid": strconv.Itoa(target.PID),
-			"backend_start": target.BackendStart.UTC().Format(form), "query_start": target.QueryStart.UTC().Format(form),
+			"backend_start": target.BackendStart.UTC().Format(labelForm), "query_start": target.QueryStart.UTC().Format(labelForm),
 		}
 	}
 	post := func(want int, url, bearer string, truncated int, labels map[string]string) {
@@ -152,6 +161,66 @@ func (s *stack) orderByHand(t *testing.T) {
 	post(http.StatusOK, s.dryRunURL, token, 0, order("orders"))
 	post(http.StatusServiceUnavailable, s.fullDiskURL, token, 0, order("orders"))
 }
+
+// actAsPerson cancels a query that the rules leave alone: it takes a second,
+// deliberate step.
+func (s *stack) actAsPerson(t *testing.T) {
+	t.Helper()
+	target := s.orders.Run(t, "app", "select pg_sleep(600)", pgtest.AppName("kept")).Activity(t)
+	for _, step := range []struct {
+		lift []string
+		want int
+	}{{[]string{}, http.StatusConflict}, {[]string{"rule"}, http.StatusOK}} {
+		message, err := json.Marshal(map[string]any{
+			"server": "orders", "pid": target.PID, "action": "cancel", "lift": step.lift, "comment": "by hand",
+			"backend_start": target.BackendStart.UTC().Format(labelForm), "query_start": target.QueryStart.UTC().Format(labelForm),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer, err := proctest.FetchOver(t.Context(), s.connections, http.MethodPost, s.enforcingURL+"/api/v1/actions",
+			bytes.NewReader(message), "Content-Type: application/json", "X-Forwarded-User: ann")
+		if err != nil || answer.Status != step.want {
+			t.Errorf("lift %v: %d %s (%v), want %d", step.lift, answer.Status, answer.Body, err, step.want)
+		}
+	}
+}
+
+// checkPages: the alerts that fire lead to pgbailiff's pages.
+func (s *stack) checkPages(t *testing.T) {
+	t.Helper()
+	_, text := s.fetch(t, s.alertmanager.URL+"/api/v2/alerts", "")
+	var firing []struct{ Labels, Annotations map[string]string }
+	if err := json.Unmarshal([]byte(text), &firing); err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]bool{}
+	for _, a := range firing {
+		want, page := "", a.Annotations["page_url"]
+		switch {
+		case a.Labels["alertname"] == "PgbailiffApprovalPending":
+			want = external + "enforce/approvals"
+		case a.Labels["backend_start"] != "":
+			want = fmt.Sprintf("/sessions/%s/%s/%s", a.Labels["server"], a.Labels["pid"], a.Labels["backend_start"])
+			if page == external+"dry-run"+want {
+				continue // the same server, seen by the other one
+			}
+			want = external + "enforce" + want
+		}
+		if page != want {
+			t.Errorf("%v leads to %q, want %q", a.Labels, page, want)
+		}
+		seen[a.Labels["alertname"]] = seen[a.Labels["alertname"]] || want != "" // pid 0 leads nowhere
+	}
+	for _, name := range []string{"PgbailiffApprovalPending", "PgbailiffLongQuery", "PgbailiffLockPileUp"} {
+		if !seen[name] {
+			t.Errorf("%s does not fire, or leads nowhere", name)
+		}
+	}
+}
+
+// labelForm is the form of the times in labels.
+const labelForm = "2006-01-02T15:04:05.000000Z"
 
 // checkContract compares the catalogue to what is exposed.
 func (s *stack) checkContract(t *testing.T) {
