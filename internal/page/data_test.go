@@ -167,6 +167,8 @@ func fullPage(t testing.TB) world {
 				"the session is doing something else now"),
 			detailed(entry(12*time.Minute, ledger.EventOutcome, ledger.Failed, "archive", 311, "none", "", "PgbailiffIdleInTransaction"),
 				"nothing was signalled"),
+			detailed(entry(21*time.Minute, ledger.EventOutcome, ledger.Refused, "orders", 21804, "cancel", "cannot_cancel", "PgbailiffIdleInTransaction"),
+				"the session is idle in transaction: there is no statement to cancel"),
 			entry(26*time.Hour, ledger.EventOutcome, ledger.DryRun, "orders", 9001, "cancel", "severity", "PgbailiffLongQuery"),
 			byHand(entry(27*time.Hour, ledger.EventOutcome, ledger.Terminated, "orders", 8122, "terminate", "manual", ""), "ann", "left behind by the deploy of Friday"),
 			asked(entry(27*time.Hour, ledger.EventExpired, "", "orders", 8001, "terminate", "approval", "PgbailiffLongQuery"), 30*time.Minute),

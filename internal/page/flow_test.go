@@ -1,6 +1,7 @@
 package page_test
 
 import (
+	"context"
 	"strings"
 	"testing"
 
@@ -13,13 +14,24 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/remediation"
 )
 
-// TestClickThrough: an operator finds a session at /, opens it, cancels its
+// TestFlows are what people do, in one browser.
+func TestFlows(t *testing.T) {
+	browser := newBrowser(t)
+	for name, flow := range map[string]func(*testing.T, context.Context){
+		"click through": clickThrough, "lift is a deliberate step": liftIsADeliberateStep, "answer by click": answerByClick,
+		"filter by form": filterByForm, "keyboard": keyboard,
+	} {
+		t.Run(name, func(t *testing.T) { flow(t, browser) })
+	}
+}
+
+// clickThrough: an operator finds a session at /, opens it, cancels its
 // statement with a word about why, and reads the outcome; without JavaScript.
-func TestClickThrough(t *testing.T) {
+func clickThrough(t *testing.T, browser context.Context) {
 	o := &orders{world: fullPage(t), Result: remediation.Result{
 		Server: "orders", PID: 19377, Action: policy.Cancel, Outcome: ledger.Cancelled, Decision: "01J0Q", By: "ann",
 	}}
-	tb := newTab(t, newBrowser(t))
+	tb := newTab(t, browser)
 	var title, said string
 	tb.run(t, emulation.SetScriptExecutionDisabled(true), chromedp.Navigate(serve(t, o.handler())+"pg/"),
 		follow(`//section[@aria-labelledby="longest"]//a[text()="pid 19377"]`), follow(`//a[text()="Cancel this statement"]`),
@@ -34,10 +46,10 @@ func TestClickThrough(t *testing.T) {
 	tb.quiet(t)
 }
 
-// TestLiftIsADeliberateStep: the box is not ticked by itself.
-func TestLiftIsADeliberateStep(t *testing.T) {
+// liftIsADeliberateStep: the box is not ticked by itself.
+func liftIsADeliberateStep(t *testing.T, browser context.Context) {
 	o := &orders{world: fullPage(t), Result: remediation.Result{Outcome: ledger.Cancelled}}
-	tb := newTab(t, newBrowser(t))
+	tb := newTab(t, browser)
 	url := serve(t, o.handler()) + "pg" + paths(o.world)["protected"]
 	tb.run(t, chromedp.Navigate(url), follow(`//button[@type="submit"]`),
 		chromedp.Navigate(url), chromedp.Click(`input[name="lift"]`, chromedp.ByQuery), follow(`//button[@type="submit"]`))
@@ -47,11 +59,11 @@ func TestLiftIsADeliberateStep(t *testing.T) {
 	tb.quiet(t)
 }
 
-// TestAnswerByClick: the buttons answer the question that they stand beside.
-func TestAnswerByClick(t *testing.T) {
+// answerByClick: the buttons answer the question that they stand beside.
+func answerByClick(t *testing.T, browser context.Context) {
 	o := &orders{world: fullPage(t), Result: remediation.Result{Outcome: ledger.Gone}}
 	o.Waiting[1].ID = "02K"
-	tb := newTab(t, newBrowser(t))
+	tb := newTab(t, browser)
 	url := serve(t, o.handler()) + "pg/approvals"
 	tb.run(t, chromedp.Navigate(url), chromedp.SendKeys("#comment1", "not now", chromedp.ByQuery), follow(`//form[contains(@action, "02K")]//button[text()="Deny"]`),
 		chromedp.Navigate(url), follow(`//form[contains(@action, "01J0Q")]//button[contains(text(), "Approve")]`))
@@ -61,9 +73,9 @@ func TestAnswerByClick(t *testing.T) {
 	tb.quiet(t)
 }
 
-// TestFilterByForm: the form selects, without JavaScript.
-func TestFilterByForm(t *testing.T) {
-	tb := newTab(t, newBrowser(t))
+// filterByForm: the form selects, without JavaScript.
+func filterByForm(t *testing.T, browser context.Context) {
+	tb := newTab(t, browser)
 	var said, address string
 	tb.run(t, chromedp.Navigate(serve(t, handler(fullPage(t)))+"pg/"),
 		chromedp.SetValue(`select[name="user"]`, "metabase", chromedp.ByQuery), follow(`//form[@class="filter"]//button`),
@@ -74,11 +86,11 @@ func TestFilterByForm(t *testing.T) {
 	tb.quiet(t)
 }
 
-// TestKeyboard: Tab alone gets to what an operator may do, in the order in which
+// keyboard: Tab alone gets to what an operator may do, in the order in which
 // it is read, and where the focus is can be seen; Enter does it.
-func TestKeyboard(t *testing.T) {
+func keyboard(t *testing.T, browser context.Context) {
 	w := fullPage(t)
-	tb := newTab(t, newBrowser(t))
+	tb := newTab(t, browser)
 	tb.run(t, chromedp.Navigate(serve(t, handler(w))+"pg"+paths(w)["running"]))
 	want := []string{"pgbailiff", "Approvals", "Reload", "Cancel this statement", "Terminate this session"}
 	for _, text := range want {
