@@ -3,9 +3,8 @@
 //
 // It is pure: no I/O, no clock, no goroutine. It takes the labels of an alert, or
 // what a person orders, and the session as PostgreSQL shows it now, and returns a
-// Decision with a Reason.
-// The zero Decision does nothing, so that a forgotten branch does nothing. A fact
-// about the session that was not read permits nothing.
+// Decision with a Reason. The zero Decision does nothing, so that a forgotten branch
+// does nothing. A fact about the session that was not read permits nothing.
 //
 // A decision goes down this ladder and stops at the first rung that refuses. The
 // rungs 1 to 6 are the rows of the table protections. The rungs 1 to 3 hold

@@ -20,7 +20,7 @@ import (
 // explained in the README.
 func TestEveryReasonIsListedAndGiven(t *testing.T) {
 	names := reasonConstants(t)
-	never := []policy.Reason{policy.ReasonSeverity, policy.ReasonManual, policy.ReasonApproval}
+	never := []policy.Reason{policy.ReasonSeverity, policy.ReasonManual}
 	want := []policy.Reason{}
 	for _, reason := range names {
 		if !slices.Contains(never, reason) {
