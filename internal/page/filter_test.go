@@ -37,8 +37,9 @@ var next = regexp.MustCompile(`<a href="/pg(/[^"]*)">Shorter ones</a>`)
 // TestEverySessionIsOnAPage: one after the other, the pages have all of them,
 // each once.
 func TestEverySessionIsOnAPage(t *testing.T) {
+	h := handler(crowd(t))
 	for query, want := range map[string]int{"": 500, "?user=user3": 100, "?state=idle+in+transaction": 100, "?server=db07": 5, "?server=db07&user=user4": 1, "?user=nobody": 0} {
-		h, seen, pages := handler(crowd(t)), map[string]bool{}, 0
+		seen, pages := map[string]bool{}, 0
 		for path := "/" + query; path != ""; pages++ {
 			body := get(t, h, path).body
 			for _, found := range regexp.MustCompile(`>pid (\d+)<`).FindAllStringSubmatch(body, -1) {
@@ -61,6 +62,7 @@ func TestEverySessionIsOnAPage(t *testing.T) {
 
 // TestFilterSays: the page says how many there are, and what is chosen.
 func TestFilterSays(t *testing.T) {
+	h := handler(crowd(t))
 	for query, want := range map[string]string{
 		"/":                         "500 sessions; 1 to 50 are here. Shorter ones",
 		"/?from=450":                "500 sessions; 451 to 500 are here. Longer ones",
@@ -72,7 +74,7 @@ func TestFilterSays(t *testing.T) {
 		"/?user=nobody":             "No session matches.",
 		"/?server=%3Cb%3E%00&user=": "No session matches.",
 	} {
-		got := get(t, handler(crowd(t)), query)
+		got := get(t, h, query)
 		if said := words(got.body); !strings.Contains(said, want) || !strings.Contains(said, "100 servers, with nothing the matter") {
 			t.Errorf("%s: does not say %q", query, want)
 		}
