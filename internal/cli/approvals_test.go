@@ -39,6 +39,16 @@ func TestApprovalsTable(t *testing.T) {
 	f.ask("approvals", "--output=json").expect(t, 0, `{"approvals":[]}`+"\n", "")
 }
 
+func TestTimesThatAreNone(t *testing.T) {
+	t.Parallel()
+	if got := between("some\tday", time.Now()); got != `some\tday` {
+		t.Errorf("asked %s", got)
+	}
+	if got := until(time.Now(), ""); got != "" {
+		t.Errorf("left %s", got)
+	}
+}
+
 func TestApproveAndDeny(t *testing.T) {
 	t.Parallel()
 	terminated := strings.Replace(cancelled, "cancelled", "terminated", 1)
