@@ -142,7 +142,7 @@ func TestTerminal(t *testing.T) {
 	expectText(t, p.run(2, "pgbailiff cancel $ann"), "pid")
 	expectText(t, p.run(1, "pgbailiff cancel $ann 4194304"), "no session has pid 4194304")
 	expectText(t, p.run(1, "pgbailiff cancel $ann --server=users 1"), "server")
-	expectText(t, p.run(1, fmt.Sprintf("pgbailiff cancel $bob %d --yes", slow.PID())), "bob is not one of people.operators")
+	expectText(t, p.run(1, fmt.Sprintf("pgbailiff cancel $bob %d --yes", slow.PID())), "does not let you do this: people.operators does not have your name")
 
 	// Nobody can be asked where there is no terminal.
 	cancel := fmt.Sprintf("pgbailiff cancel $ann %d", slow.PID())
@@ -218,7 +218,7 @@ func TestTerminalApprovals(t *testing.T) {
 	id = p.waiting(slow)
 	approve := "pgbailiff approvals approve " + id
 	expectText(t, p.run(1, approve+" $ann </dev/null"), "pass --yes")
-	expectText(t, p.run(1, approve+" $bob --yes"), "bob is not one of people.operators")
+	expectText(t, p.run(1, approve+" $bob --yes"), "does not let you do this: people.operators does not have your name")
 	p.start(approve + " $ann --comment=agreed")
 	p.await("Approve this order? [y/N]")
 	p.enter("yes")

@@ -53,11 +53,11 @@ func newTerminal(t testing.TB, dir string, env ...string) *terminal {
 	return term
 }
 
-// control runs a command of tmux.
+// control runs a command of tmux, and never starts another server.
 func (term *terminal) control(args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(term.t.Context(), proctest.Patience)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, term.tmux, append([]string{"-u", "-S", term.socket}, args...)...)
+	cmd := exec.CommandContext(ctx, term.tmux, append([]string{"-N", "-u", "-S", term.socket}, args...)...)
 	cmd.Env = term.env
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
