@@ -157,7 +157,8 @@ func TestConstantsMatchTheRules(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"name: " + serverName + "\n", "name: " + protectedRule + "\n",
+	for _, want := range []string{
+		"name: " + serverName + "\n", "name: " + protectedRule + "\n",
 		"name: " + askingRule + "\n", "operators: [" + operator + "]\n",
 	} {
 		if !strings.Contains(string(text), want) {
