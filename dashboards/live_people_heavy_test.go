@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/pgbailiff/pgbailiff/internal/pgtest"
@@ -60,6 +61,14 @@ func (s *stack) checkPages(t *testing.T) {
 		}
 		if page != want {
 			t.Errorf("%v leads to %q, want %q", a.Labels, page, want)
+			continue
+		}
+		if want != "" {
+			// A session that has ended is not found, on a page of its own.
+			status, body := s.fetch(t, s.enforcingURL+"/"+strings.TrimPrefix(page, external), "")
+			if !strings.Contains(body, "</html>") || status != http.StatusOK && (status != http.StatusNotFound || a.Labels["backend_start"] == "") {
+				t.Errorf("%s: %d %s", page, status, body)
+			}
 		}
 		seen[a.Labels["alertname"]] = seen[a.Labels["alertname"]] || want != "" // pid 0 leads nowhere
 	}

@@ -134,6 +134,10 @@ func TestTheEndOfAQuestionIsWrittenAgainAfterAFailedWrite(t *testing.T) {
 					if got := ask(t, l, question("orders", "B", late), ledger.Waiting); got.ID != "B" {
 						t.Errorf("asked again: %s", got.ID)
 					}
+					// The end of the first does not end the second.
+					if got := ask(t, l, question("orders", "C", late), ledger.Waiting); got.ID != "B" {
+						t.Errorf("asked once more: %s", got.ID)
+					}
 				}
 				l = reopened(t, l, file)
 				checkGrammar(t, files...)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -83,11 +84,11 @@ func TestAQuestionIsWithdrawnWhenItsCallerStopsWaiting(t *testing.T) {
 			if got := waits(l); got != "B" {
 				t.Errorf("%s waits after a restart", got)
 			}
-			want := "asked A pending, expired A, asked B pending"
+			want := []string{"asked A pending, expired A, asked B pending", "asked A pending, asked B pending, expired A"}
 			if !hasBegun {
-				want = "outcome refused, asked B pending"
+				want = []string{"outcome refused, asked B pending"}
 			}
-			if got := events(t, path); got != want {
+			if got := events(t, path); !slices.Contains(want, got) {
 				t.Errorf("the file has %s", got)
 			}
 			if err := l.Close(); err != nil {
@@ -104,12 +105,15 @@ func TestAnAnswerWhoseCallerStopsWaiting(t *testing.T) {
 	for _, tt := range []struct {
 		answer   Event
 		hasBegun bool // to be written
-		want     string
+		want     []string
 	}{
-		{EventApproved, true, "asked A pending, approved A, outcome failed, asked B pending"},
-		{EventDenied, true, "asked A pending, denied A"},
-		{EventApproved, false, "asked A pending, outcome refused, approved A"},
-		{EventDenied, false, "asked A pending, outcome refused, approved A"},
+		{EventApproved, true, []string{
+			"asked A pending, approved A, outcome failed, asked B pending",
+			"asked A pending, approved A, asked B pending, outcome failed",
+		}},
+		{EventDenied, true, []string{"asked A pending, denied A"}},
+		{EventApproved, false, []string{"asked A pending, outcome refused, approved A"}},
+		{EventDenied, false, []string{"asked A pending, outcome refused, approved A"}},
 	} {
 		t.Run(fmt.Sprint(tt.answer, " ", tt.hasBegun), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -166,7 +170,7 @@ func TestAnAnswerWhoseCallerStopsWaiting(t *testing.T) {
 				if err := l.Close(); err != nil {
 					t.Error(err)
 				}
-				if got := events(t, path); got != tt.want {
+				if got := events(t, path); !slices.Contains(tt.want, got) {
 					t.Errorf("the file has %s", got)
 				}
 			})

@@ -111,6 +111,11 @@ func TestOrdersByHandHaveOneIntentAndOneOutcome(t *testing.T) {
 		if rotated {
 			rotate(t, l, file, file+".1")
 			files = []string{file + ".1", file}
+			for _, line := range lines(t, file) {
+				if line["spent"] != nil || line["server"] == "orders" && line["open"] == nil {
+					t.Errorf("the checkpoint is %v", line)
+				}
+			}
 		}
 		for _, id := range []string{"done", "interrupted", "not sent", ""} {
 			if got, err := l.Begin(t.Context(), byHand("orders", id, noon), plenty); got == ledger.Allowed || err == nil {

@@ -7,6 +7,38 @@ import (
 	"testing"
 )
 
+// Nobody could answer it.
+func TestAnAskedLineWithoutAnIDIsNoQuestion(t *testing.T) {
+	l := replayed(t, func(yield func(Entry) bool) {
+		e := asking("")
+		e.Event = EventAsked
+		yield(e)
+	})
+	if got := l.Approvals(noon); len(got) != 0 {
+		t.Errorf("%v wait", got)
+	}
+}
+
+// An order by hand takes no room once both its lines are in the file.
+func TestOrdersByHandAreForgotten(t *testing.T) {
+	e := Entry{Time: noon, Server: "orders", ID: "x", Decision: "x", Origin: Origin{Source: SourceManual}, Signalled: true}
+	l := replayed(t, func(yield func(Entry) bool) {
+		for _, e.Event = range []Event{EventIntent, EventOutcome} {
+			yield(e)
+		}
+	})
+	e.ID = "y"
+	if got, err := l.Begin(t.Context(), e, plenty); got != Allowed || err != nil {
+		t.Fatal(got, err)
+	}
+	if err := l.Finish(t.Context(), e); err != nil {
+		t.Fatal(err)
+	}
+	if got := l.budgets["orders"].signals; len(got) != 0 {
+		t.Errorf("%d are remembered", len(got))
+	}
+}
+
 func TestTheOldestIsForgotten(t *testing.T) {
 	m := newMemory[int, string]()
 	for i := range maxRemembered + 5 {
