@@ -54,6 +54,8 @@ func TestBoards(t *testing.T) {
 }
 
 func TestVariables(t *testing.T) {
+	c := newContract(t)
+	values := regexp.MustCompile(`^label_values\((\w+)(?:\{.*\})?, (\w+)\)$`)
 	for _, b := range boards(t) {
 		t.Run(b.UID, func(t *testing.T) {
 			var names []string
@@ -67,10 +69,17 @@ func TestVariables(t *testing.T) {
 					if v.Datasource == nil || *v.Datasource != prometheus() {
 						t.Errorf("%s: datasource %v", v.Name, v.Datasource)
 					}
+					found := values.FindStringSubmatch(v.Query)
+					if found == nil {
+						t.Fatalf("%s asks %s", v.Name, v.Query)
+					}
+					if labels, _ := c.labelsOf(found[1]); !slices.Contains(labels, found[2]) {
+						t.Errorf("%s asks for the label %s of %s, which has %v", v.Name, found[2], found[1], labels)
+					}
 					// A link leads to one pgbailiff.
 					many := v.Name != "pgbailiff"
 					if v.IncludeAll != many || v.Multi != many || (v.AllValue == ".+") != many || many == (v.Description != "") ||
-						v.Refresh != 2 || !strings.HasPrefix(v.Query, "label_values(pgbailiff_") {
+						v.Refresh != 2 {
 						t.Errorf("%s: %+v", v.Name, v)
 					}
 				case "textbox":

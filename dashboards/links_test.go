@@ -48,7 +48,7 @@ func TestEverySessionCanBeActedOn(t *testing.T) {
 					}
 				})
 				link := p.links(t)[at]
-				pages.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, row.Replace(link.URL), nil))
+				pages.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), http.MethodGet, row.Replace(link.URL), nil))
 				if diff := cmp.Diff(want, got); diff != "" || !link.TargetBlank {
 					t.Errorf("%+v leads to (-want +got):\n%s", link, diff)
 				}

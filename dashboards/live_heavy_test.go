@@ -35,6 +35,7 @@ func TestEveryExpressionOnALiveStack(t *testing.T) {
 	s.becomeStandby(t)
 	s.misbehave(t)
 	s.orderByHand(t)
+	s.actAsPerson(t)
 	s.prove(t, about(claims, "PgbailiffThresholdsIncomplete"))
 	s.configurePrometheus(t, s.targets, s.thresholds)
 	s.prove(t, append(about(claims, "PgbailiffConnectionsNearLimit"), about(claims, "the full server")...))
@@ -43,6 +44,7 @@ func TestEveryExpressionOnALiveStack(t *testing.T) {
 
 	s.checkNoErrors(t, claims)
 	s.checkContract(t)
+	s.checkPages(t)
 	for _, receiver := range []string{"chat", "pager"} {
 		proctest.Eventually(t, "a notification of the receiver "+receiver, func() error {
 			if s.notifications(receiver) == 0 {

@@ -36,6 +36,10 @@ func situationClaims() (all []*claim) {
 		"refused: no privileges":      `pgbailiff_refusals_total{server="blind", reason=~"not_visible|permission_denied"}`,
 		"refused: over budget":        `pgbailiff_refusals_total{server="billing", reason="over_budget"}`,
 		"refused: suspended":          `pgbailiff_refusals_total{server="billing", reason="suspended"}`,
+		"asks a person":               `pgbailiff_remediations_total{server="orders", action="terminate", outcome="pending"}`,
+		"waits for a person":          `pgbailiff_pending_approvals{server="orders"}`,
+		"cancelled by hand":           `pgbailiff_manual_actions_total{server="orders", action="cancel", outcome="cancelled"}`,
+		"refused by hand":             `pgbailiff_manual_actions_total{server="orders", action="cancel", outcome="refused"}`,
 		"a wrong token":               `pgbailiff_webhook_requests_total{code="401"}`,
 		"a repeat is asked for":       `pgbailiff_webhook_requests_total{code="503"}`,
 		"truncated alerts":            `pgbailiff_webhook_truncated_alerts_total`,
@@ -86,6 +90,9 @@ func (s *stack) misbehave(t *testing.T) {
 	coordinator.Exec(t, "prepare transaction 'forgotten'")
 	o.Blocked(t, "app2", "select * from c")
 
+	// It would end this one, and asks first.
+	o.Run(t, "app", "select pg_sleep(600)", pgtest.AppName("ask"))
+
 	// pgbailiff ends these.
 	o.Run(t, "app", "select pg_sleep(600)")
 	o.Run(t, "app", "do $$ begin loop begin perform pg_sleep(600); exception when query_canceled then end; end loop; end $$")
@@ -122,11 +129,10 @@ func (s *stack) overload(t *testing.T) {
 func (s *stack) orderByHand(t *testing.T) {
 	t.Helper()
 	target := s.orders.Run(t, "app", "select pg_sleep(600)", pgtest.AppName("kept")).Activity(t)
-	const form = "2006-01-02T15:04:05.000000Z"
 	order := func(server string) map[string]string {
 		return map[string]string{
 			"alertname": "ByHand", "severity": "warning", "remediation": "auto", "server": server, "pid": strconv.Itoa(target.PID),
-			"backend_start": target.BackendStart.UTC().Format(form), "query_start": target.QueryStart.UTC().Format(form),
+			"backend_start": target.BackendStart.UTC().Format(labelForm), "query_start": target.QueryStart.UTC().Format(labelForm),
 		}
 	}
 	post := func(want int, url, bearer string, truncated int, labels map[string]string) {
@@ -152,6 +158,9 @@ func (s *stack) orderByHand(t *testing.T) {
 	post(http.StatusOK, s.dryRunURL, token, 0, order("orders"))
 	post(http.StatusServiceUnavailable, s.fullDiskURL, token, 0, order("orders"))
 }
+
+// labelForm is the form of the times in labels.
+const labelForm = "2006-01-02T15:04:05.000000Z"
 
 // checkContract compares the catalogue to what is exposed.
 func (s *stack) checkContract(t *testing.T) {

@@ -85,7 +85,7 @@ func startStack(t *testing.T) *stack {
 
 // enforcing has a server of each kind: two that work, one on which it has no
 // privileges, and one that is down. Sessions of the application "kept" are never
-// signalled.
+// signalled by an alert, and about those of "ask" a person is asked.
 const enforcing = `
 servers:
   - {name: orders, dsn: "%s"}
@@ -100,8 +100,10 @@ remediation:
   verify_timeout: 3s
   rules:
     - {name: kept, matchers: ['application_name="kept"'], action: none}
+    - {name: ask, matchers: ['application_name="ask"'], action: terminate, approval: required}
   limits: {actions: 12, window: 10s, suspend_after: 30}
   ledger: {file: ledger.jsonl}
+people: {operators: [ann], user_header: X-Forwarded-User, trusted_proxies: [127.0.0.1]}
 `
 
 const dryRun = `
@@ -120,10 +122,15 @@ webhook: {credentials_file: token}
 remediation: {mode: dry-run, ledger: {file: /dev/full}}
 `
 
+// external is where people would reach a pgbailiff, with its name behind it.
+const external = "https://db.example.org/"
+
 func (s *stack) serve(t *testing.T, path, name, config string) (url string) {
 	t.Helper()
 	s.write(t, name+".yml", config)
-	return proctest.Serve(t, proctest.Command{Path: path, Name: name, Dir: s.dir, Args: []string{"--config.file=" + name + ".yml"}}).URL
+	return proctest.Serve(t, proctest.Command{Path: path, Name: name, Dir: s.dir, Args: []string{
+		"--config.file=" + name + ".yml", "--web.external-url=" + external + name,
+	}}).URL
 }
 
 // startAlertmanager gives the shipped receivers for people a webhook that counts.

@@ -30,7 +30,7 @@ func get(ctx context.Context, address string) ([]byte, error) {
 		return nil, err
 	}
 	if resp.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("%s answers %s: %s", address, resp.Status, body)
+		return nil, fmt.Errorf("%s answers %s: %s", req.URL.Redacted(), resp.Status, body)
 	}
 	return body, nil
 }
@@ -92,7 +92,7 @@ type sample struct {
 
 // remediations returns pgbailiff's counters of what it did, those at zero left out.
 func (s *stack) remediations(ctx context.Context) ([]sample, error) {
-	body, err := get(ctx, "http://"+s.settings.PgbailiffAddr+"/metrics")
+	body, err := get(ctx, s.settings.scraped("/metrics"))
 	if err != nil {
 		return nil, err
 	}

@@ -17,6 +17,7 @@ import (
 // record is a line of pgbailiff's ledger, as far as the story needs it.
 type record struct {
 	Time        time.Time
+	ID          string
 	Event       string
 	Server      string
 	PID         json.Number
@@ -26,6 +27,8 @@ type record struct {
 	Rule        string
 	AlertName   string
 	Fingerprint string
+	By          string
+	Comment     string
 	State       string
 	User        string     `json:"usename"`
 	Application string     `json:"application_name"`
@@ -33,9 +36,12 @@ type record struct {
 	StateChange *time.Time `json:"state_change"`
 }
 
+// The events that the story is about.
 const (
-	intent  = "intent"
-	outcome = "outcome"
+	intent   = "intent"
+	outcome  = "outcome"
+	asked    = "asked"
+	approved = "approved"
 )
 
 // began returns when the period that the alert named began, and how long the demo's rules allow it.
@@ -92,7 +98,7 @@ func (l *ledger) add(text []byte) ([]record, error) {
 			return nil, err
 		}
 		l.offset += end + 1
-		if r.Event == intent || r.Event == outcome {
+		if slices.Contains([]string{intent, outcome, asked, approved}, r.Event) {
 			l.records = append(l.records, r)
 		}
 	}

@@ -1,5 +1,5 @@
 // Command demo shows pgbailiff's whole loop on one machine: it starts a PostgreSQL server,
-// pgbailiff, Prometheus and Alertmanager of its own, plays a story of three sessions before them,
+// pgbailiff, Prometheus and Alertmanager of its own, plays a story of four sessions before them,
 // and tells who was hit, when and why. It knows of pgbailiff what any user knows: its flags, its
 // configuration file, its pages and its ledger.
 package main

@@ -13,10 +13,11 @@ import (
 	"strconv"
 	"text/template"
 	"time"
+
+	"golang.org/x/crypto/bcrypt"
 )
 
-// The thresholds of files/rules.yml and the name of the rule in files/pgbailiff.yml.tmpl, which a
-// test compares.
+// The thresholds of files/rules.yml and the names in files/pgbailiff.yml.tmpl, which a test compares.
 const (
 	queryWarning  = 4 * time.Second
 	queryCritical = 12 * time.Second
@@ -24,6 +25,11 @@ const (
 
 	serverName    = "demo"
 	protectedRule = "nightly load"
+	askingRule    = "month-end asks first"
+
+	// The users of pgbailiff's listener: one person, who may act, and Prometheus, which reads.
+	operator = "ann"
+	scraper  = "prometheus"
 )
 
 //go:embed files
@@ -34,31 +40,49 @@ type settings struct {
 	Dir              string
 	PostgresAddr     string
 	PgbailiffAddr    string
+	WebhookAddr      string // pgbailiff's other listener, for Alertmanager
 	PrometheusAddr   string
 	AlertmanagerAddr string
 	Password         string // of every role
 	Token            string // of the webhook
-	PasswordFile     string
-	TokenFile        string
-	LedgerFile       string
-	RulesFile        string
+	OperatorPassword string
+	ScrapePassword   string
+
+	PasswordFile         string
+	TokenFile            string
+	OperatorPasswordFile string
+	ScrapePasswordFile   string
+	LedgerFile           string
+	RulesFile            string
 }
 
-// newSettings takes four addresses.
+// addresses is how many newSettings takes.
+const addresses = 5
+
 func newSettings(dir string, addrs []string) settings {
 	s := settings{
 		Dir:          dir,
-		PostgresAddr: addrs[0], PgbailiffAddr: addrs[1], PrometheusAddr: addrs[2], AlertmanagerAddr: addrs[3],
-		Password: rand.Text(), Token: rand.Text(),
+		PostgresAddr: addrs[0], PgbailiffAddr: addrs[1], PrometheusAddr: addrs[2], AlertmanagerAddr: addrs[3], WebhookAddr: addrs[4],
+		Password: rand.Text(), Token: rand.Text(), OperatorPassword: rand.Text(), ScrapePassword: rand.Text(),
 	}
 	s.PasswordFile, s.TokenFile = s.path("password"), s.path("webhook.token")
+	s.OperatorPasswordFile, s.ScrapePasswordFile = s.path(operator+".password"), s.path(scraper+".password")
 	s.LedgerFile, s.RulesFile = s.path("ledger.jsonl"), s.path("rules.yml")
 	return s
 }
 
 func (s *settings) path(name string) string { return filepath.Join(s.Dir, name) }
 
-// write makes the four programs' configuration files, and the two secrets.
+// page is the address of a page of pgbailiff's.
+func (s *settings) page(path string) string { return "http://" + s.PgbailiffAddr + path }
+
+// scraped is the same with Prometheus's credentials.
+func (s *settings) scraped(path string) string {
+	return "http://" + scraper + ":" + s.ScrapePassword + "@" + s.PgbailiffAddr + path
+}
+
+// write makes the configuration files of the four programs and of the person's command line, and
+// the secrets.
 func (s *settings) write() error {
 	rules, err := files.ReadFile("files/rules.yml")
 	if err != nil {
@@ -68,8 +92,11 @@ func (s *settings) write() error {
 		s.RulesFile:    rules,
 		s.PasswordFile: []byte(s.Password + "\n"),
 		s.TokenFile:    []byte(s.Token + "\n"),
+
+		s.OperatorPasswordFile: []byte(s.OperatorPassword),
+		s.ScrapePasswordFile:   []byte(s.ScrapePassword),
 	}
-	for _, name := range []string{"pgbailiff.yml", "prometheus.yml", "alertmanager.yml"} {
+	for _, name := range []string{"pgbailiff.yml", "web.yml", operator + ".yml", "prometheus.yml", "alertmanager.yml"} {
 		if contents[s.path(name)], err = s.render(name); err != nil {
 			return err
 		}
@@ -85,7 +112,7 @@ func (s *settings) write() error {
 // render fills files/NAME.tmpl.
 func (s *settings) render(name string) ([]byte, error) {
 	name += ".tmpl"
-	t, err := template.New(name).Funcs(template.FuncMap{"quote": strconv.Quote}).ParseFS(files, "files/"+name)
+	t, err := template.New(name).Funcs(template.FuncMap{"quote": strconv.Quote, "bcrypt": hash}).ParseFS(files, "files/"+name)
 	if err != nil {
 		return nil, err
 	}
@@ -94,6 +121,13 @@ func (s *settings) render(name string) ([]byte, error) {
 		return nil, err
 	}
 	return out.Bytes(), nil
+}
+
+// hash is what pgbailiff's listener compares a password with. The passwords are random and live for
+// minutes, so it need not be expensive.
+func hash(password string) (string, error) {
+	hashed, err := bcrypt.GenerateFromPassword([]byte(password), bcrypt.MinCost)
+	return string(hashed), err
 }
 
 // freeAddrs finds n free ports on the loopback interface. They are below the range of ports for

@@ -9,7 +9,10 @@ import (
 	"testing"
 	"time"
 
+	commonconfig "github.com/prometheus/common/config"
+	"github.com/prometheus/exporter-toolkit/web"
 	"go.yaml.in/yaml/v3"
+	"golang.org/x/crypto/bcrypt"
 
 	"github.com/pgbailiff/pgbailiff/internal/config"
 	"github.com/pgbailiff/pgbailiff/internal/proctest"
@@ -25,7 +28,7 @@ func writeFile(t *testing.T, path, content string, mode os.FileMode) {
 // written returns settings whose files are in a directory with an awkward name.
 func written(t *testing.T) settings {
 	t.Helper()
-	addrs, err := freeAddrs(t.Context(), 4)
+	addrs, err := freeAddrs(t.Context(), addresses)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,11 +55,45 @@ func TestConfigurationLoads(t *testing.T) {
 	if _, err := config.Load(s.path("pgbailiff.yml")); err != nil {
 		t.Error(err)
 	}
+	if err := web.Validate(s.path("web.yml")); err != nil {
+		t.Error(err)
+	}
+}
+
+// The listener lets in whom the two programs say they are.
+func TestPasswordsAreThoseOfTheListener(t *testing.T) {
+	s := written(t)
+	var listener struct {
+		Users map[string]string `yaml:"basic_auth_users"`
+	}
+	text, err := os.ReadFile(s.path("web.yml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := yaml.Unmarshal(text, &listener); err != nil {
+		t.Fatal(err)
+	}
+	client, _, err := commonconfig.LoadHTTPConfigFile(s.path(operator + ".yml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if who := client.BasicAuth; who.Username != operator || who.PasswordFile != s.OperatorPasswordFile {
+		t.Errorf("the command line sends the user %q and the password in %s", who.Username, who.PasswordFile)
+	}
+	for user, file := range map[string]string{operator: s.OperatorPasswordFile, scraper: s.ScrapePasswordFile} {
+		password, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := bcrypt.CompareHashAndPassword([]byte(listener.Users[user]), password); err != nil {
+			t.Errorf("%s: %v", user, err)
+		}
+	}
 }
 
 func TestSecretsAreReadableByTheirOwnerOnly(t *testing.T) {
 	s := written(t)
-	for _, path := range []string{s.PasswordFile, s.TokenFile} {
+	for _, path := range []string{s.PasswordFile, s.TokenFile, s.OperatorPasswordFile, s.ScrapePasswordFile, s.path("web.yml")} {
 		info, err := os.Stat(path)
 		if err != nil {
 			t.Fatal(err)
@@ -120,7 +157,10 @@ func TestConstantsMatchTheRules(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"name: " + serverName + "\n", "name: " + protectedRule + "\n"} {
+	for _, want := range []string{
+		"name: " + serverName + "\n", "name: " + protectedRule + "\n",
+		"name: " + askingRule + "\n", "operators: [" + operator + "]\n",
+	} {
 		if !strings.Contains(string(text), want) {
 			t.Errorf("pgbailiff.yml has no %q", want)
 		}

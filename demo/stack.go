@@ -36,7 +36,7 @@ func newStack(t *tools, work *tasks) (*stack, error) {
 	if err := os.Chmod(s.dir, 0o711); err != nil {
 		return s, err
 	}
-	addrs, err := freeAddrs(work.ctx, 4)
+	addrs, err := freeAddrs(work.ctx, addresses)
 	if err != nil {
 		return s, err
 	}
@@ -55,14 +55,17 @@ func (s *stack) start(ctx context.Context, tell *teller) error {
 	}
 	tell.now(narrator, "PostgreSQL %s listens on %s", version, s.settings.PostgresAddr)
 
-	if err := s.startServer(ctx, "pgbailiff", s.tools.pgbailiff, s.settings.PgbailiffAddr,
+	if err := s.startServer(ctx, "pgbailiff", s.tools.pgbailiff, s.settings.scraped("/-/ready"),
 		"--config.file", s.settings.path("pgbailiff.yml"),
-		"--web.listen-address", s.settings.PgbailiffAddr); err != nil {
+		"--web.listen-address", s.settings.PgbailiffAddr,
+		"--web.config.file", s.settings.path("web.yml"),
+		"--web.external-url", s.settings.page("/")); err != nil {
 		return err
 	}
-	tell.now(narrator, "pgbailiff enforces, on http://%s", s.settings.PgbailiffAddr)
+	tell.now(narrator, "pgbailiff enforces; its page is %s", s.settings.page("/"))
+	tell.now(narrator, "(user %s, password %s)", operator, s.settings.OperatorPassword)
 
-	if err := s.startServer(ctx, "alertmanager", s.tools.alertmanager, s.settings.AlertmanagerAddr,
+	if err := s.startServer(ctx, "alertmanager", s.tools.alertmanager, "http://"+s.settings.AlertmanagerAddr+"/-/ready",
 		"--config.file", s.settings.path("alertmanager.yml"),
 		"--storage.path", s.settings.path("alertmanager"),
 		"--web.listen-address", s.settings.AlertmanagerAddr,
@@ -71,7 +74,7 @@ func (s *stack) start(ctx context.Context, tell *teller) error {
 	}
 	tell.now(narrator, "Alertmanager runs on http://%s", s.settings.AlertmanagerAddr)
 
-	if err := s.startServer(ctx, "prometheus", s.tools.prometheus, s.settings.PrometheusAddr,
+	if err := s.startServer(ctx, "prometheus", s.tools.prometheus, "http://"+s.settings.PrometheusAddr+"/-/ready",
 		"--config.file", s.settings.path("prometheus.yml"),
 		"--storage.tsdb.path", s.settings.path("prometheus"),
 		"--web.listen-address", s.settings.PrometheusAddr); err != nil {
@@ -141,14 +144,14 @@ func (s *stack) startPostgreSQL(ctx context.Context) error {
 	})
 }
 
-// startServer runs one of the three that answer on /-/ready.
-func (s *stack) startServer(ctx context.Context, name, path, addr string, args ...string) error {
+// startServer runs one of the three that say over HTTP when they are ready.
+func (s *stack) startServer(ctx context.Context, name, path, ready string, args ...string) error {
 	p := program{name: name, path: path, args: args, uid: -1, gid: -1, stop: syscall.SIGTERM, parentDeath: syscall.SIGKILL}
 	if err := s.run(ctx, p); err != nil {
 		return err
 	}
 	return waitFor(ctx, startLimit, name+" to be ready", func(ctx context.Context) error {
-		_, err := get(ctx, "http://"+addr+"/-/ready")
+		_, err := get(ctx, ready)
 		return err
 	})
 }

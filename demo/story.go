@@ -17,7 +17,7 @@ const (
 	waiterSQL    = "update stock set pieces = pieces + 50 where item = 7"
 )
 
-// story has three acts. The first one lasts until the other two have ended.
+// story has four acts. The first one lasts until the other three have ended.
 type story struct {
 	stack  *stack
 	tasks  *tasks
@@ -41,6 +41,8 @@ type ending struct {
 	after     saw // what the runaway's session saw when it went on
 	forgotten person
 	waiter    person
+	monthEnd  person
+	commands  []command // that the operator ran for it
 	records   []record
 	counters  []sample
 }
@@ -52,9 +54,10 @@ func (s *story) prologue() {
 		seconds(queryWarning), seconds(queryCritical))
 	s.tell.plain("  A transaction idle for over %s: critical, it ends the session.", seconds(idleCritical))
 	s.tell.plain("  User etl is protected in pgbailiff's configuration: rule %q, action none.", protectedRule)
+	s.tell.plain("  For user finance it asks a person: rule %q, action cancel, approval required.", askingRule)
 }
 
-// play plays the three acts. An error means that it could not finish.
+// play plays the four acts. An error means that it could not finish.
 func (s *story) play(ctx context.Context) (*ending, error) {
 	var end ending
 	nightly, loading, err := s.beginNightlyLoad(ctx)
@@ -67,21 +70,24 @@ func (s *story) play(ctx context.Context) (*ending, error) {
 	if err := s.forgotten(ctx, &end); err != nil {
 		return nil, fmt.Errorf("forgotten transaction: %w", err)
 	}
+	if err := s.monthEnd(ctx, &end); err != nil {
+		return nil, fmt.Errorf("month-end report: %w", err)
+	}
 	if err := s.endNightlyLoad(ctx, nightly, loading, &end); err != nil {
 		return nil, fmt.Errorf("nightly load: %w", err)
 	}
 	end.records = s.ledger.all()
-	end.counters, err = s.count(ctx, len(of(end.records, outcome)))
+	end.counters, err = s.count(ctx, len(of(end.records, outcome))+len(of(end.records, asked)))
 	return &end, err
 }
 
 // count reads pgbailiff's counters, which may change a moment after the ledger.
-func (s *story) count(ctx context.Context, outcomes int) (counters []sample, err error) {
+func (s *story) count(ctx context.Context, decisions int) (counters []sample, err error) {
 	_ = waitFor(ctx, 5*time.Second, "the counters", func(ctx context.Context) error {
 		if counters, err = s.stack.remediations(ctx); err != nil {
 			return err
 		}
-		if sum(counters) < float64(outcomes) {
+		if sum(counters) < float64(decisions) {
 			return errNotYet
 		}
 		return nil
@@ -100,7 +106,7 @@ func (s *story) beginNightlyLoad(ctx context.Context) (*client, <-chan saw, erro
 		return nil, nil, err
 	}
 	c.says("pid %s, user %s, runs: %s", c.pid, c.user, nightlySQL)
-	c.says("it will be at work for as long as the other two stories last")
+	c.says("it will be at work for as long as the other stories last")
 	loading := later(s.tasks, func(ctx context.Context) saw { return c.ask(ctx, nightlySQL) })
 	s.crossing(c, "its query", "warning", queryWarning)
 	s.crossing(c, "its query", "critical", queryCritical)
@@ -189,7 +195,7 @@ func (s *story) forgotten(ctx context.Context, end *ending) error {
 }
 
 func (s *story) endNightlyLoad(ctx context.Context, c *client, loading <-chan saw, end *ending) error {
-	s.tell.title("4. The nightly load ends")
+	s.tell.title("5. The nightly load ends")
 	// Both its warning and its critical alert must have been refused, and on record.
 	if err := s.onRecord(ctx, c.pid, 2); err != nil {
 		return err

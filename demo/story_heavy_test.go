@@ -13,8 +13,8 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/proctest"
 )
 
-// TestDemo runs the demo as its user does: the four programs, the three
-// sessions, and a verdict.
+// TestDemo runs the demo as its user does: the four programs, the four
+// sessions, the person, and a verdict.
 func TestDemo(t *testing.T) {
 	pgbailiff := proctest.Build(t, "github.com/pgbailiff/pgbailiff", "pgbailiff")
 	demo := proctest.Build(t, ".", "demo")
@@ -33,6 +33,7 @@ func TestDemo(t *testing.T) {
 		"; alert PgbailiffLongQuery\n", "; alert PgbailiffIdleInTransactionCritical\n",
 		"refused, reason rule (nightly load): PgbailiffLongQuery\n",
 		"refused, reason rule (nightly load): PgbailiffLongQueryCritical\n",
+		"$ pgbailiff approvals --http.config.file=ann.yml\n", "ann approved it, in the terminal: \"stuck, it runs again tonight\"\n",
 		"It ended as told", "Stopped the four programs",
 	} {
 		if !strings.Contains(string(out), want) {

@@ -14,13 +14,18 @@ const (
 	cancelOutcome    = `{"time":"2026-11-22T15:28:11.039Z","event":"outcome","server":"demo","pid":11,"action":"cancel","outcome":"cancelled","alertname":"PgbailiffLongQuery","query_start":"2026-11-22T15:28:05.434000Z","state_change":"2026-11-22T15:28:05.434002Z","state":"active"}`
 	terminateIntent  = `{"time":"2026-11-22T15:28:20.033Z","event":"intent","server":"demo","pid":12,"action":"terminate","alertname":"PgbailiffIdleInTransactionCritical","state":"idle in transaction","query_start":"2026-11-22T15:28:11.032000Z","state_change":"2026-11-22T15:28:11.033000Z"}`
 	terminateOutcome = `{"time":"2026-11-22T15:28:20.034Z","event":"outcome","server":"demo","pid":12,"action":"terminate","outcome":"terminated","alertname":"PgbailiffIdleInTransactionCritical","state":"idle in transaction","query_start":"2026-11-22T15:28:11.032000Z","state_change":"2026-11-22T15:28:11.033000Z"}`
+	askedLine        = `{"time":"2026-11-22T15:28:30.034Z","id":"Q1","event":"asked","server":"demo","pid":14,"action":"cancel","outcome":"pending","reason":"approval","rule":"month-end asks first","alertname":"PgbailiffLongQuery","query_start":"2026-11-22T15:28:25.434000Z","state":"active","usename":"finance","application_name":"month-end"}`
+	approvedLine     = `{"time":"2026-11-22T15:28:30.134Z","id":"Q1","event":"approved","server":"demo","pid":14,"action":"cancel","by":"ann","comment":"stuck, it runs again tonight"}`
+	approvedIntent   = `{"time":"2026-11-22T15:28:30.136Z","id":"S3","event":"intent","server":"demo","pid":14,"action":"cancel","by":"ann","comment":"stuck, it runs again tonight","alertname":"PgbailiffLongQuery","query_start":"2026-11-22T15:28:25.434000Z","state":"active"}`
+	approvedOutcome  = `{"time":"2026-11-22T15:28:30.139Z","id":"S3","event":"outcome","server":"demo","pid":14,"action":"cancel","outcome":"cancelled","by":"ann","comment":"stuck, it runs again tonight","alertname":"PgbailiffLongQuery","query_start":"2026-11-22T15:28:25.434000Z","state":"active"}`
 	refusal          = `{"time":"2026-11-22T15:28:11.035Z","event":"outcome","server":"demo","pid":13,"action":"none","outcome":"refused","reason":"rule","rule":"nightly load","alertname":"PgbailiffLongQuery","usename":"etl","application_name":"nightly-load"}`
 )
 
 const exposition = `# HELP pgbailiff_remediations_total What became of alerts.
 # TYPE pgbailiff_remediations_total counter
-pgbailiff_remediations_total{action="cancel",outcome="cancelled",server="demo"} 1
+pgbailiff_remediations_total{action="cancel",outcome="cancelled",server="demo"} 2
 pgbailiff_remediations_total{action="cancel",outcome="gone",server="demo"} 0
+pgbailiff_remediations_total{action="cancel",outcome="pending",server="demo"} 1
 pgbailiff_remediations_total{action="none",outcome="refused",server="demo"} 2
 pgbailiff_remediations_total{action="terminate",outcome="terminated",server="demo"} 1
 pgbailiff_up{server="demo"} 1
@@ -29,7 +34,7 @@ pgbailiff_up{server="demo"} 1
 func asTold(t *testing.T) *ending {
 	t.Helper()
 	var l ledger
-	lines := []string{cancelIntent, cancelOutcome, refusal, terminateIntent, terminateOutcome, refusal}
+	lines := []string{cancelIntent, cancelOutcome, refusal, terminateIntent, terminateOutcome, refusal, askedLine, approvedLine, approvedIntent, approvedOutcome}
 	if _, err := l.add([]byte(strings.Join(lines, "\n") + "\n")); err != nil {
 		t.Fatal(err)
 	}
@@ -41,6 +46,8 @@ func asTold(t *testing.T) *ending {
 		runaway:   person{pid: "11", saw: saw{err: &pgconn.PgError{Severity: "ERROR", Code: "57014", Message: "canceled"}}},
 		after:     saw{value: 1},
 		forgotten: person{pid: "12", saw: saw{err: &pgconn.PgError{Severity: "FATAL", Code: "57P01", Message: "ended"}}},
+		monthEnd:  person{pid: "14", saw: saw{err: &pgconn.PgError{Severity: "ERROR", Code: "57014", Message: "canceled"}}},
+		commands:  []command{{line: "approvals", output: "ID  SERVER\nQ1  demo"}, {line: "approve"}},
 		nightly:   person{pid: "13", saw: saw{value: 140}},
 		batches:   140,
 		records:   l.all(),
@@ -64,6 +71,14 @@ func TestJudgeReportsEveryDifference(t *testing.T) {
 		}
 		end.records = append(end.records, r)
 	}
+	change := func(t *testing.T, end *ending, event string, into func(*record)) {
+		t.Helper()
+		for i, r := range end.records {
+			if r.PID.String() == end.monthEnd.pid && r.Event == event {
+				into(&end.records[i])
+			}
+		}
+	}
 	for _, test := range []struct {
 		name   string
 		change func(*testing.T, *ending)
@@ -80,10 +95,23 @@ func TestJudgeReportsEveryDifference(t *testing.T) {
 		{"cancelled twice", func(t *testing.T, e *ending) { extra(t, e, cancelOutcome) }, "say once that the runaway query was cancelled"},
 		{"no outcome", func(_ *testing.T, e *ending) { e.records = e.records[:4] }, "say once that the forgotten transaction was terminated"},
 		{"asked once", func(_ *testing.T, e *ending) { e.records = e.records[:5] }, "refused twice"},
+		{"nobody ended the report", func(_ *testing.T, e *ending) { e.monthEnd.saw.err = nil }, "month-end report's client should see 57014"},
+		{"not asked", func(t *testing.T, e *ending) { change(t, e, asked, func(r *record) { r.Event = "checkpoint" }) }, "should hold the question"},
+		{"asked by another rule", func(t *testing.T, e *ending) { change(t, e, asked, func(r *record) { r.Rule = "other" }) }, "should ask before a cancel"},
+		{"not approved", func(t *testing.T, e *ending) { change(t, e, approved, func(r *record) { r.Event = "denied" }) }, "should hold the question"},
+		{"approved by another", func(t *testing.T, e *ending) { change(t, e, approved, func(r *record) { r.By = "bob" }) }, `each approved, it says: "bob"`},
+		{"signalled for nobody", func(t *testing.T, e *ending) { change(t, e, intent, func(r *record) { r.By = "" }) }, `each intent, it says: ""`},
+		{"no comment", func(t *testing.T, e *ending) { change(t, e, outcome, func(r *record) { r.Comment = "" }) }, "each outcome"},
+		{"another question approved", func(t *testing.T, e *ending) { change(t, e, approved, func(r *record) { r.ID = "Q2" }) }, "the id of the question"},
+		{"signalled before the approval", func(_ *testing.T, e *ending) { e.records[7], e.records[8] = e.records[8], e.records[7] }, "asked intent approved outcome"},
+		{"not in the list", func(_ *testing.T, e *ending) { e.commands[0].output = "nothing waits" }, "should name Q1"},
+		{"a command fails", func(_ *testing.T, e *ending) { e.commands[1].err = errNotYet }, `"approve" should succeed`},
+		{"no commands", func(_ *testing.T, e *ending) { e.commands = nil }, "two commands"},
+		{"nothing waited", func(_ *testing.T, e *ending) { e.counters = e.counters[:1] }, "count an order that waits"},
 		{"another rule", func(t *testing.T, e *ending) { extra(t, e, strings.Replace(refusal, "nightly load", "other", 1)) }, "protected by the rule"},
 		{"another reason", func(t *testing.T, e *ending) { extra(t, e, strings.Replace(refusal, `:"rule"`, `:"over_budget"`, 1)) }, `reason "over_budget"`},
 		{"somebody else", func(t *testing.T, e *ending) { extra(t, e, strings.Replace(cancelIntent, `"pid":11`, `"pid":99`, 1)) }, "nobody else should be signalled"},
-		{"no counters", func(_ *testing.T, e *ending) { e.counters = nil }, "count one terminated, it counts 0"},
+		{"no counters", func(_ *testing.T, e *ending) { e.counters = nil }, "count 1 terminated, it counts 0"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			end := asTold(t)
@@ -140,11 +168,11 @@ func TestSum(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(samples) != 3 {
-		t.Errorf("%d lines are not at zero, want 3: %v", len(samples), samples)
+	if len(samples) != 4 {
+		t.Errorf("%d lines are not at zero, want 4: %v", len(samples), samples)
 	}
-	if n := sum(samples); n != 4 {
-		t.Errorf("the sum is %v, want 4", n)
+	if n := sum(samples); n != 6 {
+		t.Errorf("the sum is %v, want 6", n)
 	}
 	if n := sum(samples, `action="none"`, `outcome="refused"`); n != 2 {
 		t.Errorf("the refusals are %v, want 2", n)

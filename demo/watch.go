@@ -67,6 +67,10 @@ func (a alert) String() string {
 func (r record) String() string {
 	whom := fmt.Sprintf("pid %s (%s, %s)", r.PID, r.User, r.Application)
 	switch {
+	case r.Event == asked:
+		return fmt.Sprintf("asks a person before it sends a %s to %s: rule %q", r.Action, whom, r.Rule)
+	case r.Event == approved:
+		return fmt.Sprintf("writes down that %s approves it: %q", r.By, r.Comment)
 	case r.Event == intent:
 		return fmt.Sprintf("writes it down and sends a %s to %s", r.Action, whom)
 	case r.Outcome == "refused" && r.Rule != "":

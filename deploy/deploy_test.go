@@ -69,6 +69,7 @@ func TestExampleHasTheDefaults(t *testing.T) {
 	want.Webhook = webhook.Config{CredentialsFile: "/etc/pgbailiff/webhook.token"}
 	want.Remediation.Policy.Rules = got.Remediation.Policy.Rules
 	want.Remediation.Ledger = ledger.Config{File: "/var/lib/pgbailiff/ledger.jsonl"}
+	want.People.Operators, want.People.TrustedProxies = []string{}, []string{}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("the example (-default +example):\n%s", diff)
 	}

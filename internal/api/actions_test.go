@@ -212,7 +212,7 @@ func TestOnlyOperatorsOrder(t *testing.T) {
 		"nobody": {is("", false), http.StatusUnauthorized, "nobody knows who you are: the name comes from the reverse proxy, basic auth or a client certificate"},
 		// People never makes one, but the zero name must not act.
 		"an operator without a name": {is("", true), http.StatusUnauthorized, "nobody knows who you are: the name comes from the reverse proxy, basic auth or a client certificate"},
-		"not an operator":            {is("bob", false), http.StatusForbidden, "bob is not one of people.operators"},
+		"not an operator":            {is("bob", false), http.StatusForbidden, "people.operators does not have your name"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var out strings.Builder

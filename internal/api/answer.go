@@ -40,7 +40,7 @@ func operator(r *http.Request, person func(*http.Request) auth.Person) (auth.Per
 			Answer: "nobody knows who you are: the name comes from the reverse proxy, basic auth or a client certificate",
 		}
 	case !who.Operator:
-		return auth.Person{}, &auth.Denial{Status: http.StatusForbidden, Answer: who.Name + " is not one of people.operators"}
+		return auth.Person{}, &auth.Denial{Status: http.StatusForbidden, Answer: "people.operators does not have your name"}
 	default:
 		return who, nil
 	}

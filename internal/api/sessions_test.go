@@ -307,28 +307,33 @@ func TestOneSessionByItsPID(t *testing.T) {
 			[]string{
 				`"query_duration_seconds":20,"transaction_duration_seconds":21,"idle_in_transaction_duration_seconds":0,"blocked":1,"blocked_by":[7],` +
 					`"query":"select secret","policy":{"critical":` + verdictJSON,
-			}, "",
+			},
+			"",
 		},
 		"plainly idle": {
 			server{found: found(idle), snapshot: session.Snapshot{LocksKnown: true}},
 			[]string{
 				`"xact_start":"","state_change":"2026-11-22T12:50:00.000000Z"`, `"state":"idle"`,
 				`"query_duration_seconds":0,"transaction_duration_seconds":0,"idle_in_transaction_duration_seconds":0,"blocked":0,"blocked_by":[]`,
-			}, "",
+			},
+			"",
 		},
 		"begun just now": {
 			server{found: found(late), snapshot: session.Snapshot{LocksKnown: true}},
-			[]string{`"query_duration_seconds":0,"transaction_duration_seconds":0,`}, "",
+			[]string{`"query_duration_seconds":0,"transaction_duration_seconds":0,`},
+			"",
 		},
 		"none":               {server{}, nil, ""},
 		"ours":               {server{found: with(func(f *session.Found) { f.Own = session.Yes })}, nil, ""},
 		"perhaps ours":       {server{found: with(func(f *session.Found) { f.Own = session.Unknown })}, nil, ""},
 		"hidden":             {server{found: with(func(f *session.Found) { f.BackendType, f.BackendStart = "", time.Time{} })}, nil, ""},
+		"without a start":    {server{found: with(func(f *session.Found) { f.BackendStart = time.Time{} })}, nil, ""},
 		"a vacuum worker":    {server{found: with(func(f *session.Found) { f.BackendType = "autovacuum worker" })}, nil, ""},
 		"a server that fell": {server{findErr: errors.New("refused")}, nil, "it could not be read; the log of pgbailiff says why"},
 		"no snapshot": {
 			server{found: found(idle), err: fmt.Errorf("%w", context.DeadlineExceeded)},
-			[]string{`"blocked":0,"blocked_by":[]`}, "who waits for whom could not be read; the log of pgbailiff says why",
+			[]string{`"blocked":0,"blocked_by":[]`},
+			"who waits for whom could not be read; the log of pgbailiff says why",
 		},
 		"locks unknown": {
 			server{found: found(idle)}, []string{`"blocked":0,"blocked_by":[]`}, "who waits for whom could not be read; the log of pgbailiff says why",
@@ -352,6 +357,11 @@ func TestOneSessionByItsPID(t *testing.T) {
 				}
 				if !strings.Contains(got, errs) {
 					t.Errorf("%s\ndoes not have %s", got, errs)
+				}
+			}
+			for _, opts := range tt.server.asked { // for the locks only
+				if opts.MaxSessions != 1 || opts.Text {
+					t.Errorf("asked for %+v", opts)
 				}
 			}
 		})

@@ -77,7 +77,7 @@ func (a *app) handlers(g *generation, access access) handlers {
 	resume := api.Resume(g.remediator.Resume, g.people.By, a.logger)
 	decisions := api.Decisions(a.ledger.Recent, a.logger)
 	return handlers{
-		page:         a.pageHandler(g, access),
+		pages:        a.pageHandlers(g, access),
 		metrics:      collector.Handler(a.registry, scrape, a.logger),
 		reload:       a.reloadHandler(g, reload),
 		webhook:      webhook.New(g.remediator, alertmanager, a.messages, a.logger),

@@ -33,10 +33,11 @@ type generation struct {
 // handlers are what a generation serves. They hold its settings, so a request
 // keeps to the generation in which it began.
 type handlers struct {
-	page, metrics, webhook    http.Handler
+	metrics, webhook          http.Handler
 	reload, resume, decisions http.Handler // for the token, and for people
 	ownResume, ownDecisions   http.Handler // on the webhook's own listener: for whom that lets give orders
 	api                       apiHandlers
+	pages                     pages
 }
 
 // apiHandlers are the JSON API for people.

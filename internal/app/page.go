@@ -13,77 +13,99 @@ import (
 
 	"github.com/pgbailiff/pgbailiff/internal/page"
 	"github.com/pgbailiff/pgbailiff/internal/policy"
-	"github.com/pgbailiff/pgbailiff/internal/remediation"
+	"github.com/pgbailiff/pgbailiff/internal/postgres"
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
 
-// How long the page may take, and how many of the last decisions it shows.
+// How long a page may take, and how long reading a server may take of that.
 const (
 	snapshotTimeout = 5 * time.Second
 	pageTimeout     = 2 * snapshotTimeout // with what the policy would do to each session
-	pageDecisions   = 200                 // lines of the ledger
 )
 
-// pageHandler serves the page of a generation. The time limit is around all of
-// it: while the page is made, it asks about sessions.
-func (a *app) pageHandler(g *generation, access access) http.Handler {
-	load := func(ctx context.Context) (page.Data, error) { return a.pageData(ctx, g, access), nil }
-	h := page.Handler(load, a.logger)
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		ctx, cancel := context.WithTimeout(r.Context(), pageTimeout)
-		defer cancel()
-		h.ServeHTTP(w, r.WithContext(ctx))
-	})
-}
+// pages are the HTML pages for people.
+type pages struct{ index, session, confirm, act, approvals, answer http.Handler }
 
-// pageData is what the page shows of a generation: it reads every server, as a
-// scrape does, but with the statements' texts.
-func (a *app) pageData(ctx context.Context, g *generation, access access) page.Data {
-	cfg, limits, now := g.cfg, g.cfg.Remediation.Limits, time.Now()
-	data := page.Data{
-		Servers:       make([]page.Server, len(cfg.Servers)),
-		Mode:          string(cfg.Remediation.Mode),
-		Preview:       preview(g.remediator),
-		SeverityLabel: cfg.Remediation.Policy.SeverityLabel,
-		Severities:    ladder(cfg.Remediation.Policy.Severities),
-		Decisions:     a.ledger.Recent(pageDecisions),
-		MinDuration:   time.Duration(cfg.Collector.MinDuration).Seconds(),
-		Limit:         limits.Actions,
-		Window:        time.Duration(limits.Window),
-		Text:          cfg.Collector.Text,
-		Version:       version.Version,
-		Now:           now,
-	}
-	if cfg.Webhook.ListenAddress != "" {
-		data.WebhookURL = access.webhook.scheme() + "://" + cfg.Webhook.ListenAddress
-	}
-	ctx, cancel := context.WithTimeout(ctx, snapshotTimeout)
-	defer cancel()
-	var all sync.WaitGroup
-	for i, sc := range cfg.Servers {
-		all.Go(func() {
-			snapshot, err := g.servers[sc.Name].Snapshot(ctx, session.SnapshotOptions{
-				MinAge: data.MinDuration, MaxSessions: cfg.Collector.MaxSessions, Text: true,
-			})
-			data.Servers[i] = page.Server{
-				Name: sc.Name, Snapshot: snapshot, Err: err,
-				Suspended: a.ledger.Suspended(sc.Name), Spent: a.ledger.Spent(sc.Name, time.Duration(limits.Window), now),
-			}
+// pageHandlers serves the pages of a generation. The time limit is around all of
+// a page that only reads: while it is made, it asks about sessions. An order has
+// the limits of an order.
+func (a *app) pageHandlers(g *generation, access access) pages {
+	p := page.New(a.site(g, access), a.pageSource(g), a.logger)
+	limited := func(h http.HandlerFunc) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			ctx, cancel := context.WithTimeout(r.Context(), pageTimeout)
+			defer cancel()
+			h(w, r.WithContext(ctx))
 		})
 	}
-	all.Wait()
-	return data
+	return pages{
+		index: limited(p.Index), session: limited(p.Session), confirm: limited(p.Confirm),
+		act: http.HandlerFunc(p.Act), approvals: limited(p.Approvals), answer: http.HandlerFunc(p.Answer),
+	}
 }
 
-// preview tells what an alert about a session would lead to. The alert names it by
-// its transaction or, without one, by its query.
-func preview(r *remediation.Remediator) func(context.Context, session.Session, map[string]string) remediation.Preview {
-	return func(ctx context.Context, s session.Session, labels map[string]string) remediation.Preview {
-		fence := session.Fence{Server: s.Server, PID: s.PID, BackendStart: s.BackendStart, XactStart: s.XactStart}
-		if s.XactStart.IsZero() {
-			fence.QueryStart = s.QueryStart
-		}
-		return r.Preview(ctx, remediation.Request{Source: remediation.SourceAlert, Labels: labels, Fence: fence})
+// site is what the pages say of the generation's settings.
+func (a *app) site(g *generation, access access) page.Site {
+	cfg, limits := g.cfg, g.cfg.Remediation.Limits
+	site := page.Site{
+		URL:             a.external.String(),
+		AlertmanagerURL: cfg.People.AlertmanagerURL,
+		Mode:            string(cfg.Remediation.Mode),
+		Grace:           time.Duration(cfg.Remediation.Grace),
+		SeverityLabel:   cfg.Remediation.Policy.SeverityLabel,
+		Severities:      ladder(cfg.Remediation.Policy.Severities),
+		MinDuration:     time.Duration(cfg.Collector.MinDuration).Seconds(),
+		Limit:           limits.Actions,
+		Window:          time.Duration(limits.Window),
+		Text:            cfg.Collector.Text,
+		Version:         version.Version,
+	}
+	if cfg.Webhook.ListenAddress != "" {
+		site.WebhookURL = access.webhook.scheme() + "://" + cfg.Webhook.ListenAddress
+	}
+	return site
+}
+
+// pageSource is where the pages get what they show, and where their orders go.
+func (a *app) pageSource(g *generation) page.Source {
+	return page.Source{
+		Orders: g.remediator,
+		Person: func(r *http.Request) page.Person { return page.Person(g.people.Person(r)) },
+		Servers: func(ctx context.Context) []page.Server {
+			ctx, cancel := context.WithTimeout(ctx, snapshotTimeout)
+			defer cancel()
+			servers := make([]page.Server, len(g.cfg.Servers))
+			var all sync.WaitGroup
+			for i, sc := range g.cfg.Servers {
+				all.Go(func() { servers[i] = a.pageServer(ctx, g, g.servers[sc.Name]) })
+			}
+			all.Wait()
+			return servers
+		},
+		Known: func(server string) bool { return g.server(server) != nil },
+		Server: func(ctx context.Context, server string) page.Server {
+			ctx, cancel := context.WithTimeout(ctx, snapshotTimeout)
+			defer cancel()
+			return a.pageServer(ctx, g, g.server(server))
+		},
+		Find: func(ctx context.Context, server string, pid int32) (session.Found, bool, error) {
+			ctx, cancel := context.WithTimeout(ctx, snapshotTimeout)
+			defer cancel()
+			return g.server(server).Find(ctx, pid)
+		},
+		Recent: a.ledger.Recent,
+		Now:    time.Now,
+	}
+}
+
+// pageServer reads a server as a scrape does, but with the statements' texts.
+func (a *app) pageServer(ctx context.Context, g *generation, server *postgres.Server) page.Server {
+	snapshot, err := server.Snapshot(ctx, session.SnapshotOptions{
+		MinAge: time.Duration(g.cfg.Collector.MinDuration).Seconds(), MaxSessions: g.cfg.Collector.MaxSessions, Text: true,
+	})
+	return page.Server{
+		Name: server.Name(), Snapshot: snapshot, Err: err, Suspended: a.ledger.Suspended(server.Name()),
+		Spent: a.ledger.Spent(server.Name(), time.Duration(g.cfg.Remediation.Limits.Window), time.Now()),
 	}
 }
 

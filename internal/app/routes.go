@@ -13,21 +13,31 @@ type route struct {
 	serve   func(handlers) http.Handler
 }
 
+// sessionPath is where the page of one session is.
+const sessionPath = "/sessions/{server}/{pid}/{backend_start}"
+
 // routesOfMain are those of the main listener. Orders may signal a session.
 func routesOfMain() (reading, orders []route) {
-	return []route{
-			{"GET /{$}", func(h handlers) http.Handler { return h.page }},
-			{"GET /metrics", func(h handlers) http.Handler { return h.metrics }},
-			{"POST /-/reload", func(h handlers) http.Handler { return h.reload }},
-			{"PUT /-/reload", func(h handlers) http.Handler { return h.reload }},
-			{"POST /-/resume", func(h handlers) http.Handler { return h.resume }},
-			{"GET /api/v1/decisions", func(h handlers) http.Handler { return h.decisions }},
-			{"GET /api/v1/sessions", func(h handlers) http.Handler { return h.api.sessions }},
-			{"GET /api/v1/approvals", func(h handlers) http.Handler { return h.api.approvals }},
-		}, []route{
-			{"POST /api/v1/actions", func(h handlers) http.Handler { return h.api.actions }},
-			{"POST /api/v1/approvals/{id}", func(h handlers) http.Handler { return h.api.answer }},
-		}
+	reading = []route{
+		{"GET /{$}", func(h handlers) http.Handler { return h.pages.index }},
+		{"GET " + sessionPath, func(h handlers) http.Handler { return h.pages.session }},
+		{"GET " + sessionPath + "/confirm", func(h handlers) http.Handler { return h.pages.confirm }},
+		{"GET /approvals", func(h handlers) http.Handler { return h.pages.approvals }},
+		{"GET /metrics", func(h handlers) http.Handler { return h.metrics }},
+		{"POST /-/reload", func(h handlers) http.Handler { return h.reload }},
+		{"PUT /-/reload", func(h handlers) http.Handler { return h.reload }},
+		{"POST /-/resume", func(h handlers) http.Handler { return h.resume }},
+		{"GET /api/v1/decisions", func(h handlers) http.Handler { return h.decisions }},
+		{"GET /api/v1/sessions", func(h handlers) http.Handler { return h.api.sessions }},
+		{"GET /api/v1/approvals", func(h handlers) http.Handler { return h.api.approvals }},
+	}
+	orders = []route{
+		{"POST " + sessionPath + "/confirm", func(h handlers) http.Handler { return h.pages.act }},
+		{"POST /approvals/{id}", func(h handlers) http.Handler { return h.pages.answer }},
+		{"POST /api/v1/actions", func(h handlers) http.Handler { return h.api.actions }},
+		{"POST /api/v1/approvals/{id}", func(h handlers) http.Handler { return h.api.answer }},
+	}
+	return reading, orders
 }
 
 // routes says what is served where: everything on the main listener, or, where

@@ -49,7 +49,7 @@ func run(args []string, con console) int {
 		name, err = cli.Parse(args)
 	}
 	if err != nil {
-		_, _ = fmt.Fprintf(con.err, "pgbailiff: %s; see pgbailiff --help\n", oneLine(err.Error()))
+		complain(con.err, err.Error()+"; see pgbailiff --help")
 		return usageError
 	}
 	for _, c := range commands {
@@ -79,14 +79,17 @@ func status(err error, stderr io.Writer) int {
 		return 0
 	}
 	if !errors.Is(err, errReported) {
-		for sentence := range strings.SplitSeq(err.Error(), "\n") {
-			_, _ = fmt.Fprintf(stderr, "pgbailiff: %s\n", oneLine(sentence))
-		}
+		complain(stderr, err.Error())
 	}
 	if errors.Is(err, errUsage) {
 		return usageError
 	}
 	return failure
+}
+
+// complain writes one sentence about what goes wrong.
+func complain(stderr io.Writer, sentence string) {
+	_, _ = fmt.Fprintf(stderr, "pgbailiff: %s\n", oneLine(sentence))
 }
 
 // separateFlags refuses the flags of the daemon in a subcommand for a person, and

@@ -114,7 +114,7 @@ func (o *orderCommand) find(ctx context.Context, c *client, pid int32) (runningS
 	case len(sessions) > 1:
 		return runningSession{}, usagef("pid %d is on %d servers (%s): say which one with --server", pid, len(sessions), strings.Join(servers, ", "))
 	case len(sessions) == 0 && len(unread) > 0:
-		return runningSession{}, fmt.Errorf("no session has pid %d, but not every server could be read: %w", pid, l.unread())
+		return runningSession{}, fmt.Errorf("no session has pid %d, but not every server could be read: %s", pid, strings.Join(l.unread(), "; "))
 	case len(sessions) == 0 && o.server != "":
 		return runningSession{}, fmt.Errorf("no session on %s has pid %d", o.server, pid)
 	case len(sessions) == 0:
@@ -127,8 +127,8 @@ func (o *orderCommand) find(ctx context.Context, c *client, pid int32) (runningS
 	return sessions[0], nil
 }
 
-// errReported ends the program with status 1 and without another sentence: the
-// result has been printed.
+// errReported ends the program with status 1 and without another sentence: all
+// that there is to say has been printed.
 var errReported = errors.New("reported")
 
 // report tells what became of an order. The error is why it was not carried out.

@@ -2,13 +2,14 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/url"
+	"os/signal"
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/alecthomas/kingpin/v2"
 	"github.com/prometheus/common/model"
@@ -72,6 +73,8 @@ func (q *sessionsQuery) run(ctx context.Context, con console) error {
 		return l, a, err
 	}
 	if q.watch {
+		ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
+		defer stop()
 		return watchSessions(ctx, con, c.String(), list)
 	}
 	l, a, err := list(ctx)
@@ -86,19 +89,25 @@ func (q *sessionsQuery) run(ctx context.Context, con console) error {
 			_, _ = fmt.Fprintln(con.err, "no sessions")
 		}
 	}
-	return l.unread()
+	for _, sentence := range l.unread() {
+		complain(con.err, sentence)
+	}
+	if len(l.Errors) > 0 {
+		return errReported
+	}
+	return nil
 }
 
 // sessionsPath is the path below the address of pgbailiff.
 var sessionsPath = []string{"api", "v1", "sessions"}
 
-// unread is the error about the servers that could not be read.
-func (l sessionList) unread() error {
-	var all []error
+// unread says which servers could not be read, and why.
+func (l sessionList) unread() []string {
+	var sentences []string
 	for _, e := range l.Errors {
-		all = append(all, fmt.Errorf("%s: %s", plain(e.Server), plain(e.Error)))
+		sentences = append(sentences, e.Server+": "+e.Error)
 	}
-	return errors.Join(all...)
+	return sentences
 }
 
 // print writes the sessions as a table.
@@ -188,7 +197,7 @@ func (f facts) describe(w io.Writer, inState string) {
 	detail(w, "application", plain(f.ApplicationName))
 	detail(w, "client", plain(f.ClientAddr))
 	state := f.doing()
-	if inState != "" {
+	if state != "" && inState != "" {
 		state += ", for " + inState
 	}
 	detail(w, "state", state)

@@ -3,9 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
-	"os/signal"
 	"strings"
-	"syscall"
 	"time"
 )
 
@@ -14,12 +12,10 @@ const (
 	clearScreen   = "\x1b[H\x1b[2J"
 )
 
-// watchSessions shows the sessions again and again until it is interrupted. Only
+// watchSessions shows the sessions again and again until the context ends. Only
 // the first request must succeed: afterwards an error is shown in place of the
 // sessions, and goes away with its cause.
 func watchSessions(ctx context.Context, con console, url string, list func(context.Context) (sessionList, answer, error)) error {
-	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
-	defer stop()
 	ticker := time.NewTicker(watchInterval)
 	defer ticker.Stop()
 	for first := true; ; first = false {
@@ -48,13 +44,12 @@ func watchSessions(ctx context.Context, con console, url string, list func(conte
 // screen is what to show of an answer.
 func screen(l sessionList, err error, width int) []string {
 	var lines []string
-	if err == nil {
-		err = l.unread()
-	}
 	if err != nil {
-		for _, sentence := range strings.Split(err.Error(), "\n") {
-			lines = append(lines, cut(oneLine(sentence), width))
-		}
+		lines = append(lines, err.Error())
+	}
+	lines = append(lines, l.unread()...)
+	for i := range lines {
+		lines[i] = cut(oneLine(lines[i]), width)
 	}
 	lines = append(lines, l.table(width)...)
 	if len(lines) == 0 {

@@ -44,7 +44,7 @@ func (w *world) http(neg bool, args []string) error {
 	var body io.Reader
 	if file, ok := opts["body"]; ok {
 		body = strings.NewReader(w.ts.ReadFile(file))
-		headers = append(headers, "Content-Type: application/json")
+		headers = append([]string{"Content-Type: application/json"}, headers...) // unless the script says another
 	}
 	limit := proctest.Patience
 	if within, ok := opts["within"]; ok {

@@ -76,6 +76,14 @@ import (
 //	    Wait until it says this.
 //	ledger FILE KEY...
 //	    Print the values of these keys of each line, or - for a missing key.
+//
+//	order FILE SESSION ACTION [key=value]... [lift=REASON,...]
+//	    Write a person's order with the identity that the API shows; key= takes
+//	    one away.
+//	keep NAME REGEXP
+//	    Set a variable to what the only group matches in stdout.
+//	masked FILE KEY...
+//	    Print JSON with * for the values of these keys, unless they are empty or 0.
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	testscript.Run(t, testscript.Params{
@@ -117,6 +125,9 @@ func TestScripts(t *testing.T) {
 			"post":      command((*world).post),
 			"await":     command((*world).await),
 			"ledger":    command((*world).ledger),
+			"order":     command((*world).order),
+			"keep":      command((*world).keep),
+			"masked":    command((*world).masked),
 		},
 	})
 }

@@ -237,10 +237,7 @@ func (l *Ledger) expire(due []*question, now time.Time) lastLines {
 // endRequest ends questions in memory, and writes the lines that end them. The
 // caller holds the lock.
 func (l *Ledger) endRequest(ended []*question, lines []Entry) *request {
-	r := &request{mustWrite: true, done: func(err error, _ bool) *request {
-		if err != nil {
-			return nil
-		}
+	r := &request{mustWrite: true, done: func(error, bool) *request { // an error: the ledger is closed
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		for _, q := range ended {

@@ -249,8 +249,19 @@ func TestAnAnswerNeedsAQuestionThatWaits(t *testing.T) {
 		}
 		l = reopened(t, l, file)
 	}
-	if _, err := l.Answer(t.Context(), "approved", ledger.EventExpired, "eve", "", noon); err == nil {
-		t.Error("a person has made a question expire")
+	ask(t, l, question("orders", "another", noon), ledger.Waiting)
+	for _, event := range []ledger.Event{"", ledger.EventExpired, ledger.EventAsked, ledger.EventOutcome, ledger.EventIntent} {
+		if _, err := l.Answer(t.Context(), "another", event, "eve", "", noon); err == nil {
+			t.Errorf("a person has answered %q", event)
+		}
+	}
+	// An outcome of the decision is no answer. The request has it when Ask failed.
+	refuse(t, l, "another")
+	for range 2 {
+		if got := waiting(l, noon); got != "another" {
+			t.Errorf("%q waits", got)
+		}
+		l = reopened(t, l, file)
 	}
 	if got := ids(t, file, ledger.EventExpired); !slices.Equal(got, []string{"late"}) {
 		t.Errorf("%v have expired", got)

@@ -12,14 +12,30 @@
 //   - A decision without a signal (a refusal, a dry run, a session that is
 //     gone) is one outcome without an ID.
 //   - Decision joins all lines of one request.
+//   - An order that a person was asked about is one asked line and one line that
+//     ends the waiting: approved, denied or expired. They share one ID, which is
+//     the Decision of these lines and of all later ones. The asked line has the
+//     outcome pending and what is needed to decide anew; the others have no
+//     outcome.
+//   - After an approved line the order is carried out, or not: an intent or an
+//     outcome of that Decision follows. Only a crash leaves an approved line
+//     without one, and the next start writes an outcome, failed. Nothing was
+//     signalled then.
 //   - Only a crash leaves an intent without its outcome. The next start writes
 //     that outcome as failed, and the signal counts as sent.
 //
-// An outcome or a suspension whose write failed is written again with the next
-// line. Any other line whose write failed is not in the file, and the caller
+// An order by hand (SourceManual) has an intent and an outcome like any other, and
+// counts towards no limit.
+//
+// A new file begins with checkpoints: what the lines before it would give. What
+// they hold (open intents, questions, denials) has an empty event, and is no
+// second line.
+//
+// An outcome of a signal or of an approval, a suspension or an expiry whose write
+// failed is written again with the next line. Any other line whose write failed is not in the file, and the caller
 // has the error.
 //
 // The limits (budget.go) are computed from values alone, without I/O and
 // without a clock. Begin, Finish and Append are the whole interface that an
-// action needs.
+// action needs; Ask and Answer are that of a question.
 package ledger

@@ -12,13 +12,32 @@ import (
 )
 
 // checkGrammar checks that every ID in the files has one intent and then one
-// outcome, both of the same decision.
+// outcome, both of the same decision, and that every ID of a question has one
+// asked line and at most one that ends it. Something comes of each approval.
 func checkGrammar(t *testing.T, files ...string) {
 	t.Helper()
 	open, closed := map[any]any{}, map[any]bool{}
+	asked, approved := map[any]string{}, map[any]bool{} // by ID: the last event; no line of the decision yet
 	for _, file := range files {
 		for _, line := range lines(t, file) {
 			id, isSignal := line["id"]
+			switch line["event"] {
+			case "intent", "outcome":
+				delete(approved, line["decision"])
+			case "asked":
+				if asked[id] != "" || line["decision"] != id || line["outcome"] != "pending" {
+					t.Errorf("the question %v", line)
+				}
+				asked[id] = "asked"
+			case "approved", "denied", "expired":
+				if asked[id] != "asked" || line["decision"] != id || line["outcome"] != nil {
+					t.Errorf("after %q the end of a question %v", asked[id], line)
+				}
+				asked[id] = "over"
+				if line["event"] == "approved" {
+					approved[id] = true
+				}
+			}
 			switch {
 			case line["event"] == "intent":
 				if _, twice := open[id]; twice || closed[id] || !isSignal || line["decision"] == nil || line["outcome"] != nil {
@@ -34,8 +53,8 @@ func checkGrammar(t *testing.T, files ...string) {
 			}
 		}
 	}
-	if len(open) > 0 {
-		t.Errorf("intents without an outcome: %v", open)
+	if len(open) > 0 || len(approved) > 0 {
+		t.Errorf("intents without an outcome: %v; nothing came of the approvals %v", open, approved)
 	}
 }
 

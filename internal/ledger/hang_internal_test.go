@@ -138,7 +138,7 @@ func TestAResumptionIsUndoneWhenItsCallerStopsWaiting(t *testing.T) {
 			t.Fatalf("Finish = %v, suspended %t", err, l.Suspended("orders"))
 		}
 		wake := disk.hang()
-		if err := l.Resume(within(t, time.Second), "orders", "", noon); err == nil {
+		if err := l.Resume(within(t, time.Second), "orders", "ann", noon); err == nil {
 			t.Error("resumed on a disk that hangs")
 		}
 		wake()
@@ -147,6 +147,9 @@ func TestAResumptionIsUndoneWhenItsCallerStopsWaiting(t *testing.T) {
 		}
 		if got := events(t, path); !strings.HasSuffix(got, "resumed, suspended") {
 			t.Errorf("the file has %s", got)
+		}
+		if text, err := os.ReadFile(path); err != nil || strings.Count(string(text), "ann") != 1 {
+			t.Errorf("not the person has suspended it: %s, %v", text, err)
 		}
 	})
 }

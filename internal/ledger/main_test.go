@@ -25,6 +25,9 @@ func TestMain(m *testing.M) {
 	if directory := os.Getenv(reopenerDirectory); directory != "" {
 		os.Exit(reopenUntilKilled(directory))
 	}
+	if directory := os.Getenv(askerDirectory); directory != "" {
+		os.Exit(askUntilKilled(directory))
+	}
 	// Some tests limit the length of all files of the process. The log that go
 	// test keeps to cache results would run into that limit, so there is none.
 	flag.Parse()

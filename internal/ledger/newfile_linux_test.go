@@ -126,6 +126,9 @@ func TestAnOldLedgerAtTheNewPathIsVoid(t *testing.T) {
 	old, _ := open(t, file+".old")
 	suspendServer(t, old, "stock")
 	begin(t, old, "interrupted long ago", noon)
+	ask(t, old, question("orders", "asked long ago", noon), ledger.Waiting)
+	ask(t, old, question("stock", "denied long ago", noon), ledger.Waiting)
+	answer(t, old, "denied long ago", ledger.EventDenied, noon)
 	l, _ := open(t, file)
 	spend(t, l, "a", noon)
 	if err := l.Reopen(t.Context(), file+".old"); err != nil {
@@ -135,4 +138,8 @@ func TestAnOldLedgerAtTheNewPathIsVoid(t *testing.T) {
 	if l.Suspended("stock") || l.Spent("stock", time.Hour, noon) != 0 || l.Spent("orders", time.Hour, noon.Add(time.Second)) != 1 {
 		t.Errorf("stock is suspended: %t", l.Suspended("stock"))
 	}
+	if got := waiting(l, noon); got != "" {
+		t.Errorf("%s waits", got)
+	}
+	ask(t, l, question("stock", "now", noon), ledger.Waiting)
 }

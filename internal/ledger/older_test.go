@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/pgbailiff/pgbailiff/internal/ledger"
 )
 
@@ -113,5 +115,66 @@ func TestOutcomesOfTheVersionWithoutDecisionsAreReadBack(t *testing.T) {
 			t.Errorf("start %d: the file is now %s (%v); the log says %q", i, got, err, out)
 		}
 		l = reopened(t, l, file)
+	}
+}
+
+// with-questions.jsonl was written by the first version that asks a person, which
+// died with the last line. The IDs say what had happened. Those with BEFORE are in
+// the checkpoints.
+func TestTheLedgerOfTheFirstVersionWithQuestionsIsReadBack(t *testing.T) {
+	old, err := os.ReadFile(filepath.Join("testdata", "with-questions.jsonl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := newFile(t)
+	if err := os.WriteFile(file, old, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	l, _ := open(t, file)
+	var added []string
+	for _, line := range lines(t, file)[strings.Count(string(old), "\n"):] {
+		decision, _ := line["decision"].(string)
+		if line["event"] != "outcome" || line["outcome"] != "failed" || line["by"] != "ann" {
+			t.Errorf("the added line is %v", line)
+		}
+		added = append(added, decision)
+	}
+	if slices.Sort(added); !slices.Equal(added, []string{"CUT", "CUT-BEFORE", "of HAND", "of HAND-BEFORE"}) {
+		t.Errorf("outcomes were added for %v", added)
+	}
+	for _, step := range []string{"started", "restarted", "rotated", "restarted after the rotation"} {
+		if step == "rotated" {
+			rotate(t, l, file, file+".1")
+		} else if step != "started" {
+			l = reopened(t, l, file)
+		}
+		if got := waiting(l, noon); got != "WAITS WAITS-BEFORE" {
+			t.Errorf("%s: %s wait", step, got)
+		}
+		for _, e := range l.Approvals(noon) {
+			want := asked(question("orders", e.ID, noon))
+			want.PID = e.PID
+			if diff := cmp.Diff(want, e); diff != "" {
+				t.Errorf("%s: %s (-want +got):\n%s", step, e.ID, diff)
+			}
+		}
+		for pid, id := range map[int32]string{2: "DENIED-BEFORE", 12: "DENIED"} {
+			e := question("orders", "again", noon)
+			e.PID = pid
+			if got := ask(t, l, e, ledger.Denied); got.ID != id || got.By != "ann" {
+				t.Errorf("%s: pid %d: %v", step, pid, got)
+			}
+		}
+		if got := l.Spent("orders", time.Hour, noon.Add(time.Second)); got != 0 {
+			t.Errorf("%s: %d are spent", step, got)
+		}
+	}
+	for _, pid := range []int32{3, 13, 14, 15} { // CUT-BEFORE, CUT, EXPIRED, DONE
+		e := question("orders", strings.Repeat("again", int(pid)), noon)
+		e.PID = pid
+		ask(t, l, e, ledger.Waiting)
+	}
+	if got := waiting(l, noon); strings.Count(got, " ") != 5 {
+		t.Errorf("%s wait at last", got)
 	}
 }

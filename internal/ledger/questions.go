@@ -112,7 +112,7 @@ func (qs *questions) deny(q *question, denied Entry) {
 // unacted is the question with this ID, if it was approved and nothing has come
 // of that yet.
 func (qs *questions) unacted(id string) *question {
-	if q := qs.all[id]; q != nil && q.approved != nil && !q.ended {
+	if q := qs.all[id]; q != nil && q.approved != nil {
 		return q
 	}
 	return nil

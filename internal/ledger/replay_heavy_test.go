@@ -42,6 +42,39 @@ func TestReadingBackIsLinear(t *testing.T) {
 				yield(e)
 			}
 		}, n},
+		"many orders by hand under way, then done": {func(yield func(Entry) bool) {
+			for _, event := range []Event{EventIntent, EventOutcome} {
+				for i := range n {
+					e := line(event, i)
+					e.Source, e.Signalled = SourceManual, event == EventOutcome
+					yield(e)
+				}
+			}
+		}, 0},
+		"many questions, then their answers, then what came of them": {func(yield func(Entry) bool) {
+			for _, event := range []Event{EventAsked, EventApproved, EventOutcome} {
+				for i := range n {
+					e := line(event, i)
+					e.PID, e.Decision = int32(i), e.ID
+					if event == EventOutcome {
+						e.ID = ""
+					}
+					yield(e)
+				}
+			}
+		}, 0},
+		"many questions about the same, all denied": {func(yield func(Entry) bool) {
+			for _, event := range []Event{EventAsked, EventDenied} {
+				for i := range n {
+					yield(line(event, i))
+				}
+			}
+		}, 0},
+		"answers without a question": {func(yield func(Entry) bool) {
+			for i := range n {
+				yield(line([]Event{EventApproved, EventDenied, EventExpired}[i%3], i))
+			}
+		}, 0},
 		"refusals": {func(yield func(Entry) bool) {
 			yield(line(EventIntent, 0))
 			for range n {

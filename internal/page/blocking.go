@@ -23,30 +23,21 @@ type blockerView struct {
 type waiterView struct {
 	backend
 	Waits, Lock string
-	Behind      []link
+	Behind      []pidLink
 }
 
-// link is a pid, and where in the page its session is.
-type link struct{ Label, Anchor string }
+// pidLink is a pid, and the page of its session.
+type pidLink struct{ Label, Link string }
 
-// addBlocking fills in the blockers and the waiters of all servers.
-func (v *view) addBlocking(d Data) {
-	anchors := map[string]bool{}
-	for _, s := range v.Sessions {
-		anchors[s.Anchor] = true
-	}
-	to := func(server int, pid int32) string {
-		if a := anchor(server, pid); anchors[a] {
-			return a
-		}
-		return ""
-	}
+// addBlocking fills in the blockers and the waiters of all servers. The text of
+// a blocker that is listed is not shown again.
+func (p *Pages) addBlocking(v *indexView, servers []Server, listed []lasting) {
 	type waiting struct {
 		age float64
 		waiterView
 	}
 	var waiters []waiting
-	for i, s := range d.Servers {
+	for i, s := range servers {
 		if s.Err != nil {
 			continue
 		}
@@ -54,27 +45,31 @@ func (v *view) addBlocking(d Data) {
 			v.NoBlocking = append(v.NoBlocking, name(s.Name))
 		}
 		for _, b := range s.Snapshot.Blockers {
-			bv := newBlocker(d, b)
-			bv.Server, bv.Link = name(s.Name), to(i, b.PID)
+			b.Server = s.Name
+			bv := p.newBlocker(b)
+			if slices.ContainsFunc(listed, func(l lasting) bool { return l.server == i && l.PID == b.PID }) {
+				bv.Text = ""
+			}
 			v.Blockers = append(v.Blockers, bv)
 		}
-		behind := map[int32][]int32{}
+		known, behind := known(s), map[int32][]int32{}
 		for _, w := range s.Snapshot.Waiters {
 			behind[w.PID] = w.Blockers
 		}
 		v.MoreWait += max(0, len(s.Snapshot.Waiters)-len(s.Snapshot.LockWaits))
 		for _, w := range s.Snapshot.LockWaits {
-			wv := waiterView{backend: newBackend(w.Session), Waits: duration(w.Age), Lock: lock(w.Session)}
-			wv.Server, wv.Link = name(s.Name), to(i, w.PID)
+			w.Server = s.Name
+			wv := waiterView{backend: p.newBackend(w.Session), Waits: duration(w.Age), Lock: lock(w.Session)}
 			pids := slices.Clone(behind[w.PID])
 			slices.Sort(pids)
 			for _, pid := range slices.Compact(pids) { // one for each worker of a parallel query
-				wv.Behind = append(wv.Behind, newLink(pid, to(i, pid)))
+				wv.Behind = append(wv.Behind, pidLink{pidLabel(pid), p.link(known[pid].ID)})
 			}
 			waiters = append(waiters, waiting{w.Age, wv})
 		}
 	}
 	slices.SortStableFunc(v.Blockers, func(a, b blockerView) int { return cmp.Compare(b.Behind, a.Behind) })
+	v.MoreBlock = max(0, len(v.Blockers)-rows)
 	v.Blockers = v.Blockers[:min(len(v.Blockers), rows)]
 	slices.SortStableFunc(waiters, func(a, b waiting) int { return cmp.Compare(b.age, a.age) })
 	for _, w := range waiters[:min(len(waiters), rows)] {
@@ -83,8 +78,27 @@ func (v *view) addBlocking(d Data) {
 	v.MoreWait += max(0, len(waiters)-rows)
 }
 
-func newBlocker(d Data, b session.Blocker) blockerView {
-	v := blockerView{backend: newBackend(b.Session), Behind: b.Behind, State: name(string(b.State))}
+// known are the sessions that a snapshot names, by pid.
+func known(s Server) map[int32]session.Session {
+	all := map[int32]session.Session{}
+	for _, a := range s.Snapshot.Sessions {
+		all[a.PID] = a.Session
+	}
+	for _, w := range s.Snapshot.LockWaits {
+		all[w.PID] = w.Session
+	}
+	for _, b := range s.Snapshot.Blockers {
+		all[b.PID] = b.Session
+	}
+	for pid, found := range all {
+		found.Server = s.Name
+		all[pid] = found
+	}
+	return all
+}
+
+func (p *Pages) newBlocker(b session.Blocker) blockerView {
+	v := blockerView{backend: p.newBackend(b.Session), Behind: b.Behind, State: name(string(b.State))}
 	switch {
 	case b.PID == session.PreparedTransaction:
 		v.Prepared = true
@@ -94,17 +108,15 @@ func newBlocker(d Data, b session.Blocker) blockerView {
 	case b.BackendType != session.BackendTypeClient:
 		v.Type = name(b.BackendType)
 	}
-	if d.Text != nil && b.Query != "" {
-		v.Text, v.Last = statement(d.Text(b.Query)), b.State != session.StateActive
-	}
+	v.Text, v.Last = p.text(b.Session)
 	return v
 }
 
-func newLink(pid int32, to string) link {
+func pidLabel(pid int32) string {
 	if pid == session.PreparedTransaction {
-		return link{"a prepared transaction", "prepared"}
+		return "a prepared transaction"
 	}
-	return link{"pid " + strconv.FormatInt(int64(pid), 10), to}
+	return "pid " + strconv.FormatInt(int64(pid), 10)
 }
 
 // lock is what a session waits for, if it still does.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -17,7 +18,6 @@ import (
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 
-	"github.com/pgbailiff/pgbailiff/internal/page"
 	"github.com/pgbailiff/pgbailiff/internal/proctest"
 )
 
@@ -70,7 +70,9 @@ func newTab(t *testing.T, browser context.Context) *tab {
 	chromedp.ListenTarget(ctx, func(event any) {
 		switch event := event.(type) {
 		case *cdplog.EventEntryAdded:
-			tb.complain("%s: %s", event.Entry.Level, event.Entry.Text)
+			if !strings.Contains(event.Entry.Text, "the server responded with a status of") { // as some pages do
+				tb.complain("%s: %s", event.Entry.Level, event.Entry.Text)
+			}
 		case *runtime.EventConsoleAPICalled:
 			tb.complain("console.%s", event.Type)
 		case *runtime.EventExceptionThrown:
@@ -119,13 +121,18 @@ func scheme(name string) chromedp.Action {
 }
 
 // pages are what the browser is shown.
-func pages(t *testing.T) map[string]page.Data {
+func pages(t *testing.T) map[string]world {
 	down := fullPage(t)
 	for i := range down.Servers {
 		down.Servers[i].Err = context.DeadlineExceeded
 	}
-	return map[string]page.Data{
+	return map[string]world{
 		"full": fullPage(t), "nothing": {}, "down": down,
 		"hostile": hostile(t, everything), "hostile, one word": hostile(t, strings.Repeat("W", 1000)),
 	}
+}
+
+// static serves one page as it is.
+func static(html string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, html) })
 }

@@ -1,7 +1,6 @@
 package page_test
 
 import (
-	"context"
 	"errors"
 	"strings"
 	"testing"
@@ -10,7 +9,6 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/ledger"
 	"github.com/pgbailiff/pgbailiff/internal/page"
 	"github.com/pgbailiff/pgbailiff/internal/policy"
-	"github.com/pgbailiff/pgbailiff/internal/remediation"
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
 
@@ -22,6 +20,7 @@ func newPolicy(t *testing.T) *policy.Policy {
 		SeverityLabel: "severity",
 		Severities:    map[string]policy.Action{"warning": policy.Cancel, "critical": policy.Terminate},
 		Rules: []policy.RuleConfig{
+			{Name: "month's end", Matchers: []string{`usename="month_end"`}, Action: policy.Terminate, Approval: policy.ApprovalRequired},
 			{Name: "nightly load", Matchers: []string{`usename="etl"`}, Action: policy.None},
 			{
 				Name: "dashboards may be dropped", Action: policy.CancelThenTerminate,
@@ -33,22 +32,6 @@ func newPolicy(t *testing.T) *policy.Policy {
 		t.Fatal(err)
 	}
 	return p
-}
-
-// preview decides about sessions of which everything is known; postgres is the
-// superuser.
-func preview(t *testing.T) func(context.Context, session.Session, map[string]string) remediation.Preview {
-	p := newPolicy(t)
-	return func(_ context.Context, s session.Session, labels map[string]string) remediation.Preview {
-		d := p.Decide(labels, policy.NewSubject(session.Found{
-			Session: s, Own: session.No, Superuser: session.FactOf(s.Usename == "postgres"),
-		}))
-		preview := remediation.Preview{Action: d.Action, First: d.First, Outcome: ledger.DryRun, Reason: d.Reason, Rule: d.Rule, Detail: d.Detail}
-		if d.Refused() {
-			preview.Outcome = ledger.Refused
-		}
-		return preview
-	}
 }
 
 // client is a client's session on a server.
@@ -73,6 +56,13 @@ func idling(s session.Session, xact, idle float64, last string) session.Aged {
 	return session.Aged{Session: s, Ages: session.Ages{session.FamilyTransaction: xact, session.FamilyIdleInTransaction: idle}}
 }
 
+// leaked is a session that has been idle outside a transaction.
+func leaked(s session.Session, idle float64, last string) session.Session {
+	s.State, s.Query, s.StateChange = session.StateIdle, last, ago(idle)
+	s.WaitEventType, s.WaitEvent = "Client", "ClientRead"
+	return s
+}
+
 func ago(seconds float64) time.Time { return now.Add(-time.Duration(seconds * float64(time.Second))) }
 
 func waiting(a session.Aged, event string) session.Aged {
@@ -81,7 +71,7 @@ func waiting(a session.Aged, event string) session.Aged {
 }
 
 // fullPage has something for every part of the page.
-func fullPage(t *testing.T) page.Data {
+func fullPage(t *testing.T) world {
 	holder := idling(client("orders", 21804, "shop", "shop", "checkout-api 4.12", "10.20.3.17"), 1512, 1498.2,
 		"UPDATE stock SET reserved = reserved + 1 WHERE sku = 'A-1042'")
 	first := waiting(running(client("orders", 22011, "shop", "shop", "checkout-api 4.12", "10.20.3.18"), 312.4,
@@ -99,9 +89,14 @@ func fullPage(t *testing.T) page.Data {
 	behindPrepared := waiting(running(client("billing", 977, "billing", "invoices", "invoice-run", "10.20.5.3"), 188,
 		"DELETE FROM outbox WHERE id = 77120"), "transactionid")
 
-	return page.Data{
-		Mode: "enforce", Preview: preview(t), SeverityLabel: "severity", Severities: []string{"warning", "critical"},
-		MinDuration: 10, Limit: 10, Window: time.Minute, Text: strings.TrimSpace, Version: "0.1.0", Now: now,
+	return world{
+		Site: page.Site{
+			URL: "https://pgbailiff.example/pg", AlertmanagerURL: "https://alertmanager.example/am", Mode: "enforce", Grace: 5 * time.Second,
+			SeverityLabel: "severity", Severities: []string{"warning", "critical"},
+			MinDuration: 10, Limit: 10, Window: time.Minute, Text: strings.TrimSpace, Version: "0.1.0",
+		},
+		Now: now, Person: page.Person{Name: "ann", Operator: true}, Policy: newPolicy(t), Preview: preview(t),
+		Plain: []session.Session{leaked(client("orders", 4711, "shop", "shop", "worker", "10.20.3.50"), 93784, "SELECT 1")},
 		Servers: []page.Server{
 			{
 				Name: "orders", Spent: 3,
@@ -141,6 +136,10 @@ func fullPage(t *testing.T) page.Data {
 			},
 			{Name: "archive", Err: errors.New("failed to connect to `user=pgbailiff host=10.20.8.8`: hunter2")},
 		},
+		Waiting: []ledger.Entry{
+			asked(entry(4*time.Minute, ledger.EventAsked, ledger.Pending, "orders", 19377, "terminate", "approval", "PgbailiffLongQueryCritical"), 30*time.Minute),
+			asked(entry(2*time.Minute, ledger.EventAsked, ledger.Pending, "orders", 22011, "cancel", "approval", "PgbailiffLongQuery"), 30*time.Minute),
+		},
 		Decisions: []ledger.Entry{
 			entry(21*time.Second, ledger.EventIntent, "", "orders", 23117, "cancel", "severity", "PgbailiffLongQuery"),
 			{Time: now.Add(-40 * time.Second), Event: ledger.EventSuspended, Server: "billing"},
@@ -165,7 +164,15 @@ func fullPage(t *testing.T) page.Data {
 			detailed(entry(12*time.Minute, ledger.EventOutcome, ledger.Failed, "archive", 311, "none", "", "PgbailiffIdleInTransaction"),
 				"nothing was signalled"),
 			entry(26*time.Hour, ledger.EventOutcome, ledger.DryRun, "orders", 9001, "cancel", "severity", "PgbailiffLongQuery"),
+			byHand(entry(27*time.Hour, ledger.EventOutcome, ledger.Terminated, "orders", 8122, "terminate", "manual", ""), "ann", "left behind by the deploy of Friday"),
+			asked(entry(27*time.Hour, ledger.EventExpired, "", "orders", 8001, "terminate", "approval", "PgbailiffLongQuery"), 30*time.Minute),
+			byHand(entry(27*time.Hour, ledger.EventDenied, "", "orders", 8002, "terminate", "approval", "PgbailiffLongQuery"), "bob", "month's end"),
+			byHand(entry(27*time.Hour, ledger.EventApproved, "", "orders", 8003, "terminate", "approval", "PgbailiffLongQuery"), "ann", ""),
+			asked(entry(27*time.Hour, ledger.EventAsked, ledger.Pending, "orders", 8003, "terminate", "approval", "PgbailiffLongQuery"), 30*time.Minute),
+			entry(27*time.Hour, ledger.EventOutcome, ledger.Pending, "orders", 8003, "terminate", "approval", "PgbailiffLongQuery"),
 			{Time: now.Add(-27 * time.Hour), Event: ledger.EventResumed, Server: "orders"},
+			{Time: now.Add(-27 * time.Hour), Event: ledger.EventResumed, Server: "orders", Origin: ledger.Origin{By: "ann"}},
+			{Time: now.Add(-27 * time.Hour), Event: ledger.EventReloaded, Origin: ledger.Origin{By: "ann"}},
 			{Time: now.Add(-28 * time.Hour), Event: "unknown", Server: "orders"},
 		},
 	}
@@ -181,6 +188,17 @@ func entry(before time.Duration, event ledger.Event, outcome ledger.Outcome, ser
 		Target: ledger.Target{PID: pid, BackendStart: ledger.Time{Time: now.Add(-3 * time.Hour)}},
 		Origin: ledger.Origin{Alertname: alert, Severity: severity}, Facts: ledger.Facts{Usename: "shop", Datname: "shop"},
 	}
+}
+
+func byHand(e ledger.Entry, by, comment string) ledger.Entry {
+	e.By, e.Comment = by, comment
+	return e
+}
+
+// asked is a question that waits for so long from the time of its line.
+func asked(e ledger.Entry, patience time.Duration) ledger.Entry {
+	e.ID, e.Until, e.Rule = "01J0Q", e.Time.Add(patience), "dashboards may be dropped"
+	return e
 }
 
 func detailed(e ledger.Entry, detail string) ledger.Entry {

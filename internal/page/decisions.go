@@ -1,7 +1,7 @@
 package page
 
 import (
-	"fmt"
+	"cmp"
 	"strings"
 	"time"
 
@@ -16,12 +16,14 @@ type decisionView struct {
 	Outcome, Class               string
 	Action, Reason, Rule, Detail string
 	Alert, Severity              string
-	Event                        bool // about a server, not a session
+	By, Comment                  string
+	Event                        bool // about no session
 }
 
-// newDecisions keeps outcomes, suspensions and their ends. It also keeps intents
-// whose outcome is not known, because a signal may have been sent.
-func newDecisions(entries []ledger.Entry) []decisionView {
+// newDecisions keeps outcomes, what people were asked and said, and what
+// happened to a server. It also keeps intents whose outcome is not known,
+// because a signal may have been sent.
+func (p *Pages) newDecisions(entries []ledger.Entry) []decisionView {
 	type target struct {
 		server, fingerprint string
 		pid                 int32
@@ -33,7 +35,7 @@ func newDecisions(entries []ledger.Entry) []decisionView {
 		if len(all) == rows {
 			break
 		}
-		v := newDecision(e)
+		v := p.newDecision(e)
 		t := target{e.Server, e.Fingerprint, e.PID, e.BackendStart.UTC()}
 		switch e.Event {
 		case ledger.EventOutcome:
@@ -46,10 +48,23 @@ func newDecisions(entries []ledger.Entry) []decisionView {
 			known[t] = true
 			v.Outcome, v.Class = "no outcome yet", "note"
 			v.Detail = "a signal was about to be sent; what became of it is not on record"
+		case ledger.EventAsked:
+			v.Outcome, v.Class, v.Detail = "asked", "note", "a person, until "+e.Until.UTC().Format(time.TimeOnly)
+		case ledger.EventApproved:
+			v.Outcome, v.Class = "approved", "good"
+		case ledger.EventDenied:
+			v.Outcome, v.Class = "denied", "quiet"
+		case ledger.EventExpired:
+			v.Outcome, v.Class, v.Detail = "expired", "quiet", cmp.Or(v.Detail, "nobody answered in time")
 		case ledger.EventSuspended:
 			v.Event, v.Outcome, v.Class, v.Detail = true, "suspended", "bad", "too many signals"
 		case ledger.EventResumed:
-			v.Event, v.Outcome, v.Class, v.Detail = true, "resumed", "good", "by an operator"
+			v.Event, v.Outcome, v.Class = true, "resumed", "good"
+			if v.By == "" {
+				v.Detail = "with the webhook's token"
+			}
+		case ledger.EventReloaded:
+			v.Event, v.Outcome, v.Class, v.Detail, v.Server = true, "reloaded", "good", "the configuration", "pgbailiff"
 		default:
 			continue
 		}
@@ -58,18 +73,18 @@ func newDecisions(entries []ledger.Entry) []decisionView {
 	return all
 }
 
-func newDecision(e ledger.Entry) decisionView {
+func (p *Pages) newDecision(e ledger.Entry) decisionView {
 	v := decisionView{
 		Time: e.Time.UTC().Format(time.TimeOnly), Day: e.Time.UTC().Format(time.DateOnly), Iso: e.Time.UTC().Format(time.RFC3339),
 		Action: name(string(e.Action)), Reason: name(string(e.Reason)), Rule: name(e.Rule), Detail: sentence(e.Detail),
-		Alert: name(e.Alertname), Severity: name(e.Severity),
-		backend: backend{
-			Server: name(e.Server), User: name(e.Usename), Database: name(e.Datname),
-			Application: name(e.ApplicationName), Client: name(e.ClientAddr),
-		},
+		Alert: name(e.Alertname), Severity: name(e.Severity), By: name(e.By), Comment: sentence(e.Comment),
+		backend: p.newBackend(entrySession(e)),
 	}
-	if e.PID != 0 {
-		v.PID = fmt.Sprint(e.PID)
+	if e.PID == 0 {
+		v.PID = ""
+	}
+	if !p.source.Known(e.Server) { // an alert may name whatever it likes
+		v.Link = ""
 	}
 	if v.Action == "none" {
 		v.Action = ""
@@ -85,7 +100,7 @@ func outcome(o ledger.Outcome) (text, class string) {
 		return text, "good"
 	case ledger.Ignored, ledger.Superseded, ledger.Failed:
 		return text, "bad"
-	case ledger.DryRun:
+	case ledger.DryRun, ledger.Pending:
 		return text, "note"
 	case ledger.Gone, ledger.Refused:
 		return text, "quiet"

@@ -3,10 +3,6 @@ package page
 import (
 	"fmt"
 	"math"
-	"net"
-	"net/http"
-	"net/url"
-	"regexp"
 	"strings"
 	"unicode"
 )
@@ -82,47 +78,3 @@ func duration(seconds float64) string {
 
 // quoteIdent quotes a role's name for SQL.
 func quoteIdent(s string) string { return `"` + strings.ReplaceAll(s, `"`, `""`) + `"` }
-
-// plainHost is a host, with or without a port, that means nothing to a shell.
-var plainHost = regexp.MustCompile(`^(\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z.-]+)(:[0-9]+)?$`)
-
-// here is the address under which the client has reached us. A Host header that
-// is more than a host is not repeated.
-func here(r *http.Request) string {
-	host := r.Host
-	if !plainHost.MatchString(host) {
-		host = "localhost:10187"
-	}
-	if r.TLS != nil {
-		return "https://" + host
-	}
-	return "http://" + host
-}
-
-// webhookBase is where the endpoints that need the token answer, for a client
-// that has reached the page here.
-func webhookBase(configured, here string) string {
-	page, err := url.Parse(here)
-	if err != nil || configured == "" {
-		return here
-	}
-	webhook, err := url.Parse(configured)
-	if err != nil {
-		return here
-	}
-	host := webhook.Hostname()
-	if ip := net.ParseIP(host); host == "" || ip.IsUnspecified() {
-		host = page.Hostname()
-	}
-	address := net.JoinHostPort(host, webhook.Port())
-	if !plainHost.MatchString(address) {
-		return here
-	}
-	return webhook.Scheme + "://" + address
-}
-
-// resumeCommand is the line that ends a suspension.
-func resumeCommand(base, server string) string {
-	return fmt.Sprintf(`curl --fail -X POST -H "Authorization: Bearer $TOKEN" '%s/-/resume?server=%s'`,
-		base, url.QueryEscape(server))
-}

@@ -1,26 +1,23 @@
 package page_test
 
 import (
-	"context"
 	"flag"
-	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/go-kit/log"
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
-
-	"github.com/pgbailiff/pgbailiff/internal/page"
 )
 
 var (
 	update     = flag.Bool("update", false, "write the golden files")
-	screenshot = flag.String("screenshot", "", "write a picture of the page to this file")
+	screenshot = flag.String("screenshot", "", "write a picture of a page to this file")
+	pictured   = flag.String("page", "/", "the path of the page in the picture")
 	width      = flag.Int64("width", 1200, "of the picture, in pixels")
 	height     = flag.Int64("height", 0, "of the picture, in pixels; 0: the whole page")
 	dark       = flag.Bool("dark", false, "take the picture in dark colours")
@@ -28,31 +25,40 @@ var (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func handler(d page.Data) http.Handler {
-	return page.Handler(func(context.Context) (page.Data, error) { return d, nil }, log.NewNopLogger())
+// answer is what a client gets.
+type answer struct {
+	status int
+	header http.Header
+	body   string
 }
 
-func request(t *testing.T, h http.Handler, method, path string) *http.Response {
-	t.Helper()
+func do(h http.Handler, r *http.Request) answer {
 	w := httptest.NewRecorder()
-	r := httptest.NewRequestWithContext(t.Context(), method, path, nil)
-	r.Host = "pgbailiff.example:10187"
 	h.ServeHTTP(w, r)
-	return w.Result()
+	return answer{w.Code, w.Header(), w.Body.String()}
 }
 
-// render is the page as a client gets it.
-func render(t *testing.T, d page.Data) string {
+func get(t *testing.T, h http.Handler, path string) answer {
 	t.Helper()
-	resp := request(t, handler(d), http.MethodGet, "/")
-	body, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
+	return do(h, httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil))
+}
+
+// post sends a form, as a browser does.
+func post(t *testing.T, h http.Handler, path string, form url.Values) answer {
+	t.Helper()
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, path, strings.NewReader(form.Encode()))
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	return do(h, r)
+}
+
+// render is / as a client gets it.
+func render(t *testing.T, w world) string {
+	t.Helper()
+	got := get(t, handler(w), "/")
+	if got.status != http.StatusOK {
+		t.Fatalf("status %d: %s", got.status, got.body)
 	}
-	if resp.StatusCode != http.StatusOK {
-		t.Fatalf("status %d: %s", resp.StatusCode, body)
-	}
-	return string(body)
+	return got.body
 }
 
 // golden compares the page, but for its style sheet, with a file.

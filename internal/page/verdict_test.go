@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"github.com/pgbailiff/pgbailiff/internal/ledger"
-	"github.com/pgbailiff/pgbailiff/internal/page"
 	"github.com/pgbailiff/pgbailiff/internal/remediation"
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
@@ -24,7 +23,7 @@ func TestVerdicts(t *testing.T) {
 	dashboards := client("orders", 7, "metabase", "shop", "metabase 1", "")
 	for name, tc := range map[string]struct {
 		session session.Aged
-		change  func(*page.Data)
+		change  func(*world)
 		want    []string
 	}{
 		"by severity": {
@@ -34,6 +33,10 @@ func TestVerdicts(t *testing.T) {
 		"by rule": {
 			session: running(dashboards, 60, "SELECT 1"),
 			want:    []string{"warning: cancel severity", "critical: cancel, then terminate rule dashboards may be dropped"},
+		},
+		"a person is asked": {
+			session: running(client("orders", 7, "month_end", "shop", "web", ""), 60, "SELECT 1"),
+			want:    []string{"warning, critical: terminate after a person approves rule month's end"},
 		},
 		"a cancel would do nothing": {
 			session: idling(dashboards, 60, 60, "SELECT 1"),
@@ -48,17 +51,17 @@ func TestVerdicts(t *testing.T) {
 		},
 		"protected, its text not shown": {
 			session: running(app, 60, "VACUUM stock"),
-			change:  func(d *page.Data) { d.Text = nil },
+			change:  func(d *world) { d.Text = nil },
 			want:    []string{"warning, critical: leave alone protected_maintenance VACUUM"},
 		},
 		"no severities": {
 			session: running(app, 60, "SELECT 1"),
-			change:  func(d *page.Data) { d.Severities = nil },
+			change:  func(d *world) { d.Severities = nil },
 			want:    []string{`leave alone no_action no rule matches, and severity="" orders nothing`},
 		},
 		"suspended": {
 			session: running(app, 60, "SELECT 1"),
-			change:  func(d *page.Data) { d.Servers[0].Suspended = true },
+			change:  func(d *world) { d.Servers[0].Suspended = true },
 			want: []string{
 				"warning: cancel severity", "critical: terminate severity",
 				"but refused until somebody resumes: the server is suspended",
@@ -66,7 +69,7 @@ func TestVerdicts(t *testing.T) {
 		},
 		"not allowed": {
 			session: running(app, 60, "SELECT 1"),
-			change:  func(d *page.Data) { d.Servers[0].Snapshot.Facts.CanSignal = false },
+			change:  func(d *world) { d.Servers[0].Snapshot.Facts.CanSignal = false },
 			want: []string{
 				"warning: cancel severity", "critical: terminate severity",
 				"but refused by PostgreSQL: our role may not signal",
@@ -74,12 +77,12 @@ func TestVerdicts(t *testing.T) {
 		},
 		"suspended, and left alone anyway": {
 			session: running(app, 60, "VACUUM stock"),
-			change:  func(d *page.Data) { d.Servers[0].Suspended = true },
+			change:  func(d *world) { d.Servers[0].Suspended = true },
 			want:    []string{"warning, critical: leave alone protected_maintenance VACUUM"},
 		},
 		"gone since the snapshot": {
 			session: running(app, 60, "SELECT 1"),
-			change: func(d *page.Data) {
+			change: func(d *world) {
 				d.Preview = func(context.Context, session.Session, map[string]string) remediation.Preview {
 					return remediation.Preview{Outcome: ledger.Gone, Detail: "no session has this pid"}
 				}
@@ -88,16 +91,12 @@ func TestVerdicts(t *testing.T) {
 		},
 		"it cannot be asked": {
 			session: running(app, 60, "SELECT 1"),
-			change: func(d *page.Data) {
+			change: func(d *world) {
 				d.Preview = func(context.Context, session.Session, map[string]string) remediation.Preview {
 					return remediation.Preview{Outcome: ledger.Failed, Detail: "nothing was signalled"}
 				}
 			},
 			want: []string{"warning, critical: leave alone failed it could not be read"},
-		},
-		"no policy": {
-			session: running(app, 60, "SELECT 1"),
-			change:  func(d *page.Data) { d.Preview = nil },
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -120,8 +119,8 @@ func TestVerdicts(t *testing.T) {
 // TestModes: the page says plainly whether anything would be signalled.
 func TestModes(t *testing.T) {
 	for mode, want := range map[string]string{
-		"off": "Every alert is refused.", "dry-run": "It sends no signal.", "enforce": "Firing alerts cancel statements",
-		"": "Nothing is done.", "<b>": "Nothing is done.",
+		"off": "Every alert is refused.", "dry-run": "It sends no signal for them.", "enforce": "Firing alerts cancel statements",
+		"": "Nothing is done for alerts.", "<b>": "Nothing is done for alerts.",
 	} {
 		d := fullPage(t)
 		d.Mode = mode

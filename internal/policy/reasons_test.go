@@ -15,14 +15,15 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
 
-// RefusalReasons has each reason of a refusal once. Each one is given by Decide
-// or, where the policy cannot know, by the remediation, and is explained in the
-// README.
+// RefusalReasons has each reason of a refusal once. Each reason is given by Decide
+// or DecideOrder or, where the policy cannot know, by the remediation, and is
+// explained in the README.
 func TestEveryReasonIsListedAndGiven(t *testing.T) {
 	names := reasonConstants(t)
+	never := []policy.Reason{policy.ReasonSeverity, policy.ReasonManual}
 	want := []policy.Reason{}
 	for _, reason := range names {
-		if reason != policy.ReasonSeverity {
+		if !slices.Contains(never, reason) {
 			want = append(want, reason)
 		}
 	}
@@ -76,7 +77,7 @@ func reasonConstants(t *testing.T) map[string]policy.Reason {
 	return names
 }
 
-// decided are the reasons that Decide gives, each for one session.
+// decided are the reasons that Decide and DecideOrder give, each for one session.
 func decided(t *testing.T) map[policy.Reason]bool {
 	t.Helper()
 	given := map[policy.Reason]bool{}
@@ -95,6 +96,7 @@ func decided(t *testing.T) map[policy.Reason]bool {
 		given[p.Decide(severity("warning"), policy.NewSubject(s)).Reason] = true
 	}
 	given[p.Decide(severity("unheard of"), policy.NewSubject(client())).Reason] = true
+	given[p.DecideOrder(policy.Order{Action: policy.Cancel}, policy.NewSubject(client())).Reason] = true
 	return given
 }
 

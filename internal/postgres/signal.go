@@ -58,7 +58,7 @@ func (s *Server) Signal(ctx context.Context, verb session.Verb, f session.Fence)
 func (c *openConn) signal(ctx context.Context, verb session.Verb, f session.Fence) (row signalRow, _ error) {
 	rows, err := c.conn.Query(ctx, signalSQL, string(verb), f.PID, f.BackendStart,
 		zeronull.Timestamptz(f.QueryStart), zeronull.Timestamptz(f.XactStart), zeronull.Timestamptz(f.StateChange),
-		c.whoami.role, c.loginRoles.of(f.PID))
+		c.whoami.role, c.loginRoles.of(f.PID), f.AlsoIdle)
 	if err != nil {
 		return row, err
 	}

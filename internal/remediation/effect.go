@@ -86,6 +86,17 @@ func EndedBefore(r session.Signalled) bool {
 		after.StateChange.Before(r.Before)
 }
 
+// Begun reports whether a look after a terminate shows that the signal met another
+// statement than the fence names: one that the session had begun already, but did
+// not show yet. A backend takes up no statement once it knows of the signal. Where
+// the fence names a transaction only, a statement of it is none other.
+func Begun(f session.Fence, r session.Signalled, now session.Observation) bool {
+	if !now.Present || f.QueryStart.IsZero() && f.StateChange.IsZero() {
+		return false
+	}
+	return now.State == session.StateFastpath || now.State == session.StateActive && !now.QueryStart.Equal(r.QueryStart)
+}
+
 // A backend takes up the next statement in this order: it clears
 // QueryCancelPending, and from here on a cancel counts; it reads the clock; it
 // shows itself as active (PostgresMain and exec_simple_query of PostgreSQL

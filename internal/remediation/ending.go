@@ -108,6 +108,11 @@ func (t target) signalled(outcome ledger.Outcome, detail string) ending {
 	return e
 }
 
+// superseded is the ending of a signal that came too late for what was named.
+func (t target) superseded() ending {
+	return t.signalled(ledger.Superseded, "the named activity ended by itself just before the signal, which may have met its successor")
+}
+
 // unseen is the ending of a signal that was sent and could not be followed.
 func (t target) unseen(err error) ending {
 	e := t.signalled(ledger.Failed, "the signal was sent; its effect could not be seen")

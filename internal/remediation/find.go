@@ -36,18 +36,16 @@ func (r *Remediator) Preview(ctx context.Context, req Request) Preview {
 // names none. Without the whole identity the request is fenced by time as well.
 func (r *Remediator) identify(req Request) (aim, Server, *ending) {
 	name, server, known := r.server(req.Fence.Server)
-	if req.manual() {
-		name = req.Fence.Server // a person's order always names it
-	}
 	a := aim{fence: req.Fence, action: policy.None, widest: session.ScopeTransaction}
-	if req.manual() {
+	if a.fence.AlsoIdle = req.manual(); req.manual() {
+		name = req.Fence.Server // a person's order always names it
 		a.action = req.Order.Action
 	}
 	if a.fence.Server = name; !known {
 		a.fence.Server = short(name)
 	}
 	switch {
-	case req.manual() && (req.Invalid != nil || name == "" || !a.fence.Complete()):
+	case req.manual() && (req.Invalid != nil || name == "" || a.fence.PID <= 0 || !a.fence.Complete()):
 		return a, nil, a.refused(policy.ReasonNoIdentity, "an order by hand names server, pid, backend_start, and query_start, xact_start or state_change")
 	case errors.Is(req.Invalid, session.ErrNoPID):
 		return a, nil, a.refused(policy.ReasonNoPID, req.Invalid.Error())

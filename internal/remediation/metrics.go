@@ -29,7 +29,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	m := &metrics{
 		remediations: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "pgbailiff_remediations_total",
-			Help: "Firing alerts that were dealt with, by the action that policy ordered and how it ended.",
+			Help: "Firing alerts, and approved orders of alerts, that were dealt with, by the action that policy ordered and how it ended.",
 		}, []string{"server", "action", "outcome"}),
 		manual: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "pgbailiff_manual_actions_total",
@@ -37,11 +37,11 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		}, []string{"server", "action", "outcome"}),
 		refusals: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "pgbailiff_refusals_total",
-			Help: "Firing alerts for which nothing was signalled, by the reason.",
+			Help: "Firing alerts, and approved orders of alerts, that were refused, by the reason.",
 		}, []string{"server", "reason"}),
 		signalDelay: prometheus.NewHistogram(histogram(
 			"pgbailiff_signal_delay_seconds",
-			"Time from the alert's startsAt to the signal.",
+			"Time from the alert's startsAt to the signal, where no person was asked.",
 			[]float64{0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800},
 		)),
 		verify: prometheus.NewHistogram(histogram(
@@ -51,11 +51,11 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		)),
 		mode: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "pgbailiff_remediation_mode",
-			Help: "1 for the mode that remediation is in.",
+			Help: "1 for the mode of remediation by alerts. People act in any mode.",
 		}, []string{"mode"}),
 		suspended: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "pgbailiff_remediation_suspended",
-			Help: "1 while remediation is suspended on the server, until an operator resumes it.",
+			Help: "1 while alerts may not signal on the server, until an operator resumes it. People may.",
 		}, []string{"server"}),
 		pending: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "pgbailiff_pending_approvals",

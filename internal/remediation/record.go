@@ -24,6 +24,7 @@ type record struct {
 	decision   string // joins the lines in the ledger
 	waits      string // the ID of the question that a person must answer first
 
+	begun     bool // an intent has been tried
 	signalled bool // a signal was sent, or may have been
 	unwritten bool // a line could not be written
 }
@@ -41,7 +42,7 @@ func (r *Remediator) newRecord(req Request, approved *ledger.Entry) *record {
 func (r *record) begin(ctx context.Context, t target, deadline time.Time) (id string, _ *ending) {
 	ctx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
-	e, id := t.ending("", ""), rand.Text()
+	e, id := t.ending("", t.decision.Detail), r.signalID()
 	e.action = policy.Action(t.verb) // an intent tells the signal
 	shared := r.remediator.shared
 	allowance, err := shared.ledger.Begin(ctx, r.entry(id, e), r.remediator.settings.Config.Limits)
@@ -50,6 +51,17 @@ func (r *record) begin(ctx context.Context, t target, deadline time.Time) (id st
 		return "", end
 	}
 	return id, nil
+}
+
+// signalID is the ID of the next signal. The first signal of a person's order has
+// the ID of the decision, so that the one ID in the answer finds both. An alert's
+// may be the ID of a question.
+func (r *record) signalID() string {
+	first := r.request.manual() && !r.begun
+	if r.begun = true; first {
+		return r.decision
+	}
+	return rand.Text()
 }
 
 // outcome writes how it ended: as the outcome of the intent with the ID, or

@@ -159,7 +159,7 @@ func (o *order) effect(ctx context.Context, t target, answer session.Signalled) 
 	case err != nil:
 		return t.unseen(err)
 	case met == MetSuccessor:
-		return t.signalled(ledger.Superseded, "the named activity ended by itself just before the signal, which may have met its successor")
+		return t.superseded()
 	case met == PerhapsSuccessor:
 		doubt = "another statement had begun when we looked again; should its client complain, the signal may have met it"
 	}
@@ -195,10 +195,14 @@ func (o *order) verify(ctx context.Context, t target, answer session.Signalled, 
 	config := o.settings.Config
 	done, wait := ledger.Cancelled, config.VerifyTimeout
 	ended := func(now session.Observation) bool { return !t.fence.Stands(now) }
+	successor := false
 	switch {
 	case t.verb == session.Terminate:
 		done = ledger.Terminated
-		ended = func(now session.Observation) bool { return !now.Present }
+		ended = func(now session.Observation) bool {
+			successor = successor || Begun(t.signalFence, answer, now)
+			return !now.Present
+		}
 	case t.decision.Then != "":
 		wait = config.Grace
 	}
@@ -213,6 +217,8 @@ func (o *order) verify(ctx context.Context, t target, answer session.Signalled, 
 	switch last, err := o.server.Watch(ctx, t.session.ID, ended); {
 	case err != nil:
 		return t.unseen(err)
+	case successor:
+		return t.superseded()
 	case !ended(last):
 		return t.signalled(ledger.Ignored, "the signal was sent, and the target is still there")
 	}

@@ -4,9 +4,11 @@
 --   $3 timestamptz  backend_start, never NULL
 --   $4 timestamptz  query_start; NULL: not required; else the state must be active
 --   $5 timestamptz  xact_start; NULL: not required
---   $6 timestamptz  state_change; NULL: not required; else the state must be idle in transaction
+--   $6 timestamptz  state_change; NULL: not required; else the state must be idle in transaction,
+--                   or with $9 idle
 --   $7 oid          our own role
 --   $8 oid          the session's login role, as it was found; NULL: not known
+--   $9 bool         $6 may be the start of plain idleness too; only a person orders that
 --
 -- It reads pg_stat_get_activity(pid), never the view: the view builds a row for
 -- every backend between the read and the signal. "hit" must not read a catalogue,
@@ -59,7 +61,8 @@ WITH roles AS MATERIALIZED (
            WHEN $6::timestamptz IS NOT NULL
                 AND (s.state_change IS DISTINCT FROM $6::timestamptz
                      OR s.state IS NULL
-                     OR s.state NOT IN ('idle in transaction', 'idle in transaction (aborted)'))
+                     OR s.state NOT IN ('idle in transaction', 'idle in transaction (aborted)')
+                        AND NOT (s.state = 'idle' AND $9::bool IS TRUE))
                                                                      THEN 'moved'
            WHEN $4::timestamptz IS NULL AND $6::timestamptz IS NULL
                 AND $1::text = 'cancel' AND coalesce(s.state, '') NOT IN ('active', 'fastpath function call')

@@ -1,0 +1,10 @@
+//go:build heavy
+
+package page_test
+
+import "testing"
+
+// TestAccessibleInEveryLook is TestAccessible with all colours at all widths.
+func TestAccessibleInEveryLook(t *testing.T) {
+	accessible(t, look{"light", 320}, look{"light", 390}, look{"light", 1200}, look{"dark", 320}, look{"dark", 390}, look{"dark", 1200})
+}
