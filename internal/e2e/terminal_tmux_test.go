@@ -4,9 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -17,11 +15,13 @@ import (
 // The terminal of a person has this size.
 const terminalWidth, terminalHeight = 80, 24
 
+const tmuxSocket = "tmux.socket"
+
 // terminal is a real terminal with a shell in it: a window of tmux.
 type terminal struct {
 	t       testing.TB
 	tmux    string
-	socket  string
+	dir     string // has the socket; a path from here is short enough for one
 	env     []string
 	entered int // commands
 }
@@ -30,20 +30,14 @@ type terminal struct {
 // these variables.
 func newTerminal(t testing.TB, dir string, env ...string) *terminal {
 	t.Helper()
-	// The path of a socket must be short.
-	run, err := os.MkdirTemp("", "tmux")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(run) })
 	term := &terminal{
-		t: t, tmux: proctest.Find(t, "tmux"), socket: filepath.Join(run, "socket"),
+		t: t, tmux: proctest.Find(t, "tmux"), dir: dir,
 		env: append(proctest.MinimalEnv(dir), "LC_ALL=C.UTF-8", "TERM=screen", "SHELL=/bin/sh", "PS1=$ "),
 	}
 	term.env = append(term.env, env...)
 	proctest.Start(t, proctest.Command{
 		Path: term.tmux, Dir: dir, Env: term.env, AnyStatus: true,
-		Args: []string{"-D", "-u", "-S", term.socket, "-f", "/dev/null"},
+		Args: []string{"-D", "-u", "-S", tmuxSocket, "-f", "/dev/null"},
 	})
 	proctest.Eventually(t, "a terminal", func() error {
 		_, err := term.control("new-session", "-d", "-s", "test", "-c", dir, "-x", strconv.Itoa(terminalWidth), "-y", strconv.Itoa(terminalHeight), "/bin/sh")
@@ -57,8 +51,8 @@ func newTerminal(t testing.TB, dir string, env ...string) *terminal {
 func (term *terminal) control(args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(term.t.Context(), proctest.Patience)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, term.tmux, append([]string{"-N", "-u", "-S", term.socket}, args...)...)
-	cmd.Env = term.env
+	cmd := exec.CommandContext(ctx, term.tmux, append([]string{"-N", "-u", "-S", tmuxSocket}, args...)...)
+	cmd.Dir, cmd.Env = term.dir, term.env
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := cmd.Run(); err != nil {
