@@ -246,6 +246,17 @@ func TestBadForms(t *testing.T) {
 	}
 }
 
+// TestLongestComment: as many characters as are allowed, whatever they are made of.
+func TestLongestComment(t *testing.T) {
+	w := fullPage(t)
+	o := &orders{world: w}
+	longest := strings.Repeat("é\r\n", 499) + "éé"
+	post(t, o.handler(), paths(w)["running"]+"/confirm", url.Values{"action": {"cancel"}, "comment": {longest}})
+	if len(o.ordered) != 1 || o.ordered[0].Comment != strings.ReplaceAll(longest, "\r\n", "\n") {
+		t.Errorf("ordered %+v", o.ordered)
+	}
+}
+
 // TestConfirmIsForOperators: nobody else is asked, and nothing is asked about
 // what is no action.
 func TestConfirmIsForOperators(t *testing.T) {
