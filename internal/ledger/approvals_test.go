@@ -446,3 +446,23 @@ func TestWithoutAFileQuestionsAreInMemory(t *testing.T) {
 		t.Errorf("Recent has %v", got)
 	}
 }
+
+// What decides anew is what was asked, whatever the caller does later and whether
+// or not there was a restart in between.
+func TestAQuestionIsKeptAsItWasAsked(t *testing.T) {
+	file := newFile(t)
+	l, _ := open(t, file)
+	now := time.Now() // with a monotonic clock, which stops while the machine sleeps
+	e := question("orders", "A", now)
+	e.StartsAt = now.Add(-time.Hour).In(time.FixedZone("", 3600))
+	starts, until := e.StartsAt.UTC().Round(0), e.Until.UTC().Round(0)
+	ask(t, l, e, ledger.Waiting)
+	e.Labels["alertname"] = "changed"
+	for range 2 {
+		got := l.Approvals(now)[0]
+		if got.StartsAt != starts || got.Until != until || got.Labels["alertname"] != "Slow" {
+			t.Errorf("the question is %v, want %s until %s", got, starts, until)
+		}
+		l = reopened(t, l, file)
+	}
+}
