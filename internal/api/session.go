@@ -73,8 +73,10 @@ func newSession(a session.Aged) *sessionView {
 
 // verdict is what an alert about the session would lead to, and why.
 type verdict struct {
-	Action   remediation.Action `json:"action"`
-	First    session.Verb       `json:"first"` // the signal that would be sent; empty: none
+	Action remediation.Action `json:"action"`
+	First  session.Verb       `json:"first"` // the signal that would be sent; empty: none
+	// Outcome is that of an alert in the mode enforce. It is empty where the signal
+	// would be sent: only its effect tells.
 	Outcome  ledger.Outcome     `json:"outcome"`
 	Reason   remediation.Reason `json:"reason"`
 	Rule     string             `json:"rule"`
@@ -83,10 +85,17 @@ type verdict struct {
 }
 
 func newVerdict(p remediation.Preview) verdict {
-	return verdict{
+	v := verdict{
 		Action: p.Action, First: p.First, Outcome: p.Outcome, Reason: p.Reason,
 		Rule: p.Rule, Detail: p.Detail, Approval: p.Approval,
 	}
+	switch {
+	case p.Outcome == ledger.DryRun && p.Approval:
+		v.Outcome = ledger.Pending
+	case p.Outcome == ledger.DryRun:
+		v.Outcome = ""
+	}
+	return v
 }
 
 // alertAbout is an alert of a severity about the session. It names the session by

@@ -131,7 +131,7 @@ func list(t *testing.T, body string) []string {
 	return all
 }
 
-const verdictJSON = `{"action":"terminate","first":"terminate","outcome":"dry_run","reason":"severity","rule":"r","detail":"d","approval":true}`
+const verdictJSON = `{"action":"terminate","first":"terminate","outcome":"pending","reason":"severity","rule":"r","detail":"d","approval":true}`
 
 func TestSessionsWhole(t *testing.T) {
 	holder := client("orders", 41, session.StateIdleInXact, 20)

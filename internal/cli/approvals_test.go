@@ -39,6 +39,16 @@ func TestApprovalsTable(t *testing.T) {
 	f.ask("approvals", "--output=json").expect(t, 0, `{"approvals":[]}`+"\n", "")
 }
 
+func TestTimesThatAreNone(t *testing.T) {
+	t.Parallel()
+	if got := between("some\tday", time.Now()); got != `some\tday` {
+		t.Errorf("asked %s", got)
+	}
+	if got := until(time.Now(), ""); got != "" {
+		t.Errorf("left %s", got)
+	}
+}
+
 func TestApproveAndDeny(t *testing.T) {
 	t.Parallel()
 	terminated := strings.Replace(cancelled, "cancelled", "terminated", 1)
@@ -53,26 +63,36 @@ func TestApproveAndDeny(t *testing.T) {
 		order    string
 	}{
 		"approve": {
-			&yes, "approve a1 --comment=fine", reply{http.StatusOK, terminated}, 0,
+			&yes, "approve a1 --comment=fine",
+			reply{http.StatusOK, terminated},
+			0,
 			"terminated the session of pid 4711 on orders (by ann, id d1)\n", "Approve this order? [y/N] ", `{"decision":"approve","comment":"fine"}`,
 		},
 		"approve, no":          {&no, "approve a1", reply{http.StatusOK, terminated}, 1, "", "nothing was done\n", ""},
 		"approve, no terminal": {nil, "approve a1", reply{http.StatusOK, terminated}, 1, "", "pass --yes\n", ""},
 		"approve, gone": {
-			nil, "approve a1 --yes", reply{http.StatusNotFound, strings.Replace(cancelled, "cancelled", "gone", 1)}, 1,
+			nil, "approve a1 --yes",
+			reply{http.StatusNotFound, strings.Replace(cancelled, "cancelled", "gone", 1)},
+			1,
 			"", "pgbailiff: pid 4711 on orders: nothing was done: it has ended already\n", `{"decision":"approve"}`,
 		},
 		"approve, answered meanwhile": {
-			nil, "approve a1 --yes", reply{http.StatusConflict, `{"error":"it was answered already"}`}, 1,
+			nil, "approve a1 --yes",
+			reply{http.StatusConflict, `{"error":"it was answered already"}`},
+			1,
 			"", "pgbailiff: it was answered already\n", `{"decision":"approve"}`,
 		},
 		"approve, refused": {
-			nil, "approve a1 --yes", reply{http.StatusConflict, denied}, 1,
+			nil, "approve a1 --yes",
+			reply{http.StatusConflict, denied},
+			1,
 			"", "pgbailiff: pid 4711 on orders: refused, denied\n", `{"decision":"approve"}`,
 		},
 		"approve, json": {nil, "approve a1 --yes --output=json", reply{http.StatusOK, terminated}, 0, terminated + "\n", "cancel-then-terminate", `{"decision":"approve"}`},
 		"deny": {
-			&yes, "deny a1", reply{http.StatusOK, denied}, 0,
+			&yes, "deny a1",
+			reply{http.StatusOK, denied},
+			0,
 			"denied: pid 4711 on orders is left alone (by ann, id d1)\n", "Deny this order? [y/N] ", `{"decision":"deny"}`,
 		},
 		"another": {nil, "approve a2 --yes", reply{}, 1, "", "pgbailiff: nothing waits under the id a2: it was answered already, has expired or never was\n", ""},

@@ -26,7 +26,7 @@ func TestUsage(t *testing.T) {
 		"sessions --no-such-flag":            "--no-such-flag",
 		"sessions more":                      "more",
 		"sessions --output=xml":              "xml",
-		"sessions --watch --output=json":     "--watch",
+		"sessions --watch --output=json":     "it does not go with --output=json",
 		"sessions --watch":                   "--watch needs a terminal",
 		"sessions --url=localhost:10187":     "--url",
 		"sessions --url=ftp://localhost":     "--url",
@@ -98,6 +98,8 @@ func TestObstacles(t *testing.T) {
 	}
 
 	runWith(nil, 0, "sessions", fmt.Sprintf("--url=http://me:secret@127.0.0.1:%d", proctest.FreePort(t))).
+		expect(t, 1, "", "nobody listens on http://me:xxxxx@127.0.0.1:")
+	runWith(nil, 0, "sessions", fmt.Sprintf("--url=http://127.0.0.1:%d", proctest.FreePort(t))).
 		expect(t, 1, "", "(connection refused): say where pgbailiff is with --url or PGBAILIFF_URL\n")
 	runWith(nil, 0, "sessions", "--url=http://no-such-host.invalid").expect(t, 1, "", "the host of http://no-such-host.invalid is not known")
 	runWith(nil, 0, "sessions", "--http.config.file=no-such-file").expect(t, 1, "", "no-such-file: no such file or directory\n")

@@ -44,7 +44,7 @@ func (c *client) unreachable(method string, err error) error {
 	case alert, strings.Contains(err.Error(), "remote error: tls:"):
 		return fmt.Errorf("%s refuses the TLS connection (%w): give a client certificate in the tls_config of --http.config.file", c, err)
 	}
-	if op, is := errors.AsType[*net.OpError](err); method == http.MethodPost && !(is && op.Op == "dial") {
+	if op, is := errors.AsType[*net.OpError](err); method == http.MethodPost && (!is || op.Op != "dial") {
 		return fmt.Errorf("%s broke off (%w): the order may have been carried out; see the ledger", c, err)
 	}
 	return fmt.Errorf("%s cannot be reached: %w", c, err)

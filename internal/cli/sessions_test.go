@@ -87,6 +87,10 @@ func TestTableFits(t *testing.T) {
 			t.Errorf("in a terminal of %d:\n%s", width, got)
 		}
 	}
+	// Numbers are never cut: in a narrower terminal the lines are wrapped.
+	if got := runWith(nil, 30, "sessions", "--url="+f.URL); !strings.Contains(got.out, "4194304") || !strings.Contains(got.out, "99999") {
+		t.Errorf("in a narrow terminal:\n%s", got)
+	}
 	if got := f.ask("sessions"); !strings.Contains(got.out, strings.TrimSpace(long)) {
 		t.Errorf("where there is no terminal the table is cut:\n%s", got)
 	}

@@ -8,7 +8,8 @@
 //  2. Take the turn. One request at a time deals with a backend. A repeat waits,
 //     and then finds the target gone.
 //  3. Look. Find the session, check that it is the one that is named, and ask the
-//     policy. This is also all that Preview does. Then the mode must permit it.
+//     policy. This is also all that Preview does. Then the mode must permit it, and
+//     a person where the rule wants one.
 //  4. Begin. The ledger reserves one signal of the budget and makes the intent
 //     durable, or refuses.
 //  5. Signal. The statement that signals checks the fence again. It answers that
@@ -24,6 +25,11 @@
 // A step that ends the request, or its signal, returns an ending; nil means that
 // the request goes on. Every error becomes an ending, and an ending is a refusal,
 // a failure, or what was seen to happen.
+//
+// An order by hand takes the same steps. It names the whole identity, always. What
+// is to be done comes from the person instead of rules and severities. The mode does
+// not matter, and the ledger does not count its signals. Only such an order may name
+// a session that is idle outside a transaction.
 //
 // What a decision was about is its scope: the statement that was seen, or every
 // statement of its transaction. The fence of the signal is narrowed to it once,

@@ -156,14 +156,15 @@ func TestAnIdleSessionThatBeginsAStatement(t *testing.T) {
 		f := seen(t, c)
 		var both sync.WaitGroup
 		var got remediation.Result
+		var failed error
 		both.Go(func() { got, _ = b.ordered(t, orders(policy.Terminate), f) })
-		both.Go(func() { _, _ = c.Conn().Exec(t.Context(), "select pg_sleep(0.001)") })
+		both.Go(func() { _, failed = c.Conn().Exec(t.Context(), "select pg_sleep(0.001)") })
 		both.Wait()
 		there := c.Exists(t)
 		switch got.Outcome {
 		case ledger.Gone:
-			if !there {
-				t.Error("nothing was there any more, and the session was ended")
+			if !there || failed != nil {
+				t.Errorf("it had gone on, and its statement was hit: %v", failed)
 			}
 		case ledger.Terminated, ledger.Superseded:
 			if there && got.Outcome == ledger.Terminated {

@@ -7,8 +7,8 @@ import (
 
 // backend is a server and a pid: only one request at a time deals with it.
 // Alertmanager repeats a message that takes long while the first one is still
-// being dealt with. The repeat waits for its turn, and then finds the target
-// gone.
+// being dealt with, and people press a button twice. The repeat waits for its turn,
+// and then finds the target gone.
 type backend struct {
 	server string
 	pid    int32

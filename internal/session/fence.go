@@ -43,10 +43,10 @@ const (
 // ErrNoPID is returned by ParseFence for labels without a pid.
 var ErrNoPID = errors.New("the alert has no pid label")
 
-// Fence is what an alert says must still be true of a backend when it is
-// signalled. A zero time requires nothing.
+// Fence is what an alert or a person says must still be true of a backend when it
+// is signalled. A zero time requires nothing.
 type Fence struct {
-	Server string // as the alert names it; may be empty
+	Server string // as it is named; of an alert it may be empty
 	PID    int32
 
 	BackendStart time.Time

@@ -1,6 +1,6 @@
 // Package session is the domain: which backend (ID), what it does (Session),
-// everything that a server does at one instant (Snapshot), and what an alert
-// says must still be true of a backend (Fence).
+// everything that a server does at one instant (Snapshot), and what an alert or a
+// person says must still be true of a backend (Fence).
 //
 // A pid is not an identity. Pids are reused, and a session that is still there
 // may be running another, innocent statement. An identity is therefore
