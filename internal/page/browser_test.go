@@ -120,8 +120,8 @@ func scheme(name string) chromedp.Action {
 	return emulation.SetEmulatedMedia().WithFeatures([]*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: name}})
 }
 
-// pages are what the browser is shown.
-func pages(t *testing.T) map[string]world {
+// worlds are what the browser is shown.
+func worlds(t *testing.T) map[string]world {
 	down := fullPage(t)
 	for i := range down.Servers {
 		down.Servers[i].Err = context.DeadlineExceeded
@@ -135,4 +135,12 @@ func pages(t *testing.T) map[string]world {
 // static serves one page as it is.
 func static(html string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, html) })
+}
+
+// follow clicks on what leads to another page, and waits for that.
+func follow(xpath string) chromedp.Action {
+	return chromedp.ActionFunc(func(ctx context.Context) error {
+		_, err := chromedp.RunResponse(ctx, chromedp.Click(xpath, chromedp.BySearch))
+		return err
+	})
 }

@@ -14,19 +14,23 @@ import (
 
 var now = time.Date(2026, 11, 22, 11, 5, 54, 0, time.UTC)
 
-func newPolicy(t *testing.T) *policy.Policy {
+func newPolicy(t testing.TB) *policy.Policy {
+	t.Helper()
+	return policyOf(t,
+		policy.RuleConfig{Name: "month's end", Matchers: []string{`usename="month_end"`}, Action: policy.Terminate, Approval: policy.ApprovalRequired},
+		policy.RuleConfig{Name: "nightly load", Matchers: []string{`usename="etl"`}, Action: policy.None},
+		policy.RuleConfig{
+			Name: "dashboards may be dropped", Action: policy.CancelThenTerminate,
+			Matchers: []string{`severity="critical"`, `application_name=~"metabase.*"`},
+		},
+	)
+}
+
+func policyOf(t testing.TB, rules ...policy.RuleConfig) *policy.Policy {
 	t.Helper()
 	p, err := policy.New(policy.Config{
-		SeverityLabel: "severity",
-		Severities:    map[string]policy.Action{"warning": policy.Cancel, "critical": policy.Terminate},
-		Rules: []policy.RuleConfig{
-			{Name: "month's end", Matchers: []string{`usename="month_end"`}, Action: policy.Terminate, Approval: policy.ApprovalRequired},
-			{Name: "nightly load", Matchers: []string{`usename="etl"`}, Action: policy.None},
-			{
-				Name: "dashboards may be dropped", Action: policy.CancelThenTerminate,
-				Matchers: []string{`severity="critical"`, `application_name=~"metabase.*"`},
-			},
-		},
+		SeverityLabel: "severity", Rules: rules,
+		Severities: map[string]policy.Action{"warning": policy.Cancel, "critical": policy.Terminate},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -71,7 +75,7 @@ func waiting(a session.Aged, event string) session.Aged {
 }
 
 // fullPage has something for every part of the page.
-func fullPage(t *testing.T) world {
+func fullPage(t testing.TB) world {
 	holder := idling(client("orders", 21804, "shop", "shop", "checkout-api 4.12", "10.20.3.17"), 1512, 1498.2,
 		"UPDATE stock SET reserved = reserved + 1 WHERE sku = 'A-1042'")
 	first := waiting(running(client("orders", 22011, "shop", "shop", "checkout-api 4.12", "10.20.3.18"), 312.4,
@@ -163,6 +167,8 @@ func fullPage(t *testing.T) world {
 				"the session is doing something else now"),
 			detailed(entry(12*time.Minute, ledger.EventOutcome, ledger.Failed, "archive", 311, "none", "", "PgbailiffIdleInTransaction"),
 				"nothing was signalled"),
+			detailed(entry(21*time.Minute, ledger.EventOutcome, ledger.Refused, "orders", 21804, "cancel", "cannot_cancel", "PgbailiffIdleInTransaction"),
+				"the session is idle in transaction: there is no statement to cancel"),
 			entry(26*time.Hour, ledger.EventOutcome, ledger.DryRun, "orders", 9001, "cancel", "severity", "PgbailiffLongQuery"),
 			byHand(entry(27*time.Hour, ledger.EventOutcome, ledger.Terminated, "orders", 8122, "terminate", "manual", ""), "ann", "left behind by the deploy of Friday"),
 			asked(entry(27*time.Hour, ledger.EventExpired, "", "orders", 8001, "terminate", "approval", "PgbailiffLongQuery"), 30*time.Minute),

@@ -20,7 +20,7 @@ type doing struct {
 // doingOf says what a session does, and since when by the server's clock.
 func doingOf(s session.Found) doing {
 	d := doing{Who: cmp.Or(name(s.Usename), "somebody"), Server: name(s.Server)}
-	since := time.Time{}
+	var since time.Time
 	switch {
 	case s.State == session.StateActive:
 		d.Has, since, d.Running = "has been running a statement", s.QueryStart, true

@@ -21,47 +21,64 @@ import (
 // TestLayout looks at every page as a browser lays it out.
 func TestLayout(t *testing.T) {
 	browser := newBrowser(t)
-	for name, data := range pages(t) {
+	for name, w := range worlds(t) {
 		t.Run(name, func(t *testing.T) {
 			tb := newTab(t, browser)
-			url := serve(t, handler(data))
-			for _, width := range []int64{320, 360, 390, 768, 1025, 1200, 1920} {
-				var seen struct {
-					Page, Window float64
-					Styled       bool
-					Wide         []string // cells that their content does not fit into
-				}
-				tb.run(t, chromedp.EmulateViewport(width, 800), chromedp.Navigate(url), chromedp.Evaluate(`({
-					Page: document.documentElement.scrollWidth, Window: innerWidth,
-					Styled: getComputedStyle(document.body).maxWidth !== "none",
-					Wide: [...document.querySelectorAll("td, th, p, pre, caption")].filter(e => e.scrollWidth > e.clientWidth + 1 && !(e.closest("thead")?.clientWidth <= 1))
-						.map(e => e.textContent.slice(0, 80)),
-				})`, &seen))
-				if seen.Page > seen.Window || seen.Window != float64(width) {
-					t.Errorf("%d px: the page is %v px wide in a window of %v", width, seen.Page, seen.Window)
-				}
-				if !seen.Styled {
-					t.Errorf("%d px: no style sheet", width)
-				}
-				for _, wide := range seen.Wide {
-					t.Errorf("%d px: runs over: %s", width, wide)
+			url := serve(t, handler(w))
+			laidOut(t, tb, "index", url, 320, 360, 390, 768, 1025, 1200, 1920)
+			if name == "nothing" || name == "down" {
+				return
+			}
+			for page, path := range paths(w) {
+				if name == "full" || page == "holder" || page == "protected" || page == "approvals" || page == "gone" {
+					laidOut(t, tb, page, url+path[1:], 320, 1200)
 				}
 			}
+			laidOut(t, tb, "outcome", serve(t, static(everyPage(t, w)["outcome"])), 320, 1200)
 			tb.quiet(t)
 		})
 	}
 }
 
-// TestContrast holds every text to the 4.5:1 of WCAG, by day and by night.
+// laidOut looks at a page in windows of these widths.
+func laidOut(t *testing.T, tb *tab, name, url string, widths ...int64) {
+	t.Helper()
+	tb.run(t, chromedp.Navigate(url))
+	for _, width := range widths {
+		var seen struct {
+			Page, Window float64
+			Styled       bool
+			Wide         []string // cells that their content does not fit into
+		}
+		tb.run(t, chromedp.EmulateViewport(width, 800), chromedp.Evaluate(`({
+			Page: document.documentElement.scrollWidth, Window: innerWidth,
+			Styled: getComputedStyle(document.body).maxWidth !== "none",
+			Wide: [...document.querySelectorAll("td, th, p, pre, caption, dd, li, form, fieldset, h1, h2")].filter(e => e.scrollWidth > e.clientWidth + 1 && !(e.closest("thead")?.clientWidth <= 1))
+				.map(e => e.textContent.slice(0, 80)),
+		})`, &seen))
+		if seen.Page > seen.Window || seen.Window != float64(width) {
+			t.Errorf("%s, %d px: the page is %v px wide in a window of %v", name, width, seen.Page, seen.Window)
+		}
+		if !seen.Styled {
+			t.Errorf("%s, %d px: no style sheet", name, width)
+		}
+		for _, wide := range seen.Wide {
+			t.Errorf("%s, %d px: runs over: %s", name, width, wide)
+		}
+	}
+}
+
+// TestContrast holds every text of the page with the most to the 4.5:1 of WCAG,
+// by day and by night.
 func TestContrast(t *testing.T) {
 	tb := newTab(t, newBrowser(t))
-	url := serve(t, handler(fullPage(t)))
+	tb.run(t, chromedp.EmulateViewport(1200, 800), chromedp.Navigate(serve(t, handler(fullPage(t)))))
 	for _, colours := range []string{"light", "dark"} {
 		var seen struct {
 			Back string
 			Weak []string
 		}
-		tb.run(t, chromedp.EmulateViewport(1200, 800), scheme(colours), chromedp.Navigate(url), chromedp.Evaluate(contrastScript, &seen))
+		tb.run(t, scheme(colours), chromedp.Evaluate(contrastScript, &seen))
 		for _, weak := range seen.Weak {
 			t.Errorf("%s: %s", colours, weak)
 		}
@@ -94,7 +111,8 @@ func TestNoScriptRuns(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			tb := newTab(t, browser)
 			url := serve(t, handler)
-			for page, path := range paths(w) {
+			for _, page := range []string{"index", "holder", "protected", "approvals", "gone"} {
+				path := paths(w)[page]
 				var seen struct {
 					Ran     bool
 					Foreign []string

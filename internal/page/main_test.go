@@ -38,13 +38,13 @@ func do(h http.Handler, r *http.Request) answer {
 	return answer{w.Code, w.Header(), w.Body.String()}
 }
 
-func get(t *testing.T, h http.Handler, path string) answer {
+func get(t testing.TB, h http.Handler, path string) answer {
 	t.Helper()
 	return do(h, httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil))
 }
 
 // post sends a form, as a browser does.
-func post(t *testing.T, h http.Handler, path string, form url.Values) answer {
+func post(t testing.TB, h http.Handler, path string, form url.Values) answer {
 	t.Helper()
 	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, path, strings.NewReader(form.Encode()))
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
@@ -52,7 +52,7 @@ func post(t *testing.T, h http.Handler, path string, form url.Values) answer {
 }
 
 // render is / as a client gets it.
-func render(t *testing.T, w world) string {
+func render(t testing.TB, w world) string {
 	t.Helper()
 	got := get(t, handler(w), "/")
 	if got.status != http.StatusOK {

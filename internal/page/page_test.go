@@ -19,7 +19,7 @@ import (
 )
 
 // calm is one server on which nothing is the matter.
-func calm(t *testing.T) world {
+func calm(t testing.TB) world {
 	d := fullPage(t)
 	d.Mode, d.Decisions, d.Servers = "dry-run", nil, d.Servers[:1]
 	s := &d.Servers[0].Snapshot
@@ -50,6 +50,16 @@ func TestGolden(t *testing.T) {
 		"suspended.html": suspended, "hurried.html": hurried,
 	} {
 		t.Run(file, func(t *testing.T) { golden(t, file, render(t, d)) })
+	}
+}
+
+// TestGoldenPages are the pages of one session, and what follows from them.
+func TestGoldenPages(t *testing.T) {
+	for page, html := range everyPage(t, fullPage(t)) {
+		if page != "index" {
+			file := "page-" + strings.ReplaceAll(page, " ", "-") + ".html"
+			t.Run(file, func(t *testing.T) { golden(t, file, html) })
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package page_test
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -153,7 +154,7 @@ func subject(s session.Session) policy.Subject {
 
 // preview decides about sessions of which everything is known; postgres is the
 // superuser.
-func preview(t *testing.T) func(context.Context, session.Session, map[string]string) remediation.Preview {
+func preview(t testing.TB) func(context.Context, session.Session, map[string]string) remediation.Preview {
 	p := newPolicy(t)
 	return func(_ context.Context, s session.Session, labels map[string]string) remediation.Preview {
 		return previewOf(p.Decide(labels, subject(s)))
@@ -174,9 +175,7 @@ func previewOf(d policy.Decision) remediation.Preview {
 func everyPage(t *testing.T, w world) map[string]string {
 	t.Helper()
 	all := map[string]string{}
-	for name, path := range paths(w) {
-		all[name] = get(t, handler(w), path).body
-	}
+	maps.Copy(all, thesePages(t, w, slices.Collect(maps.Keys(paths(w)))...))
 	value := w.Servers[0].Name
 	o := &orders{world: w, Result: remediation.Result{
 		Server: value, PID: 7, Action: policy.Cancel, Outcome: ledger.Refused, Reason: policy.ReasonProtectedUser,
@@ -187,6 +186,16 @@ func everyPage(t *testing.T, w world) map[string]string {
 	all["approved"] = post(t, o.handler(), "/approvals/7", url.Values{"decision": {"approve"}, "comment": {value}}).body
 	o.Err = ledger.ErrAnswered
 	all["answered"] = post(t, o.handler(), "/approvals/7", url.Values{"decision": {"deny"}}).body
+	return all
+}
+
+// thesePages is the HTML of some of the pages that are read.
+func thesePages(t *testing.T, w world, names ...string) map[string]string {
+	t.Helper()
+	all, h := map[string]string{}, handler(w)
+	for _, name := range names {
+		all[name] = get(t, h, paths(w)[name]).body
+	}
 	return all
 }
 
