@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"time"
 
 	"github.com/pgbailiff/pgbailiff/internal/policy"
@@ -32,15 +31,6 @@ const (
 	Denied
 	// TooMany: so many questions wait that no other is asked.
 	TooMany
-)
-
-const (
-	// unacted is the detail of the outcome of an approval that a crash cut off.
-	unactedDetail = "pgbailiff stopped before it acted on the approval; nothing was signalled"
-	// tooSlowDetail is that of one whose caller had stopped waiting.
-	tooSlowDetail = "the ledger was too slow to record the approval; nothing was signalled"
-	// notAskedDetail is the detail of a question whose caller had stopped waiting.
-	notAskedDetail = "the ledger was too slow; nobody was asked"
 )
 
 // Ask makes durable that an order waits for a person until asked.Until, unless
@@ -200,59 +190,6 @@ func (l *Ledger) Approvals(now time.Time) []Entry {
 	return all
 }
 
-// Expire writes the expired lines that are due. After an error they are written
-// again with the next line.
-func (l *Ledger) Expire(ctx context.Context, now time.Time) error {
-	l.mu.Lock()
-	expired := l.expire(l.questions.due(now), now)
-	l.mu.Unlock()
-	return expired.write(ctx, l)
-}
-
-// lastLines are lines that end questions, and the request that writes them.
-type lastLines struct {
-	entries []Entry
-	request *request
-}
-
-// write returns when the lines are durable. It counts and logs an error.
-func (ll lastLines) write(ctx context.Context, l *Ledger) error {
-	if len(ll.entries) == 0 {
-		return nil
-	}
-	return l.write(ctx, ll.request, ll.entries[0])
-}
-
-// expire ends questions whose time is over. The caller holds the lock, and then
-// writes the lines.
-func (l *Ledger) expire(due []*question, now time.Time) lastLines {
-	ll := lastLines{entries: make([]Entry, len(due))}
-	for i, q := range due {
-		ll.entries[i] = q.line(EventExpired, policy.ReasonApproval, now)
-	}
-	ll.request = l.endRequest(due, ll.entries)
-	return ll
-}
-
-// endRequest ends questions in memory, and writes the lines that end them. The
-// caller holds the lock.
-func (l *Ledger) endRequest(ended []*question, lines []Entry) *request {
-	r := &request{mustWrite: true, done: func(error, bool) *request { // an error: the ledger is closed
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		for _, q := range ended {
-			l.questions.remove(q)
-		}
-		return nil
-	}}
-	for i, q := range ended {
-		l.questions.end(q)
-		l.recent.add(lines[i])
-		r.text = append(r.text, encode(lines[i])...)
-	}
-	return r
-}
-
 // idle lets those go on who wait for what becomes of a question. The caller
 // holds the lock.
 func (l *Ledger) idle(q *question) {
@@ -268,22 +205,4 @@ func wait(ctx context.Context, busy <-chan struct{}) error {
 	case <-ctx.Done():
 		return fmt.Errorf("write the ledger: %w", context.Cause(ctx))
 	}
-}
-
-// question is the asked line in the form in which it is written and remembered.
-func (e Entry) question() (Entry, error) {
-	size := 0
-	for name, value := range e.Labels {
-		size += len(name) + len(value)
-	}
-	e = e.normalized(EventAsked)
-	e.Decision, e.Outcome, e.Signalled = e.ID, Pending, false
-	e.Labels, e.StartsAt, e.Until = maps.Clone(e.Labels), e.StartsAt.UTC().Round(0), e.Until.UTC().Round(0)
-	switch {
-	case size > maxLabels:
-		return Entry{}, fmt.Errorf("write the ledger: labels of %d bytes are too long to wait for a person", size)
-	case e.ID == "" || e.Time.IsZero() || e.Until.IsZero():
-		return Entry{}, fmt.Errorf("write the ledger: a question needs an ID, a time and an end, not %q at %s until %s", e.ID, e.Time, e.Until)
-	}
-	return e, nil
 }

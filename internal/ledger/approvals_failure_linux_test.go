@@ -3,6 +3,7 @@ package ledger_test
 import (
 	"context"
 	"errors"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -149,5 +150,38 @@ func TestTheEndOfAQuestionIsWrittenAgainAfterAFailedWrite(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// The disk is full at the start after a crash. Until the outcome of the approval
+// is in a file, each new file has the approval.
+func TestAnApprovalIsKeptUntilItsOutcomeIsWritten(t *testing.T) {
+	file := newFile(t)
+	l, _ := open(t, file)
+	ask(t, l, question("orders", "A", noon), ledger.Waiting)
+	answer(t, l, "A", ledger.EventApproved, noon)
+	rotate(t, l, file, file+".1")
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	restore := noRoom(t)
+	l, out := open(t, file)
+	restore()
+	if !strings.Contains(out.String(), "Ledger write failed") {
+		t.Fatalf("the log says %s", out)
+	}
+	rotate(t, l, file, file+".2")
+	text, err := os.ReadFile(file)
+	if err != nil || strings.Count(string(text), `"approved":{`) != 1 || strings.Contains(string(text), `"outcome"`) {
+		t.Errorf("the new file is %s, %v", text, err)
+	}
+	l = reopened(t, l, file)
+	checkGrammar(t, file+".1", file+".2", file)
+	if got := column(t, file, ledger.EventOutcome, "decision"); !slices.Equal(got, []string{"A"}) {
+		t.Errorf("outcomes of %v", got)
+	}
+	rotate(t, l, file, file+".3")
+	if text, err := os.ReadFile(file); err != nil || strings.Contains(string(text), "approved") {
+		t.Errorf("the last file is %s, %v", text, err)
 	}
 }

@@ -163,22 +163,6 @@ func (qs *questions) sorted(which func(*question) bool) []*question {
 	return some
 }
 
-// line is a line about the question, after the asked one.
-func (q *question) line(event Event, reason policy.Reason, now time.Time) Entry {
-	e := q.asked
-	e.Time, e.Event, e.Reason = now.UTC(), event, reason
-	e.Outcome, e.Question = "", Question{}
-	return e
-}
-
-// failed is the outcome of an approved question that nobody acted on.
-func (q *question) failed(detail string, now time.Time) Entry {
-	e := *q.approved
-	e.Time, e.Event, e.ID = now.UTC(), EventOutcome, ""
-	e.Outcome, e.Detail = Failed, detail
-	return e
-}
-
 // replay applies an entry that was read back. Its cost does not depend on how
 // many there are.
 func (qs *questions) replay(e Entry) {
@@ -202,5 +186,6 @@ func (qs *questions) replay(e Entry) {
 		}
 	case EventIntent, EventOutcome:
 		qs.acted(e.Decision)
+	case EventSuspended, EventResumed, EventReloaded:
 	}
 }

@@ -59,6 +59,7 @@ func (b *budget) replay(e Entry) {
 		b.suspended = true
 	case EventResumed:
 		b.resume(e.Time)
+	case EventAsked, EventApproved, EventDenied, EventExpired, EventReloaded:
 	}
 }
 
