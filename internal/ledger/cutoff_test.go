@@ -2,6 +2,7 @@ package ledger_test
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -114,6 +115,35 @@ func TestTheNextStartRecordsApprovalsThatWereCutOff(t *testing.T) {
 	}
 }
 
+// A request may ask a person after its first signal: before the terminate, or for
+// the next statement of a transaction. The outcome of that signal has the same
+// decision, and nothing has come of the approval for all that.
+func TestAnOutcomeOfAnEarlierSignalIsNotThatOfTheApproval(t *testing.T) {
+	for _, rotated := range []bool{false, true} {
+		file := newFile(t)
+		l, _ := open(t, file)
+		first := intent("orders", "cancel", noon)
+		first.Decision = "A"
+		if got, err := l.Begin(t.Context(), first, plenty); got != ledger.Allowed || err != nil {
+			t.Fatal(got, err)
+		}
+		ask(t, l, question("orders", "A", noon), ledger.Waiting)
+		answer(t, l, "A", ledger.EventApproved, noon)
+		if rotated {
+			rotate(t, l, file, file+".1")
+		}
+		done := outcome("orders", "cancel", noon, true)
+		done.Decision = "A"
+		if err := l.Finish(t.Context(), done); err != nil {
+			t.Error(err)
+		}
+		l = reopened(t, l, file)
+		if got := l.Recent(1)[0]; got.Decision != "A" || got.ID != "" || got.Outcome != ledger.Failed {
+			t.Errorf("rotated %t: the last line is %v", rotated, got)
+		}
+	}
+}
+
 // While an approved order is on its way to its intent, nobody is asked again.
 func TestAnApprovedOrderIsNotAskedForUntilItHasAnOutcome(t *testing.T) {
 	l, _ := open(t, newFile(t))
@@ -188,5 +218,33 @@ func TestARotationKeepsTheQuestions(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("what waits (-want +got):\n%s", diff)
+	}
+}
+
+// A file that somebody has edited may have an ID twice. The question that it names
+// first is the one that a person answers, and no other waits under its ID.
+func TestAnIDIsOfOneQuestion(t *testing.T) {
+	file := newFile(t)
+	l, _ := open(t, file)
+	ask(t, l, question("orders", "A", noon), ledger.Waiting)
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := strings.Replace(string(text), `"pid":42`, `"pid":43`, 1)
+	if err := os.WriteFile(file, append(text, other...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	l, _ = open(t, file)
+	e := question("orders", "B", noon)
+	e.PID = 43
+	for _, q := range []ledger.Entry{question("orders", "C", noon), e} {
+		got := ask(t, l, q, ledger.Waiting)
+		if answered := answer(t, l, got.ID, ledger.EventApproved, noon); answered.PID != q.PID {
+			t.Errorf("%s is about pid %d, and asked was about %d", got.ID, answered.PID, q.PID)
+		}
 	}
 }

@@ -169,7 +169,7 @@ func (qs *questions) replay(e Entry) {
 	q := qs.all[e.ID]
 	switch e.Event {
 	case EventAsked:
-		if e.ID != "" {
+		if e.ID != "" && q == nil { // a line that was copied must not hide the question
 			qs.add(e).written = true
 		}
 	case EventApproved:
@@ -184,8 +184,12 @@ func (qs *questions) replay(e Entry) {
 		if q != nil {
 			qs.remove(q)
 		}
-	case EventIntent, EventOutcome:
+	case EventIntent:
 		qs.acted(e.Decision)
+	case EventOutcome: // that of a signal is of an intent, which may be older than the question
+		if e.ID == "" {
+			qs.acted(e.Decision)
+		}
 	case EventSuspended, EventResumed, EventReloaded:
 	}
 }
