@@ -76,13 +76,14 @@ func (r *Remediator) Approvals() []ledger.Entry { return r.shared.ledger.Approva
 // callers with one ID exactly one carries it out; the others get
 // ledger.ErrAnswered, and for an unknown ID ledger.ErrNoApproval. Any other error
 // means that the ledger could not be written and that nothing was signalled.
+// Whatever the file says, it is an alert's order: only Remediate takes a person's.
 func (r *Remediator) Approve(ctx context.Context, id, by, comment string) (Result, error) {
 	asked, err := r.answer(ctx, id, ledger.EventApproved, by, comment)
 	if err != nil {
 		return Result{}, err
 	}
 	return r.remediate(ctx, Request{
-		Source: asked.Source, By: by, Comment: comment, Labels: asked.Labels,
+		Source: SourceAlert, By: by, Comment: comment, Labels: asked.Labels,
 		Alertname: asked.Alertname, Fingerprint: asked.Fingerprint,
 		Fence: asked.Fence(asked.Server), Since: asked.StartsAt,
 	}, &asked), nil

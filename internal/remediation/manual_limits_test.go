@@ -118,3 +118,34 @@ func TestAPersonsOrderNeedsALedgerAndAServer(t *testing.T) {
 		t.Errorf("the result is %+v", got)
 	}
 }
+
+// A line that somebody has edited does not make a person's order of an alert's:
+// mode, budget and protections hold.
+func TestAQuestionIsAlwaysAnAlerts(t *testing.T) {
+	srv := pgtest.Start(t)
+	c := srv.Run(t, "app", "select pg_sleep(60)")
+	stays := untouched(t, srv, c.PID())
+	alert := teams(t, c, "warning", "query_start")
+	fence, err := session.ParseFence(alert)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for want, change := range map[string]option{
+		"mode_off":    func(s *remediation.Settings) { s.Config.Mode = remediation.ModeOff },
+		"over_budget": func(s *remediation.Settings) { s.Config.Limits.Actions = 0 },
+	} {
+		b := newTestRemediator(t, srv, "monsig", rules(t, asks(policy.Cancel)), change)
+		now := time.Now()
+		if _, _, err := b.ledger.Ask(t.Context(), ledger.Entry{
+			Time: now, ID: "A", Server: "orders", Target: ledger.FenceTarget(fence), Action: policy.Cancel,
+			Origin:   ledger.Origin{Source: ledger.SourceManual, By: "eve"},
+			Question: ledger.Question{Labels: alert, Until: now.Add(time.Hour)},
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if got := b.approve(t, "A"); got.Outcome != ledger.Refused || string(got.Reason) != want {
+			t.Errorf("want %s: %+v", want, got)
+		}
+	}
+	stays()
+}

@@ -21,8 +21,9 @@ import (
 type record struct {
 	remediator *Remediator
 	request    Request
-	decision   string // joins the lines in the ledger
-	waits      string // the ID of the question that a person must answer first
+	decision   string    // joins the lines in the ledger
+	waits      string    // the ID of the question that a person must answer first
+	until      time.Time // for the steps before the first signal
 
 	begun     bool // an intent has been tried
 	signalled bool // a signal was sent, or may have been
@@ -34,7 +35,7 @@ func (r *Remediator) newRecord(req Request, approved *ledger.Entry) *record {
 	if approved != nil {
 		decision = approved.ID
 	}
-	return &record{remediator: r, request: req, decision: decision}
+	return &record{remediator: r, request: req, decision: decision, until: req.receivedAt().Add(firstTimeout)}
 }
 
 // begin reserves one signal of the target and makes its intent durable. An
@@ -67,22 +68,36 @@ func (r *record) signalID() string {
 // outcome writes how it ended: as the outcome of the intent with the ID, or
 // without one as a line of its own.
 func (r *record) outcome(ctx context.Context, id string, e ending) {
-	ctx, cancel := context.WithTimeout(ctx, firstTimeout)
-	defer cancel()
 	if e.recorded && id == "" {
 		return
 	}
+	r.signalled = r.signalled || e.signalled
+	ctx, cancel := context.WithDeadline(ctx, r.patience(time.Now()))
+	defer cancel()
 	shared := r.remediator.shared
 	put := shared.ledger.Append
 	if id != "" {
 		put = shared.ledger.Finish
 	}
-	r.signalled = r.signalled || e.signalled
 	if err := put(ctx, r.entry(id, e)); err != nil {
 		r.unwritten = true
 		_ = level.Error(r.logger(e)).Log("msg", "Recording the outcome failed", "err", err)
 	}
 	shared.showSuspension(e.fence.Server) // the signal may have brought one
+}
+
+// patience is when the outcome must be written. Until something was signalled, a
+// disk that hangs must be told as soon as a server that cannot be reached.
+func (r *record) patience(now time.Time) time.Time {
+	soonest := now.Add(lastTimeout)
+	switch {
+	case r.signalled:
+		return now.Add(firstTimeout)
+	case r.until.Before(soonest):
+		return soonest
+	default:
+		return r.until
+	}
 }
 
 // entry is the line of the ledger.

@@ -21,6 +21,8 @@ const (
 	// laterTimeout is what every later step has at least, once the session was
 	// found.
 	laterTimeout = firstTimeout / 2
+	// lastTimeout is what the line of a request without a signal has at least.
+	lastTimeout = 3 * time.Second / 2
 )
 
 // Server is one PostgreSQL server. Errors that are session.ErrUnreachable may go

@@ -3,14 +3,17 @@ package remediation_test
 // In this file: lines that cannot be written.
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/go-kit/log"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/pgbailiff/pgbailiff/internal/ledger"
 	"github.com/pgbailiff/pgbailiff/internal/pgtest"
+	"github.com/pgbailiff/pgbailiff/internal/policy"
 	"github.com/pgbailiff/pgbailiff/internal/remediation"
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
@@ -88,6 +91,56 @@ func TestAnOutcomeThatCannotBeWritten(t *testing.T) {
 			}
 			if n := strings.Count(out.String(), "level=error"); n != 1 {
 				t.Errorf("the log says\n%s", out)
+			}
+		})
+	}
+}
+
+// hangingLedger is a ledger whose disk hangs.
+type hangingLedger struct {
+	*ledger.Ledger
+	until time.Time // how long the last caller would have waited
+}
+
+func (l *hangingLedger) hang(ctx context.Context) error {
+	l.until, _ = ctx.Deadline()
+	return context.DeadlineExceeded
+}
+
+func (l *hangingLedger) Append(ctx context.Context, _ ledger.Entry) error { return l.hang(ctx) }
+
+func (l *hangingLedger) Begin(ctx context.Context, _ ledger.Entry, _ ledger.Limits) (ledger.Allowance, error) {
+	return ledger.OverBudget, l.hang(ctx)
+}
+
+func (l *hangingLedger) Ask(ctx context.Context, _ ledger.Entry) (ledger.Standing, ledger.Entry, error) {
+	return 0, ledger.Entry{}, l.hang(ctx)
+}
+
+// A disk that hangs is told to Alertmanager within ten seconds: the outcome of what
+// could not be written does not take as long once more.
+func TestADiskThatHangsIsToldInTime(t *testing.T) {
+	srv := pgtest.Start(t)
+	c := srv.Run(t, "app", "select pg_sleep(60)")
+	for name, tc := range map[string]struct {
+		alert labels
+		ago   time.Duration // that it came
+		want  time.Duration
+	}{
+		"a person cannot be asked":  {teams(t, c, "warning", "query_start"), 4 * time.Second, 8 * time.Second},
+		"no signal can be begun":    {identity(t, c, "warning", "query_start"), 4 * time.Second, 8 * time.Second},
+		"the time is over by then":  {labels{"pid": "x"}, time.Minute, time.Minute + 2*time.Second},
+		"a refusal, not long after": {labels{"pid": "x"}, time.Second, 8 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newTestRemediator(t, srv, "monsig", rules(t, asks(policy.Cancel)))
+			l := &hangingLedger{Ledger: b.ledger}
+			b.shared = remediation.NewShared(b.logger, l, prometheus.NewRegistry())
+			b.apply(b.settings)
+			now := time.Now()
+			got := b.remediator.Remediate(t.Context(), request(tc.alert, 0, now, now.Add(-tc.ago)))
+			if took := l.until.Sub(now.Add(-tc.ago)); took > tc.want || !l.until.After(now) || !got.Retry || got.Signalled {
+				t.Errorf("it would have waited %s: %+v", took, got)
 			}
 		})
 	}
