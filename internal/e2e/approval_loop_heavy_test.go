@@ -66,7 +66,7 @@ func TestKilledWhileItWaits(t *testing.T) {
 		if got := a.waiting(slow); !slices.Equal(got, []string{id}) {
 			t.Fatalf("after a kill %q waits, want %s", got, id)
 		}
-		a.awaitRepeats(3)
+		a.awaitMessages(a.messages() + 3)
 	}
 	a.expectCount(slow, "asked", 1)
 	if !slow.Running() {

@@ -136,26 +136,28 @@ func (a *asking) awaitQuestion(c *pgtest.Client, before ...string) (id string) {
 	return id
 }
 
-// awaitRepeats waits until Alertmanager has sent this many more messages.
-func (a *asking) awaitRepeats(n int) {
+// messages is how many messages Alertmanager has sent.
+func (a *asking) messages() int {
 	a.t.Helper()
-	sent := func() int {
-		text, err := proctest.Get(a.t, a.bailiffURL+"/metrics")
-		if err != nil {
-			a.t.Fatal(err)
-		}
-		_, rest, _ := strings.Cut(text, `pgbailiff_webhook_requests_total{code="200"} `)
-		value, _, _ := strings.Cut(rest, "\n")
-		messages, err := strconv.Atoi(value)
-		if err != nil {
-			a.t.Fatalf("how many messages there were: %v", err)
-		}
-		return messages
+	text, err := proctest.Get(a.t, a.bailiffURL+"/metrics")
+	if err != nil {
+		a.t.Fatal(err)
 	}
-	until := sent() + n
+	_, rest, _ := strings.Cut(text, `pgbailiff_webhook_requests_total{code="200"} `)
+	value, _, _ := strings.Cut(rest, "\n")
+	n, err := strconv.Atoi(value)
+	if err != nil {
+		a.t.Fatalf("how many messages there were: %v", err)
+	}
+	return n
+}
+
+// awaitMessages waits until Alertmanager has sent this many.
+func (a *asking) awaitMessages(n int) {
+	a.t.Helper()
 	proctest.Eventually(a.t, "the alerts to be repeated", func() error {
-		if got := sent(); got < until {
-			return fmt.Errorf("%d messages of %d", got, until)
+		if got := a.messages(); got < n {
+			return fmt.Errorf("%d messages of %d", got, n)
 		}
 		return nil
 	})
