@@ -73,7 +73,7 @@ type RuleConfig struct {
 // Approval says who must agree to an action. The zero Approval is nobody.
 type Approval string
 
-// ApprovalRequired: a person.
+// ApprovalRequired says: a person.
 const ApprovalRequired Approval = "required"
 
 // Validate returns an error for anything but nothing and ApprovalRequired.

@@ -84,7 +84,7 @@ func (r *Remediator) Approve(ctx context.Context, id, by, comment string) (Resul
 	return r.remediate(ctx, Request{
 		Source: asked.Source, By: by, Comment: comment, Labels: asked.Labels,
 		Alertname: asked.Alertname, Fingerprint: asked.Fingerprint,
-		Fence: asked.Target.Fence(asked.Server), Since: asked.StartsAt,
+		Fence: asked.Fence(asked.Server), Since: asked.StartsAt,
 	}, &asked), nil
 }
 

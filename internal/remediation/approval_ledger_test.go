@@ -165,7 +165,7 @@ func TestWhichAlertsAreOneQuestion(t *testing.T) {
 		t.Errorf("%v orders wait: %+v", n, all)
 	}
 	for _, q := range all {
-		if !q.Target.Fence(q.Server).Complete() {
+		if !q.Fence(q.Server).Complete() {
 			t.Errorf("this is no whole identity: %+v", q.Target)
 		}
 	}

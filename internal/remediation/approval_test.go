@@ -15,119 +15,12 @@ import (
 	"github.com/prometheus/common/model"
 
 	"github.com/pgbailiff/pgbailiff/internal/ledger"
-	"github.com/pgbailiff/pgbailiff/internal/metricstest"
 	"github.com/pgbailiff/pgbailiff/internal/pgtest"
 	"github.com/pgbailiff/pgbailiff/internal/policy"
 	"github.com/pgbailiff/pgbailiff/internal/proctest"
 	"github.com/pgbailiff/pgbailiff/internal/remediation"
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
-
-// asks is a rule that wants a person for every session of app, if the alert is
-// the team's: what an alert says must be known when a person approves.
-func asks(action policy.Action) policy.RuleConfig {
-	return policy.RuleConfig{
-		Name: "ask", Matchers: []string{`usename="app"`, `team="dba"`},
-		Action: action, Approval: policy.ApprovalRequired,
-	}
-}
-
-// teams is the identity in an alert of the team.
-func teams(t testing.TB, c *pgtest.Client, severity, period string) labels {
-	t.Helper()
-	return identity(t, c, severity, period).with("team", "dba")
-}
-
-// asked carries out the alert, which must wait for a person, and returns the ID.
-func (b *testRemediator) asked(t testing.TB, l labels) string {
-	t.Helper()
-	got := b.alert(t, l)
-	if got.Outcome != ledger.Pending || got.Reason != policy.ReasonApproval || got.Decision == "" || got.Signalled || got.By != "" {
-		t.Fatalf("it does not wait: %+v", got)
-	}
-	return got.Decision
-}
-
-// approve approves as ann does. Her order must be carried out.
-func (b *testRemediator) approve(t testing.TB, id string) remediation.Result {
-	t.Helper()
-	got, err := b.remediator.Approve(t.Context(), id, "ann", "go on")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got.By != "ann" || got.Decision != id {
-		t.Errorf("this is not ann's order %s: %+v", id, got)
-	}
-	return got
-}
-
-// history checks what the lines of an order that was asked about say, in order,
-// as checkLines does, and that ann or bob stands in those after the answer.
-func (b *testRemediator) history(t testing.TB, id string, want ...string) {
-	t.Helper()
-	lines := b.ledger.Recent(1000)
-	slices.Reverse(lines)
-	var got []string
-	answered := ""
-	for _, line := range lines {
-		if line.Decision != id {
-			continue
-		}
-		says := string(line.Outcome)
-		switch line.Event {
-		case ledger.EventIntent:
-			says = "intent " + string(line.Action)
-		case ledger.EventAsked, ledger.EventApproved, ledger.EventDenied, ledger.EventExpired:
-			says = string(line.Event)
-			if line.ID != id || line.Server != "orders" || line.PID == 0 || line.Action == "" || line.Usename != "app" {
-				t.Errorf("this is no such line of %s: %+v", id, line)
-			}
-		}
-		if line.Outcome == ledger.Refused {
-			says += " " + string(line.Reason)
-		}
-		if line.Signalled {
-			says += "+"
-		}
-		if answered += line.By; line.By != "" && !strings.HasPrefix(answered, line.By) || (line.By == "") != (answered == "") || (line.By == "") != (line.Comment == "") {
-			t.Errorf("by %q, %q: %+v", line.By, line.Comment, line)
-		}
-		got = append(got, says)
-	}
-	if g, w := strings.Join(got, ", "), strings.Join(want, ", "); g != w {
-		t.Errorf("the ledger says\n%s, want\n%s", g, w)
-	}
-}
-
-// value is the value of a series, which must be there.
-func (b *testRemediator) value(t testing.TB, series string) float64 {
-	t.Helper()
-	return metricstest.Value(t, b.registry, series)
-}
-
-// observed is how many values a histogram has.
-func (b *testRemediator) observed(t testing.TB, name string) (n uint64) {
-	t.Helper()
-	families, err := b.registry.Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, family := range families {
-		for _, m := range family.GetMetric() {
-			if family.GetName() == name {
-				n += m.GetHistogram().GetSampleCount()
-			}
-		}
-	}
-	return n
-}
-
-const pendingApprovals = "pgbailiff_pending_approvals{server=orders}"
-
-// total is the name of the series of a cancel's outcome.
-func total(outcome ledger.Outcome) string {
-	return fmt.Sprintf("pgbailiff_remediations_total{action=cancel,outcome=%s,server=orders}", outcome)
-}
 
 // However often the alert comes, a person is asked once.
 func TestAnOrderWaitsForAPerson(t *testing.T) {
@@ -155,7 +48,7 @@ func TestAnOrderWaitsForAPerson(t *testing.T) {
 	}
 	q := all[0]
 	fence, _ := session.ParseFence(alert)
-	if q.ID != id || q.Target.Fence("orders") != fence || q.Rule != "ask" || q.Alertname != "Test" || q.Severity != "warning" ||
+	if q.ID != id || q.Fence("orders") != fence || q.Rule != "ask" || q.Alertname != "Test" || q.Severity != "warning" ||
 		q.Labels["team"] != "dba" || !q.StartsAt.Equal(startsAt) || q.Until.Sub(q.Time).Round(time.Minute) != time.Hour ||
 		q.State != session.StateActive || q.Query != "select pg_sleep(60)" {
 		t.Errorf("waiting: %+v", q)

@@ -26,10 +26,9 @@ func kinds(srv *pgtest.Server) map[string]struct {
 		open   func(*testing.T) *pgtest.Client
 		action policy.Action
 	}{
-		"active": {func(t *testing.T) *pgtest.Client { return srv.Run(t, "app", "select pg_sleep(60)") }, policy.Cancel},
-		"idle":   {func(t *testing.T) *pgtest.Client { return idle(t, srv) }, policy.Terminate},
-		"idle in transaction": {func(t *testing.T) *pgtest.Client { return srv.IdleInTransaction(t, "app", "select 1") },
-			policy.Terminate},
+		"active":              {func(t *testing.T) *pgtest.Client { return srv.Run(t, "app", "select pg_sleep(60)") }, policy.Cancel},
+		"idle":                {func(t *testing.T) *pgtest.Client { return idle(t, srv) }, policy.Terminate},
+		"idle in transaction": {func(t *testing.T) *pgtest.Client { return srv.IdleInTransaction(t, "app", "select 1") }, policy.Terminate},
 	}
 }
 
@@ -102,8 +101,10 @@ func TestAPersonNamesTheWholeIdentity(t *testing.T) {
 			"another session":  {Server: "orders", PID: right.PID, BackendStart: later(right.BackendStart), QueryStart: right.QueryStart, StateChange: right.StateChange},
 			"another activity": {Server: "orders", PID: right.PID, BackendStart: right.BackendStart, QueryStart: later(right.QueryStart), StateChange: later(right.StateChange)},
 			"no session":       {Server: "orders", PID: 1 << 30, BackendStart: right.BackendStart, QueryStart: right.QueryStart, StateChange: right.StateChange},
-			"two periods": {Server: "orders", PID: right.PID, BackendStart: right.BackendStart, XactStart: right.BackendStart,
-				QueryStart: right.QueryStart, StateChange: right.StateChange},
+			"two periods": {
+				Server: "orders", PID: right.PID, BackendStart: right.BackendStart, XactStart: right.BackendStart,
+				QueryStart: right.QueryStart, StateChange: right.StateChange,
+			},
 		} {
 			t.Run(name+", "+what, func(t *testing.T) {
 				got, lines := b.ordered(t, orders(kind.action, policy.Liftable()...), f)

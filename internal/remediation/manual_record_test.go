@@ -91,7 +91,7 @@ func TestTheLedgerSaysWhoOrderedIt(t *testing.T) {
 	got, lines := b.ordered(t, orders(policy.Cancel), f)
 	checkLines(t, lines, "intent cancel", "cancelled+")
 	for _, line := range lines {
-		line.Time, line.ID, line.Facts.SessionID, line.WaitEventType, line.WaitEvent = time.Time{}, "", "", "", ""
+		line.Time, line.ID, line.SessionID, line.WaitEventType, line.WaitEvent = time.Time{}, "", "", "", ""
 		line.XactStart, line.StateChange = ledger.Time{}, ledger.Time{}
 		want := ledger.Entry{
 			Event: ledger.EventIntent, Decision: got.Decision, Server: "orders",

@@ -98,15 +98,14 @@ func TestAPersonActsOnWhatTheSessionDoes(t *testing.T) {
 		want []want
 	}{
 		"active": {func(t *testing.T) *pgtest.Client { return srv.Run(t, "app", "select pg_sleep(60)") }, []want{
-			{policy.Cancel, []string{"intent cancel", "cancelled+"}, cancelled}, terminated,
+			{policy.Cancel, []string{"intent cancel", "cancelled+"}, cancelled},
+			terminated,
 			{policy.CancelThenTerminate, []string{"intent cancel", "cancelled+"}, cancelled},
 		}},
-		"idle in transaction": {func(t *testing.T) *pgtest.Client { return srv.IdleInTransaction(t, "app", "select 1") },
-			[]want{cannot, terminated, atOnce}},
-		"aborted": {func(t *testing.T) *pgtest.Client { return srv.AbortedTransaction(t, "app") }, []want{cannot, terminated, atOnce}},
-		"idle":    {func(t *testing.T) *pgtest.Client { return idle(t, srv) }, []want{cannot, terminated, atOnce}},
-		"a client that does not read": {func(t *testing.T) *pgtest.Client { return srv.NotReading(t, "app") },
-			[]want{cannot, terminated, atOnce}},
+		"idle in transaction":         {func(t *testing.T) *pgtest.Client { return srv.IdleInTransaction(t, "app", "select 1") }, []want{cannot, terminated, atOnce}},
+		"aborted":                     {func(t *testing.T) *pgtest.Client { return srv.AbortedTransaction(t, "app") }, []want{cannot, terminated, atOnce}},
+		"idle":                        {func(t *testing.T) *pgtest.Client { return idle(t, srv) }, []want{cannot, terminated, atOnce}},
+		"a client that does not read": {func(t *testing.T) *pgtest.Client { return srv.NotReading(t, "app") }, []want{cannot, terminated, atOnce}},
 	} {
 		for _, want := range tc.want {
 			t.Run(name+" "+string(want.action), func(t *testing.T) {

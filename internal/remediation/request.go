@@ -14,11 +14,14 @@ const (
 	SourceManual = ledger.SourceManual
 )
 
-// What a person may order, for the packages that read a person's order.
+// The words of a person's order, for the packages that read one.
 type (
+	// Order is what a person orders by hand.
+	Order = policy.Order
+	// Action is what an Order says to do.
 	Action = policy.Action
+	// Reason is what an Order lifts.
 	Reason = policy.Reason
-	Order  = policy.Order
 )
 
 // None orders nothing.
