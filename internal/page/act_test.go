@@ -1,9 +1,7 @@
 package page_test
 
 import (
-	"fmt"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"regexp"
 	"strings"
@@ -184,65 +182,27 @@ func TestOutcomes(t *testing.T) {
 	}
 }
 
-// TestBadForms: what is not the form of the page orders nothing.
-func TestBadForms(t *testing.T) {
-	const good = "action=cancel&query_start=2026-11-22T09:55:43.000000Z"
-	answers := "/approvals/7"
+// TestConfirmOfWhatHasJustChanged: nothing is asked about what is not there any
+// more, or cannot be read any more.
+func TestConfirmOfWhatHasJustChanged(t *testing.T) {
+	for outcome, status := range map[ledger.Outcome]int{ledger.Gone: http.StatusNotFound, ledger.Failed: http.StatusServiceUnavailable} {
+		w := fullPage(t)
+		w.Sudden = remediation.Preview{Outcome: outcome, Detail: "the session is doing something else now"}
+		got := get(t, handler(w), paths(w)["cancel"])
+		if got.status != status || strings.Contains(got.body, "<button") || !strings.Contains(words(got.body), "This cannot be done: "+string(outcome)) {
+			t.Errorf("%s: %d %s", outcome, got.status, words(got.body))
+		}
+	}
+}
+
+// TestLongestComment: as many characters as are allowed, whatever they are made of.
+func TestLongestComment(t *testing.T) {
 	w := fullPage(t)
-	act := paths(w)["running"] + "/confirm"
-	for name, tc := range map[string]struct {
-		path, body, kind string
-		change           func(*world)
-		status           int
-		want             string
-	}{
-		"nobody":               {path: act, body: good, change: func(w *world) { w.Person = page.Person{} }, status: 401, want: "Nobody is signed in"},
-		"no operator":          {path: act, body: good, change: func(w *world) { w.Person.Operator = false }, status: 403, want: "You are not one of people.operators."},
-		"nobody answers":       {path: answers, body: "decision=approve", change: func(w *world) { w.Person = page.Person{} }, status: 401, want: "Nobody is signed in"},
-		"no operator answers":  {path: answers, body: "decision=deny", change: func(w *world) { w.Person.Operator = false }, status: 403, want: "You are not one"},
-		"no form":              {path: act, body: good, kind: "text/plain", status: 415, want: "the form of the page only"},
-		"JSON":                 {path: act, body: `{"action":"cancel"}`, kind: "application/json", status: 415, want: "the form of the page only"},
-		"multipart":            {path: act, body: "--a\r\n", kind: "multipart/form-data; boundary=a", status: 415, want: "the form of the page only"},
-		"nothing":              {path: act, body: "", status: 400, want: "An action is cancel"},
-		"no action":            {path: act, body: "query_start=2026-11-22T09:55:43.000000Z", status: 400, want: "An action is cancel"},
-		"action none":          {path: act, body: "action=none", status: 400, want: "An action is cancel"},
-		"two actions":          {path: act, body: "action=cancel&action=terminate", status: 400, want: "a field twice"},
-		"two times":            {path: act, body: good + "&query_start=2026-11-22T09:55:43.000000Z", status: 400, want: "a field twice"},
-		"a rounded time":       {path: act, body: "action=cancel&query_start=2026-11-22T09:55:43Z", status: 400, want: "is not of the form"},
-		"an unknown field":     {path: act, body: good + "&pid=1", status: 400, want: "a field that is not the page's"},
-		"an unknown lift":      {path: act, body: good + "&lift=sync_rep", status: 400, want: "cannot be set aside"},
-		"a lift twice":         {path: act, body: good + "&lift=rule&lift=rule", status: 400, want: "a field twice"},
-		"a long comment":       {path: act, body: good + "&comment=" + strings.Repeat("%C3%A9", 1001), status: 400, want: "longer than 1,000 characters"},
-		"a comment of 1 MB":    {path: act, body: good + "&comment=" + strings.Repeat("x", 1<<20), status: 413, want: "larger than 64 KiB"},
-		"not UTF-8":            {path: act, body: good + "&comment=%FF", status: 400, want: "not UTF-8"},
-		"broken escapes":       {path: act, body: good + "&comment=%", status: 400, want: "cannot be read"},
-		"a semicolon":          {path: act, body: good + ";lift=rule", status: 400, want: "cannot be read"},
-		"the query is no form": {path: act + "?" + good, body: "", status: 400, want: "An action is cancel"},
-		"no decision":          {path: answers, body: "", status: 400, want: "A decision is approve or deny."},
-		"another decision":     {path: answers, body: "decision=yes", status: 400, want: "A decision is approve or deny."},
-		"two decisions":        {path: answers, body: "decision=deny&decision=approve", status: 400, want: "a field twice"},
-		"a long answer":        {path: answers, body: "decision=deny&comment=" + strings.Repeat("x", 1001), status: 400, want: "longer than 1,000"},
-		"an answer of 1 MB":    {path: answers, body: "decision=deny&comment=" + strings.Repeat("x", 1<<20), status: 413, want: "larger than 64 KiB"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			w := w
-			if tc.change != nil {
-				tc.change(&w)
-			}
-			o := &orders{world: w}
-			r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, tc.path, strings.NewReader(tc.body))
-			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-			if tc.kind != "" {
-				r.Header.Set("Content-Type", tc.kind)
-			}
-			got := do(o.handler(), r)
-			if said := words(got.body); got.status != tc.status || !strings.Contains(said, tc.want) {
-				t.Errorf("%d, want %d with %q: %s", got.status, tc.status, tc.want, said)
-			}
-			if len(o.ordered)+len(o.answers) > 0 {
-				t.Errorf("ordered %v, answered %v", o.ordered, o.answers)
-			}
-		})
+	o := &orders{world: w}
+	longest := strings.Repeat("é\r\n", 499) + "éé"
+	post(t, o.handler(), paths(w)["running"]+"/confirm", url.Values{"action": {"cancel"}, "comment": {longest}})
+	if len(o.ordered) != 1 || o.ordered[0].Comment != strings.ReplaceAll(longest, "\r\n", "\n") {
+		t.Errorf("ordered %+v", o.ordered)
 	}
 }
 
@@ -263,61 +223,6 @@ func TestConfirmIsForOperators(t *testing.T) {
 		w.Person = tc.person
 		if got := get(t, handler(w), paths(w)["running"]+"/confirm"+query); got.status != tc.status || strings.Contains(got.body, "<form") {
 			t.Errorf("%q: %d, want %d", query, got.status, tc.status)
-		}
-	}
-}
-
-// TestApprovals: operators have the forms, others see what waits.
-func TestApprovals(t *testing.T) {
-	w := fullPage(t)
-	got := get(t, handler(w), "/approvals")
-	said := words(got.body)
-	for _, want := range []string{
-		"terminate pid 19377 on orders Asked 11:01:54 UTC, 4 min ago Until 11:31:54 UTC, 26 min left",
-		"Alert PgbailiffLongQueryCritical critical Rule dashboards may be dropped", "Deny Approve: terminate", "Approve: cancel",
-	} {
-		if !strings.Contains(said, want) {
-			t.Errorf("does not say %q: %s", want, said)
-		}
-	}
-	for _, person := range []page.Person{{}, {Name: "bob"}} {
-		w.Person = person
-		if html := get(t, handler(w), "/approvals").body; strings.Contains(html, "<form") || !strings.Contains(html, "pid 19377") {
-			t.Errorf("%v: has a form, or not the list", person)
-		}
-	}
-	w.Waiting = nil
-	if said := words(get(t, handler(w), "/approvals").body); !strings.Contains(said, "Nothing waits.") {
-		t.Error(said)
-	}
-}
-
-// TestAnswer: an answer is given once, to what waits, and says what became of it.
-func TestAnswer(t *testing.T) {
-	w := fullPage(t)
-	denied := remediation.Result{Outcome: ledger.Refused, Reason: policy.ReasonDenied, By: "ann", Detail: "ann denied it: no"}
-	for name, tc := range map[string]struct {
-		decision string
-		result   remediation.Result
-		err      error
-		status   int
-		want     string
-	}{
-		"approved":         {"approve", remediation.Result{Outcome: ledger.Terminated}, nil, http.StatusOK, "terminated The session has ended"},
-		"gone":             {"approve", remediation.Result{Outcome: ledger.Gone}, nil, http.StatusNotFound, "gone Nothing was left to do"},
-		"refused":          {"approve", remediation.Result{Outcome: ledger.Refused, Reason: policy.ReasonProtectedUser}, nil, http.StatusConflict, "refused Nothing was done"},
-		"denied":           {"deny", denied, nil, http.StatusOK, "Repeats of the alert about the same are refused."},
-		"unknown":          {"approve", remediation.Result{}, ledger.ErrNoApproval, http.StatusNotFound, "Nothing with this id waits"},
-		"answered already": {"deny", remediation.Result{}, fmt.Errorf("x: %w", ledger.ErrAnswered), http.StatusConflict, "It was answered already"},
-		"not written":      {"approve", remediation.Result{}, http.ErrBodyNotAllowed, http.StatusServiceUnavailable, "Your answer could not be written down"},
-	} {
-		o := &orders{world: w, Result: tc.result, Err: tc.err}
-		got := post(t, o.handler(), "/approvals/01J0Q", url.Values{"decision": {tc.decision}, "comment": {"no"}})
-		if said := words(got.body); got.status != tc.status || !strings.Contains(said, tc.want) || strings.Contains(said, "if you go back") {
-			t.Errorf("%s: %d, want %d with %q: %s", name, got.status, tc.status, tc.want, said)
-		}
-		if want := tc.decision + " 01J0Q ann no"; len(o.answers) != 1 || o.answers[0] != want {
-			t.Errorf("%s: answered %q, want %q", name, o.answers, want)
 		}
 	}
 }

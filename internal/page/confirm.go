@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/pgbailiff/pgbailiff/internal/ledger"
 	"github.com/pgbailiff/pgbailiff/internal/policy"
 	"github.com/pgbailiff/pgbailiff/internal/remediation"
 	"github.com/pgbailiff/pgbailiff/internal/session"
@@ -101,18 +102,31 @@ func (p *Pages) Confirm(w http.ResponseWriter, r *http.Request) {
 	if v.NoTree == "" {
 		_, v.Queue, v.Behind = p.blockingOf(s.server, id.PID)
 	}
-	order := policy.Order{Action: action}
+	order, status := policy.Order{Action: action}, http.StatusOK
 	for { // each refusal that is set aside may have another behind it
 		preview := p.source.Preview(r.Context(), remediation.Manual("", "", order, fence, nil))
 		v.First = preview.First
 		if !liftable(preview) || slices.Contains(order.Lift, preview.Reason) {
-			v.Refused = newVerdict(preview)
+			v.Refused, status = newVerdict(preview), statusOfPreview(preview)
 			break
 		}
 		v.Lifts = append(v.Lifts, newVerdict(preview))
 		order.Lift = append(order.Lift, preview.Reason)
 	}
-	p.write(w, http.StatusOK, "confirm", v)
+	p.write(w, status, "confirm", v)
+}
+
+// statusOfPreview is the status of the sentence that asks, or that says why it
+// does not.
+func statusOfPreview(preview remediation.Preview) int {
+	switch preview.Outcome {
+	case ledger.Gone: // since it was read for the page
+		return http.StatusNotFound
+	case ledger.Failed:
+		return http.StatusServiceUnavailable
+	default:
+		return http.StatusOK
+	}
 }
 
 // question is the title of the sentence that asks. Empty: that is no action.

@@ -262,6 +262,16 @@ func TestTreeOfALongQueue(t *testing.T) {
 	if said := words(body); !strings.Contains(said, "300 backends wait behind it.") || !strings.Contains(said, "and 250 more") {
 		t.Error("a long queue is shown whole, or not counted")
 	}
+	depth, deepest := 0, 0
+	for _, found := range regexp.MustCompile(`</?ul`).FindAllString(body, -1) {
+		if depth++; found == "</ul" {
+			depth -= 2
+		}
+		deepest = max(deepest, depth)
+	}
+	if deepest != 6 {
+		t.Errorf("a long queue is %d levels deep", deepest)
+	}
 	ring := func(i int32) []int32 { return []int32{30000 + (i+1)%3} }
 	body = get(t, handler(queue(3, ring)), paths(fullPage(t))["holder"]).body
 	if strings.Contains(body, ">pid 30000<") {

@@ -64,6 +64,18 @@ func TestBlockers(t *testing.T) {
 	}
 }
 
+// TestMoreBlockers: those without a line are counted.
+func TestMoreBlockers(t *testing.T) {
+	d := calm(t)
+	for i := range int32(51) {
+		d.Servers[0].Snapshot.Blockers = append(d.Servers[0].Snapshot.Blockers,
+			session.Blocker{Session: idling(client("orders", 100+i, "shop", "shop", "web", ""), 1, 1, "").Session, Behind: 1})
+	}
+	if html := render(t, d); strings.Count(html, "1 waits<") != 50 || !strings.Contains(html, "1 more backend blocks others.") {
+		t.Error("51 blockers are not 50 and one more")
+	}
+}
+
 func TestDurations(t *testing.T) {
 	for seconds, want := range map[float64]string{
 		0.25: "0.2 s", 9: "9 s", 9.99: "9.9 s", 12.7: "12 s", 60: "1 min", 61: "1 min 01 s", 3599.9: "59 min 59 s",
@@ -108,6 +120,18 @@ func TestDecisionsJoinIntents(t *testing.T) {
 	}
 	if got := strings.Count(render(t, d), ">cancelled<"); got != 50 {
 		t.Errorf("shows %d decisions", got)
+	}
+}
+
+// TestDecisionsLinkSessionsOfOurServers: an alert may name any server.
+func TestDecisionsLinkSessionsOfOurServers(t *testing.T) {
+	d := calm(t)
+	d.Decisions = []ledger.Entry{
+		entry(0, ledger.EventOutcome, ledger.Refused, "nowhere", 7, "none", "unknown_server", "A"),
+		entry(0, ledger.EventOutcome, ledger.Gone, "orders", 8, "none", "", "A"),
+	}
+	if html := render(t, d); !strings.Contains(html, `">pid 8</a>`) || strings.Contains(html, `">pid 7</a>`) {
+		t.Error("links a session of no server, or not one of ours")
 	}
 }
 

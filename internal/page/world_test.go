@@ -33,6 +33,7 @@ type world struct {
 	Policy    *policy.Policy
 	Preview   func(context.Context, session.Session, map[string]string) remediation.Preview
 	FindErr   error
+	Sudden    remediation.Preview // of orders by hand, where not the policy decides
 }
 
 // orders takes what the pages order, and answers with Result and Err.
@@ -80,6 +81,9 @@ func (o *orders) Preview(ctx context.Context, req remediation.Request) remediati
 		return remediation.Preview{Outcome: ledger.Gone, Detail: "no session has this pid"}
 	case req.Source == remediation.SourceAlert:
 		return o.world.Preview(ctx, s, req.Labels)
+	}
+	if o.Sudden.Outcome != "" {
+		return o.Sudden
 	}
 	return previewOf(o.Policy.DecideOrder(req.Order, subject(s)))
 }
