@@ -2,9 +2,14 @@
 
 package page_test
 
-import "testing"
+import (
+	"maps"
+	"slices"
+	"testing"
+)
 
-// TestAccessibleInEveryLook is TestAccessible with all colours at all widths.
+// TestAccessibleInEveryLook is TestAccessible with all pages, in all colours at
+// all widths.
 func TestAccessibleInEveryLook(t *testing.T) {
-	accessible(t, look{"light", 320}, look{"light", 390}, look{"light", 1200}, look{"dark", 320}, look{"dark", 390}, look{"dark", 1200})
+	accessible(t, slices.Collect(maps.Keys(paths(fullPage(t)))), look{"light", 320}, look{"light", 390}, look{"light", 1200}, look{"dark", 320}, look{"dark", 390}, look{"dark", 1200})
 }

@@ -16,6 +16,7 @@ import (
 
 // TestFlows are what people do, in one browser.
 func TestFlows(t *testing.T) {
+	t.Parallel()
 	browser := newBrowser(t)
 	for name, flow := range map[string]func(*testing.T, context.Context){
 		"click through": clickThrough, "lift is a deliberate step": liftIsADeliberateStep, "answer by click": answerByClick,

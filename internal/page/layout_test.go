@@ -20,6 +20,7 @@ import (
 
 // TestLayout looks at every page as a browser lays it out.
 func TestLayout(t *testing.T) {
+	t.Parallel()
 	browser := newBrowser(t)
 	for name, w := range worlds(t) {
 		t.Run(name, func(t *testing.T) {
@@ -71,6 +72,7 @@ func laidOut(t *testing.T, tb *tab, name, url string, widths ...int64) {
 // TestContrast holds every text of the page with the most to the 4.5:1 of WCAG,
 // by day and by night.
 func TestContrast(t *testing.T) {
+	t.Parallel()
 	tb := newTab(t, newBrowser(t))
 	tb.run(t, chromedp.EmulateViewport(1200, 800), chromedp.Navigate(serve(t, handler(fullPage(t)))))
 	for _, colours := range []string{"light", "dark"} {
@@ -104,6 +106,7 @@ const contrastScript = `(() => {
 // TestNoScriptRuns lets hostile values try, with the policy of the headers and
 // without it: what is escaped needs no second line of defence.
 func TestNoScriptRuns(t *testing.T) {
+	t.Parallel()
 	browser := newBrowser(t)
 	w := hostile(t, everything)
 	h := handler(w)
@@ -144,6 +147,7 @@ func withoutPolicy(h http.Handler) http.Handler {
 
 // TestWithoutJavaScript finds the same on the page when scripts are off.
 func TestWithoutJavaScript(t *testing.T) {
+	t.Parallel()
 	browser := newBrowser(t)
 	url := serve(t, handler(fullPage(t)))
 	probe := serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
