@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -98,24 +99,34 @@ func (d *desk) open(t *testing.T, person, path string) *browsertest.Tab {
 
 // ask sends a request as a person, or as nobody if the name is empty. A request
 // with a body is of the type that the path wants.
-func (d *desk) ask(t *testing.T, person, method, path, body string) proctest.Reply {
+func (d *desk) ask(t *testing.T, person, method, path, body string, headers ...string) proctest.Reply {
 	t.Helper()
 	contentType := "application/x-www-form-urlencoded"
 	if strings.HasPrefix(path, "/api/") {
 		contentType = "application/json"
 	}
-	address := d.url + path
-	headers := []string{"Content-Type: " + contentType}
+	headers = append([]string{"Content-Type: " + contentType}, headers...)
 	if person != "" {
 		r := http.Request{Header: http.Header{}}
 		r.SetBasicAuth(person, "open")
 		headers = append(headers, "Authorization: "+r.Header.Get("Authorization"))
 	}
-	reply, err := proctest.Fetch(proctest.Deadline(t), method, address, strings.NewReader(body), headers...)
+	reply, err := proctest.FetchOver(proctest.Deadline(t), local(), method, d.url+path, strings.NewReader(body), headers...)
 	if err != nil {
 		t.Fatalf("%s %s: %v", method, path, err)
 	}
 	return reply
+}
+
+// local is a transport that finds every name below .example on this machine, as
+// the browser does.
+func local() *http.Transport {
+	return &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+		if host, port, err := net.SplitHostPort(address); err == nil && strings.HasSuffix(host, ".example") {
+			address = net.JoinHostPort("127.0.0.1", port)
+		}
+		return new(net.Dialer).DialContext(ctx, network, address)
+	}}
 }
 
 // sessionPath is the path of a session's page.
