@@ -57,8 +57,7 @@ func Start(t testing.TB) context.Context {
 	return ctx
 }
 
-// Tab is a tab of the browser, and everything that it complained about. It shares
-// no passwords with other tabs.
+// Tab is a tab of the browser, and everything that it complained about.
 type Tab struct {
 	ctx context.Context
 
@@ -69,12 +68,23 @@ type Tab struct {
 // Open opens a tab, which closes with the test.
 func Open(t testing.TB, browser context.Context) *Tab {
 	t.Helper()
-	tab := &Tab{}
+	return open(t, browser)
+}
+
+// OpenApart opens a tab that shares no passwords with others.
+func OpenApart(t testing.TB, browser context.Context) *Tab {
+	t.Helper()
 	id, err := newWindow(browser)
 	if err != nil {
 		t.Fatalf("open a tab: %v", err)
 	}
-	ctx, cancel := chromedp.NewContext(browser, chromedp.WithTargetID(id))
+	return open(t, browser, chromedp.WithTargetID(id))
+}
+
+func open(t testing.TB, browser context.Context, options ...chromedp.ContextOption) *Tab {
+	t.Helper()
+	tab := &Tab{}
+	ctx, cancel := chromedp.NewContext(browser, options...)
 	t.Cleanup(cancel)
 	tab.ctx = ctx
 	chromedp.ListenTarget(ctx, func(event any) {
@@ -152,6 +162,12 @@ func (tab *Tab) Click(t testing.TB, selector string) int {
 func (tab *Tab) Evaluate(t testing.TB, script string) int {
 	t.Helper()
 	return tab.follow(t, script, chromedp.Evaluate(script, nil))
+}
+
+// Follow carries out an action that leads to another page, and returns its status.
+func (tab *Tab) Follow(t testing.TB, action chromedp.Action) int {
+	t.Helper()
+	return tab.follow(t, "to another page", action)
 }
 
 func (tab *Tab) follow(t testing.TB, what string, action chromedp.Action) int {

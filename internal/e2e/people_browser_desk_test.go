@@ -90,7 +90,7 @@ func loggedIn(t *testing.T, address, person string) string {
 // open is a tab of the browser in which a person has opened a page.
 func (d *desk) open(t *testing.T, person, path string) *browsertest.Tab {
 	t.Helper()
-	tab := browsertest.Open(t, d.browser)
+	tab := browsertest.OpenApart(t, d.browser)
 	if status := tab.Visit(t, loggedIn(t, d.url+path, person)); status != http.StatusOK {
 		t.Fatalf("%s opens %s: %d", person, path, status)
 	}
