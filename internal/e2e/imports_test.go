@@ -46,6 +46,7 @@ var layout = map[string][]string{
 
 	"internal/pgtest":      {"internal/proctest"}, // these are imported by tests only
 	"internal/proctest":    {},
+	"internal/browsertest": {"internal/proctest"},
 	"internal/metricstest": {"internal/app", "collector", "webhook", "internal/ledger", "internal/remediation"},
 	"internal/e2e":         {}, // tests only
 
@@ -56,7 +57,7 @@ var layout = map[string][]string{
 }
 
 // testOnly are the packages that only tests, and these packages, may import.
-var testOnly = []string{"internal/pgtest", "internal/proctest", "internal/metricstest"}
+var testOnly = []string{"internal/pgtest", "internal/proctest", "internal/browsertest", "internal/metricstest"}
 
 // TestLayout holds the table. A test may import any package of it.
 func TestLayout(t *testing.T) {

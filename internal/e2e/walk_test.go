@@ -20,7 +20,7 @@ const maxSteps = 10
 // file of a walk declares one of the names in its line.
 func TestWalksNameWhatExists(t *testing.T) {
 	declared := declarations(t)
-	for _, walk := range []string{"The walk of an alert", "The walk of a scrape", "The walk of a reload"} {
+	for _, walk := range []string{"The walk of an alert", "The walk of a person's order", "The walk of a scrape", "The walk of a reload"} {
 		text := section(t, walk)
 		if steps := len(regexp.MustCompile(`(?m)^[0-9]+\. `).FindAllString(text, -1)); steps == 0 || steps > maxSteps {
 			t.Errorf("%s has %d numbered lines, not 1 to %d", walk, steps, maxSteps)

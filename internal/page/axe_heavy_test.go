@@ -2,9 +2,22 @@
 
 package page_test
 
-import "testing"
+import (
+	"maps"
+	"slices"
+	"testing"
 
-// TestAccessibleInEveryLook is TestAccessible with all colours at all widths.
+	"github.com/pgbailiff/pgbailiff/internal/browsertest"
+)
+
+// TestAccessibleInEveryLook is TestAccessible with all pages, in all colours at
+// all widths.
 func TestAccessibleInEveryLook(t *testing.T) {
-	accessible(t, look{"light", 320}, look{"light", 390}, look{"light", 1200}, look{"dark", 320}, look{"dark", 390}, look{"dark", 1200})
+	var looks []browsertest.Look
+	for _, colours := range []string{"light", "dark"} {
+		for _, width := range []int64{320, 390, 1200} {
+			looks = append(looks, browsertest.Look{Colours: colours, Width: width})
+		}
+	}
+	accessible(t, slices.Collect(maps.Keys(paths(fullPage(t)))), looks...)
 }

@@ -84,6 +84,20 @@ func TestFilterSays(t *testing.T) {
 	}
 }
 
+// TestFilterOffersWhatCanBeShown: a choice that is not shown as what it is would
+// select something else.
+func TestFilterOffersWhatCanBeShown(t *testing.T) {
+	w := calm(t)
+	for i, user := range []string{"ann", "ann\u200b", strings.Repeat("x", 81), "", "bob"} {
+		w.Servers[0].Snapshot.Sessions = append(w.Servers[0].Snapshot.Sessions, running(client("orders", int32(i+1), user, "", "", ""), 60, ""))
+	}
+	_, users, _ := strings.Cut(get(t, handler(w), "/").body, `<select name="user">`)
+	users, _, _ = strings.Cut(users, "</select>")
+	if got := strings.Join(strings.Fields(words("</style>"+users)), " "); got != "all users ann bob" {
+		t.Errorf("offers %s", got)
+	}
+}
+
 // TestServersWithSomethingTheMatterStandOut where there are many.
 func TestServersWithSomethingTheMatterStandOut(t *testing.T) {
 	w := crowd(t)

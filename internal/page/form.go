@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -66,6 +67,8 @@ func readComment(form url.Values) (string, *badForm) {
 		return "", &badForm{http.StatusBadRequest, "The comment is not UTF-8."}
 	case utf8.RuneCountInString(comment) > maxComment:
 		return "", &badForm{http.StatusBadRequest, "The comment is longer than 1,000 characters."}
+	case strings.ContainsFunc(comment, func(r rune) bool { return unicode.IsControl(r) && r != '\n' && r != '\t' }):
+		return "", &badForm{http.StatusBadRequest, "The comment has control characters other than newline and tab."}
 	}
 	return comment, nil
 }

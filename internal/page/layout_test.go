@@ -16,14 +16,17 @@ import (
 
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
+
+	"github.com/pgbailiff/pgbailiff/internal/browsertest"
 )
 
 // TestLayout looks at every page as a browser lays it out.
 func TestLayout(t *testing.T) {
-	browser := newBrowser(t)
+	t.Parallel()
+	browser := browsertest.Start(t)
 	for name, w := range worlds(t) {
 		t.Run(name, func(t *testing.T) {
-			tb := newTab(t, browser)
+			tb := browsertest.Open(t, browser)
 			url := serve(t, handler(w))
 			laidOut(t, tb, "index", url, 320, 360, 390, 768, 1025, 1200, 1920)
 			if name == "nothing" || name == "down" {
@@ -35,22 +38,22 @@ func TestLayout(t *testing.T) {
 				}
 			}
 			laidOut(t, tb, "outcome", serve(t, static(everyPage(t, w)["outcome"])), 320, 1200)
-			tb.quiet(t)
+			tb.Quiet(t)
 		})
 	}
 }
 
 // laidOut looks at a page in windows of these widths.
-func laidOut(t *testing.T, tb *tab, name, url string, widths ...int64) {
+func laidOut(t *testing.T, tb *browsertest.Tab, name, url string, widths ...int64) {
 	t.Helper()
-	tb.run(t, chromedp.Navigate(url))
+	tb.Run(t, chromedp.Navigate(url))
 	for _, width := range widths {
 		var seen struct {
 			Page, Window float64
 			Styled       bool
 			Wide         []string // cells that their content does not fit into
 		}
-		tb.run(t, chromedp.EmulateViewport(width, 800), chromedp.Evaluate(`({
+		tb.Run(t, chromedp.EmulateViewport(width, 800), chromedp.Evaluate(`({
 			Page: document.documentElement.scrollWidth, Window: innerWidth,
 			Styled: getComputedStyle(document.body).maxWidth !== "none",
 			Wide: [...document.querySelectorAll("td, th, p, pre, caption, dd, li, form, fieldset, h1, h2")].filter(e => e.scrollWidth > e.clientWidth + 1 && !(e.closest("thead")?.clientWidth <= 1))
@@ -71,20 +74,21 @@ func laidOut(t *testing.T, tb *tab, name, url string, widths ...int64) {
 // TestContrast holds every text of the page with the most to the 4.5:1 of WCAG,
 // by day and by night.
 func TestContrast(t *testing.T) {
-	tb := newTab(t, newBrowser(t))
-	tb.run(t, chromedp.EmulateViewport(1200, 800), chromedp.Navigate(serve(t, handler(fullPage(t)))))
+	t.Parallel()
+	tb := browsertest.Open(t, browsertest.Start(t))
+	tb.Run(t, chromedp.EmulateViewport(1200, 800), chromedp.Navigate(serve(t, handler(fullPage(t)))))
 	for _, colours := range []string{"light", "dark"} {
 		var seen struct {
 			Back string
 			Weak []string
 		}
-		tb.run(t, scheme(colours), chromedp.Evaluate(contrastScript, &seen))
+		tb.Run(t, browsertest.Colours(colours), chromedp.Evaluate(contrastScript, &seen))
 		for _, weak := range seen.Weak {
 			t.Errorf("%s: %s", colours, weak)
 		}
 		t.Log(colours, seen.Back)
 	}
-	tb.quiet(t)
+	tb.Quiet(t)
 }
 
 const contrastScript = `(() => {
@@ -104,12 +108,13 @@ const contrastScript = `(() => {
 // TestNoScriptRuns lets hostile values try, with the policy of the headers and
 // without it: what is escaped needs no second line of defence.
 func TestNoScriptRuns(t *testing.T) {
-	browser := newBrowser(t)
+	t.Parallel()
+	browser := browsertest.Start(t)
 	w := hostile(t, everything)
 	h := handler(w)
 	for name, handler := range map[string]http.Handler{"with the headers": h, "without": withoutPolicy(h)} {
 		t.Run(name, func(t *testing.T) {
-			tb := newTab(t, browser)
+			tb := browsertest.Open(t, browser)
 			url := serve(t, handler)
 			for _, page := range []string{"index", "holder", "protected", "approvals", "gone"} {
 				path := paths(w)[page]
@@ -117,7 +122,7 @@ func TestNoScriptRuns(t *testing.T) {
 					Ran     bool
 					Foreign []string
 				}
-				tb.run(t, chromedp.Navigate(url+path[1:]), chromedp.Evaluate(`({
+				tb.Run(t, chromedp.Navigate(url+path[1:]), chromedp.Evaluate(`({
 					Ran: "pwned" in window || !document.title.endsWith(" · pgbailiff"),
 					Foreign: [...document.querySelectorAll("script, img, svg, iframe, object, embed, base, meta[http-equiv], a[href^='javascript:']")].map(e => e.outerHTML),
 				})`, &seen))
@@ -128,7 +133,7 @@ func TestNoScriptRuns(t *testing.T) {
 					t.Errorf("%s: became markup: %s", page, e)
 				}
 			}
-			tb.quiet(t)
+			tb.Quiet(t)
 		})
 	}
 }
@@ -144,21 +149,22 @@ func withoutPolicy(h http.Handler) http.Handler {
 
 // TestWithoutJavaScript finds the same on the page when scripts are off.
 func TestWithoutJavaScript(t *testing.T) {
-	browser := newBrowser(t)
+	t.Parallel()
+	browser := browsertest.Start(t)
 	url := serve(t, handler(fullPage(t)))
 	probe := serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = io.WriteString(w, `<!DOCTYPE html><p id="p">off</p><script>p.textContent = "on"</script>`)
 	}))
 	read := func(scripts string) (html string) {
-		tb := newTab(t, browser)
+		tb := browsertest.Open(t, browser)
 		var switched string
-		tb.run(t, emulation.SetScriptExecutionDisabled(scripts == "off"),
+		tb.Run(t, emulation.SetScriptExecutionDisabled(scripts == "off"),
 			chromedp.Navigate(probe), chromedp.OuterHTML("#p", &switched, chromedp.ByQuery),
 			chromedp.Navigate(url), chromedp.OuterHTML("html", &html, chromedp.ByQuery))
 		if !strings.Contains(switched, ">"+scripts+"<") {
 			t.Fatalf("scripts are not %s: %s", scripts, switched)
 		}
-		tb.quiet(t)
+		tb.Quiet(t)
 		return html
 	}
 	with, without := read("on"), read("off")
@@ -182,8 +188,8 @@ func TestScreenshot(t *testing.T) {
 	if *height > 0 {
 		capture = chromedp.CaptureScreenshot(&picture)
 	}
-	tb := newTab(t, newBrowser(t))
-	tb.run(t, chromedp.EmulateViewport(*width, max(*height, 900)), scheme(colours), chromedp.Navigate(url), capture)
+	tb := browsertest.Open(t, browsertest.Start(t))
+	tb.Run(t, chromedp.EmulateViewport(*width, max(*height, 900)), browsertest.Colours(colours), chromedp.Navigate(url), capture)
 	if err := os.WriteFile(*screenshot, reduced(t, picture), 0o644); err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"testing"
 	"time"
+	"unicode"
 
 	"github.com/go-kit/log"
 
@@ -185,12 +186,26 @@ func everyPage(t *testing.T, w world) map[string]string {
 		Server: value, PID: 7, Action: policy.Cancel, Outcome: ledger.Refused, Reason: policy.ReasonProtectedUser,
 		Rule: value, Detail: value, Decision: value, By: value,
 	}}
-	form := url.Values{"action": {"cancel"}, "comment": {value}, "query_start": {"2026-11-22T09:55:43.000000Z"}}
-	all["outcome"] = post(t, o.handler(), paths(w)["running"]+"/confirm", form).body
-	all["approved"] = post(t, o.handler(), "/approvals/7", url.Values{"decision": {"approve"}, "comment": {value}}).body
+	form := url.Values{"action": {"cancel"}, "comment": {comment(value)}, "query_start": {"2026-11-22T09:55:43.000000Z"}}
+	outcome := post(t, o.handler(), paths(w)["running"]+"/confirm", form)
+	if all["outcome"] = outcome.body; outcome.status != http.StatusConflict {
+		t.Errorf("an order that is refused has the status %d", outcome.status)
+	}
+	all["approved"] = post(t, o.handler(), "/approvals/7", url.Values{"decision": {"approve"}, "comment": {comment(value)}}).body
 	o.Err = ledger.ErrAnswered
 	all["answered"] = post(t, o.handler(), "/approvals/7", url.Values{"decision": {"deny"}}).body
 	return all
+}
+
+// comment is as much of a value as a comment may have.
+func comment(value string) string {
+	value = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return -1
+		}
+		return r
+	}, strings.ToValidUTF8(value, ""))
+	return string([]rune(value)[:min(1000, len([]rune(value)))])
 }
 
 // thesePages is the HTML of some of the pages that are read.

@@ -24,6 +24,8 @@ var programs = map[string]struct {
 		"a browser (Debian and Ubuntu: apt-get install chromium)",
 	},
 	"go":         {[]string{"go"}, "Go"},
+	"nginx":      {[]string{"nginx", "/usr/sbin/nginx"}, "nginx (Debian and Ubuntu: apt-get install nginx)"},
+	"npm":        {[]string{"npm"}, "npm (Debian and Ubuntu: apt-get install npm)"},
 	"pgbouncer":  {[]string{"pgbouncer", "/usr/sbin/pgbouncer"}, "PgBouncer (Debian and Ubuntu: apt-get install pgbouncer)"},
 	"prometheus": {[]string{"prometheus"}, "Prometheus (Debian and Ubuntu: apt-get install prometheus)"},
 	"promtool":   {[]string{"promtool"}, "Prometheus, which brings it (Debian and Ubuntu: apt-get install prometheus)"},

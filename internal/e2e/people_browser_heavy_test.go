@@ -1,0 +1,146 @@
+//go:build heavy
+
+package e2e
+
+import (
+	"net/http"
+	"slices"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+
+	"github.com/pgbailiff/pgbailiff/internal/browsertest"
+	"github.com/pgbailiff/pgbailiff/internal/pgtest"
+)
+
+// TestMoreOfPeopleInTheBrowser is TestPeopleInTheBrowser with what happens less
+// often.
+func TestMoreOfPeopleInTheBrowser(t *testing.T) {
+	d := newDesk(t)
+	t.Run("reasons are set aside one by one", func(t *testing.T) { protectionsAreSetAside(t, d) })
+	t.Run("a leaked connection is terminated", func(t *testing.T) { aLeakedConnectionIsTerminated(t, d) })
+	t.Run("what others have written does no harm", func(t *testing.T) { hostileTexts(t, d) })
+	t.Run("axe-core finds nothing", func(t *testing.T) { everyPageIsAccessible(t, d) })
+}
+
+func protectionsAreSetAside(t *testing.T, d *desk) {
+	dump := d.orders.Run(t, "etl", "select pg_sleep(605)", pgtest.AppName("pg_dump"))
+	tab := d.open(t, "ann", sessionPath(t, dump))
+	expectShown(t, tab, ".orders", "Terminate this session refused, unless you set it aside: protected_backup")
+	clickOn(t, tab, "Terminate this session")
+	confirm(t, tab, "", http.StatusConflict)
+	expectShown(t, tab, "h1", "Refused")
+	expectShown(t, tab, "main", "The same order is carried out if you go back and set protected_backup aside.")
+	clickOn(t, tab, "Back to the session")
+
+	// Each reason wants a tick of its own.
+	clickOn(t, tab, "Terminate this session")
+	tick(t, tab, "protected_backup")
+	confirm(t, tab, "", http.StatusConflict)
+	expectShown(t, tab, "main", "Why rule the nightly load More the rule says none")
+	unharmed(t, d, dump,
+		"outcome manual terminate refused protected_backup ann",
+		"outcome manual terminate refused rule ann")
+
+	clickOn(t, tab, "Back to the session")
+	clickOn(t, tab, "Terminate this session")
+	tick(t, tab, "protected_backup", "rule")
+	confirm(t, tab, "", http.StatusOK)
+	expectShown(t, tab, "h1", "Terminated")
+	if code := sqlstate(dump.Wait(t)); code != "57P01" {
+		t.Errorf("the session has ended with %s", code)
+	}
+	lines := about(t, d.dir, dump)
+	intent := slices.IndexFunc(lines, func(r recorded) bool { return r.Event == "intent" })
+	if intent < 0 || lines[intent].Detail != "the order lifts protected_backup, rule" {
+		t.Errorf("what is set aside is not on record: %+v", lines)
+	}
+
+	// To set aside that it is a superuser's does not make our role one.
+	super := d.orders.Run(t, "super1", "select pg_sleep(606)")
+	tab.Visit(t, d.url+sessionPath(t, super)+"/confirm?action=cancel")
+	tick(t, tab, "protected_user")
+	confirm(t, tab, "", http.StatusConflict)
+	expectShown(t, tab, "main", "Why permission_denied")
+	unharmed(t, d, super, "intent manual cancel manual ann", "outcome manual cancel refused permission_denied ann")
+	tab.Quiet(t)
+}
+
+// aLeakedConnectionIsTerminated: no alert names a session that is idle outside a
+// transaction, but a person may.
+func aLeakedConnectionIsTerminated(t *testing.T, d *desk) {
+	leaked := d.orders.Open(t, "app", pgtest.AppName("shop"))
+	leaked.Exec(t, "select 1")
+	leaked.Await(t, "state = 'idle'")
+	tab := d.open(t, "ann", sessionPath(t, leaked))
+	expectShown(t, tab, ".lead", "app has been idle outside a transaction on orders for ")
+	if tab.Count(t, "a.cancel") != 0 {
+		t.Error("there is a statement to cancel")
+	}
+	clickOn(t, tab, "Terminate this session")
+	expectShown(t, tab, ".lead", "Terminate the session of app on orders, which has been idle outside a transaction for ")
+	confirm(t, tab, "leaked", http.StatusOK)
+	expectShown(t, tab, "h1", "Terminated")
+	if leaked.Alive(t) {
+		t.Error("the session is still there")
+	}
+	expectRecord(t, d.dir, leaked, "intent manual terminate manual ann leaked", "outcome manual terminate terminated manual ann leaked")
+	tab.Quiet(t)
+}
+
+// everyPageIsAccessible shows the pages of the real program to axe-core, as an
+// operator sees them: with buttons and with forms.
+func everyPageIsAccessible(t *testing.T, d *desk) {
+	holder := d.orders.IdleInTransaction(t, "app", "select pg_advisory_xact_lock(1)")
+	waiter := d.orders.Blocked(t, "app", "select pg_advisory_xact_lock(1)", pgtest.AppName(hostileName))
+	dump := d.orders.Run(t, "etl", "select pg_sleep(610)", pgtest.AppName("pg_dump"))
+	asked := d.orders.Run(t, "app", "select pg_sleep(611)", pgtest.AppName("batch"))
+	if got := sendAlert(t, "http://"+d.webhook, alertAbout(t, asked)); got != "pending approval" {
+		t.Fatalf("the answer to the alert is %s", got)
+	}
+	tab := d.open(t, "ann", "/")
+	axe := func(page string) {
+		t.Helper()
+		tab.Accessible(t, page, browsertest.Look{Colours: "light", Width: 1200}, browsertest.Look{Colours: "dark", Width: 390})
+	}
+	for _, page := range []struct {
+		path string
+		want int
+	}{
+		{"/", http.StatusOK},
+		{"/?state=active", http.StatusOK},
+		{sessionPath(t, holder), http.StatusOK},
+		{sessionPath(t, waiter), http.StatusOK},
+		{sessionPath(t, dump) + "/confirm?action=terminate", http.StatusOK},
+		{sessionPath(t, waiter) + "/confirm?action=cancel-then-terminate", http.StatusOK},
+		{"/sessions/orders/1/" + label(holder.Activity(t).BackendStart), http.StatusNotFound},
+		{"/sessions/orders/none/" + label(holder.Activity(t).BackendStart), http.StatusBadRequest},
+		{"/approvals", http.StatusOK},
+	} {
+		if status := tab.Visit(t, d.url+page.path); status != page.want {
+			t.Errorf("%s: status %d, want %d", page.path, status, page.want)
+		}
+		axe(page.path)
+	}
+	if status := tab.Click(t, "button[value=deny]"); status != http.StatusOK {
+		t.Errorf("the denial: status %d", status)
+	}
+	axe("a denial")
+	tab.Visit(t, d.url+sessionPath(t, dump)+"/confirm?action=terminate")
+	confirm(t, tab, "", http.StatusConflict)
+	axe("a refusal")
+	tab.Visit(t, d.url+sessionPath(t, waiter)+"/confirm?action=cancel")
+	confirm(t, tab, "it waits for too long", http.StatusOK)
+	axe("an outcome")
+	clickOn(t, tab, "Back to the session")
+	axe("a session with a record")
+	tab.Quiet(t)
+}
+
+// tick sets reasons aside.
+func tick(t *testing.T, tab *browsertest.Tab, reasons ...string) {
+	t.Helper()
+	for _, reason := range reasons {
+		tab.Run(t, chromedp.Click("input[name=lift][value="+reason+"]", chromedp.ByQuery))
+	}
+}
