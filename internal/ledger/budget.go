@@ -28,11 +28,24 @@ type Allowance int
 
 // The answers. OverBudget says that as many signals as the limits allow were
 // sent lately or are being sent now. Suspended lasts until an operator resumes.
+// Taken says that another request has sent this very signal; only a ledger that
+// several replicas share gives it.
 const (
 	OverBudget Allowance = iota
 	Suspended
 	Allowed
+	Taken
 )
+
+// Begun is the answer to Begin and Repin. The zero Begun permits nothing.
+type Begun struct {
+	Allowance Allowance
+	// ID is, with Allowed, that of the durable intent, which Finish ends: the one
+	// that was asked for or, where its owner is gone, the one that was taken over.
+	ID string
+	// Became is, with Taken, the outcome of the other request's signal.
+	Became Entry
+}
 
 // budget holds the signals that count against one server's limits. The caller
 // locks it and passes the time.

@@ -188,7 +188,7 @@ func TestNoLimitsAllowNothing(t *testing.T) {
 	never := limits
 	never.SuspendAfter = 0
 	for _, limits := range []ledger.Limits{{}, none, never} {
-		got, err := l.Begin(t.Context(), intent("orders", "a", noon), limits)
+		got, err := beginEntry(t.Context(), l, intent("orders", "a", noon), limits)
 		if err != nil || got != ledger.OverBudget || l.Suspended("orders") {
 			t.Errorf("%+v: %d, %v, suspended %t", limits, got, err, l.Suspended("orders"))
 		}
@@ -207,7 +207,7 @@ func TestEachServerHasABudgetOfItsOwn(t *testing.T) {
 	if !l.Suspended("orders") || l.Suspended("stock") {
 		t.Errorf("suspended: orders %t, stock %t", l.Suspended("orders"), l.Suspended("stock"))
 	}
-	if got, err := l.Begin(t.Context(), intent("stock", "x", noon), limits); got != ledger.Allowed || err != nil {
+	if got, err := beginEntry(t.Context(), l, intent("stock", "x", noon), limits); got != ledger.Allowed || err != nil {
 		t.Errorf("stock: %d, %v", got, err)
 	}
 	if a, b := l.Spent("orders", time.Hour, noon.Add(5*time.Minute)), l.Spent("stock", time.Hour, noon.Add(5*time.Minute)); a != 5 || b != 1 {
@@ -228,7 +228,7 @@ func TestTheLimitsHoldForConcurrentSignals(t *testing.T) {
 		for i := range 500 {
 			all.Go(func() {
 				id := fmt.Sprint(burst, i)
-				switch got, err := l.Begin(t.Context(), intent("orders", id, now), limits); {
+				switch got, err := beginEntry(t.Context(), l, intent("orders", id, now), limits); {
 				case err != nil:
 					t.Error(err)
 				case got == ledger.Allowed:

@@ -39,7 +39,7 @@ func TestEveryTextHasABound(t *testing.T) {
 			var e ledger.Entry
 			texts(&e, func(_ string, v reflect.Value) { v.SetString(text) })
 			e.Time = noon
-			if got, err := l.Begin(t.Context(), e, plenty); got != ledger.Allowed || err != nil {
+			if got, err := beginEntry(t.Context(), l, e, plenty); got != ledger.Allowed || err != nil {
 				t.Fatal(got, err)
 			}
 			if err := l.Finish(t.Context(), e); err != nil {

@@ -8,10 +8,28 @@ import (
 
 // Config is "remediation.ledger".
 type Config struct {
-	// File is the path of the file. If it is empty, the lines are kept in memory
-	// only, which the mode enforce does not allow.
+	// File is the path of the file, of one process alone.
 	File string `yaml:"file"`
+	// Postgres is the database that any number of replicas share. Without it and
+	// without File, the lines are kept in memory only, which the mode enforce does
+	// not allow.
+	Postgres Postgres `yaml:"postgres"`
+	// Retention is how long the database keeps lines; 0: for ever. Of a file, that
+	// is the matter of its rotation.
+	Retention model.Duration `yaml:"retention"`
 }
+
+// Postgres is "remediation.ledger.postgres".
+type Postgres struct {
+	// DSN is a libpq connection string or URL; what it leaves out comes from the
+	// libpq environment.
+	DSN string `yaml:"dsn"`
+	// PasswordFile holds the password; it is read at each connection attempt.
+	PasswordFile string `yaml:"password_file"`
+}
+
+// Durable reports whether the lines outlive the process.
+func (c Config) Durable() bool { return c.File != "" || c.Postgres.DSN != "" }
 
 // Limits is "remediation.limits": how many signals one server may get.
 type Limits struct {

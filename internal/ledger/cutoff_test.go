@@ -32,17 +32,17 @@ func TestTheNextStartRecordsApprovalsThatWereCutOff(t *testing.T) {
 		}, 1, ""},
 		"a refusal": {func(t *testing.T, l *ledger.Ledger) { refuse(t, l, "A") }, 0, ""},
 		"an intent that the budget refuses": {func(t *testing.T, l *ledger.Ledger) {
-			if got, err := l.Begin(t.Context(), decided(intent("orders", "signal", noon)), ledger.Limits{SuspendAfter: 1}); got != ledger.OverBudget || err != nil {
+			if got, err := beginEntry(t.Context(), l, decided(intent("orders", "signal", noon)), ledger.Limits{SuspendAfter: 1}); got != ledger.OverBudget || err != nil {
 				t.Error(got, err)
 			}
 		}, 1, ""},
 		"an intent": {func(t *testing.T, l *ledger.Ledger) {
-			if got, err := l.Begin(t.Context(), decided(intent("orders", "signal", noon)), plenty); got != ledger.Allowed || err != nil {
+			if got, err := beginEntry(t.Context(), l, decided(intent("orders", "signal", noon)), plenty); got != ledger.Allowed || err != nil {
 				t.Error(got, err)
 			}
 		}, 1, "signal"},
 		"a signal": {func(t *testing.T, l *ledger.Ledger) {
-			if got, err := l.Begin(t.Context(), decided(intent("orders", "signal", noon)), plenty); got != ledger.Allowed || err != nil {
+			if got, err := beginEntry(t.Context(), l, decided(intent("orders", "signal", noon)), plenty); got != ledger.Allowed || err != nil {
 				t.Error(got, err)
 			}
 			if err := l.Finish(t.Context(), decided(outcome("orders", "signal", noon, true))); err != nil {
@@ -124,7 +124,7 @@ func TestAnOutcomeOfAnEarlierSignalIsNotThatOfTheApproval(t *testing.T) {
 		l, _ := open(t, file)
 		first := intent("orders", "cancel", noon)
 		first.Decision = "A"
-		if got, err := l.Begin(t.Context(), first, plenty); got != ledger.Allowed || err != nil {
+		if got, err := beginEntry(t.Context(), l, first, plenty); got != ledger.Allowed || err != nil {
 			t.Fatal(got, err)
 		}
 		ask(t, l, question("orders", "A", noon), ledger.Waiting)

@@ -61,6 +61,12 @@ type Entry struct {
 	Decision string `json:"decision,omitempty"`
 	// Server is the configured name, or what the request named instead.
 	Server string `json:"server"`
+	// SystemIdentifier is the server's own, whatever name it is configured under.
+	// It is empty where no session was found, or where our role may not read it.
+	SystemIdentifier string `json:"system_identifier,omitempty"`
+	// Replica is the host that wrote the line. Only a ledger that several replicas
+	// share has it.
+	Replica string `json:"replica,omitempty"`
 	Target
 
 	Action  policy.Action `json:"action,omitempty"`

@@ -40,7 +40,7 @@ func TestAFailedWriteIsReportedEverywhere(t *testing.T) {
 		func() error { return l.Append(t.Context(), refusal("orders", "refused")) },
 		func() error { return l.Finish(t.Context(), outcome("orders", "under way", noon, true)) },
 		func() error {
-			_, err := l.Begin(t.Context(), intent("orders", "never", noon), plenty)
+			_, err := beginEntry(t.Context(), l, intent("orders", "never", noon), plenty)
 			return err
 		},
 		func() error { return l.Resume(t.Context(), "orders", "", noon) },

@@ -59,7 +59,7 @@ func TestAFullDiskFailsTheWriteNotOpen(t *testing.T) {
 	}
 	for _, file := range []string{"/dev/full", link} {
 		l, _ := open(t, file)
-		got, err := l.Begin(t.Context(), intent("orders", "a", noon), limits)
+		got, err := beginEntry(t.Context(), l, intent("orders", "a", noon), limits)
 		if got == ledger.Allowed || !errors.Is(err, syscall.ENOSPC) || !strings.HasPrefix(err.Error(), "write the ledger: ") {
 			t.Errorf("Begin = %d, %v", got, err)
 		}
@@ -84,7 +84,7 @@ func TestATornLineIsTruncated(t *testing.T) {
 	for i, left := range []uint64{20, 1, 0, 60} {
 		restore := leave(t, file, left)
 		err := l.Append(t.Context(), refusal("orders", "torn"))
-		_, again := l.Begin(t.Context(), intent("orders", "torn", noon), plenty)
+		_, again := beginEntry(t.Context(), l, intent("orders", "torn", noon), plenty)
 		restore()
 		if !errors.Is(err, syscall.EFBIG) || !errors.Is(again, syscall.EFBIG) {
 			t.Fatalf("%d: with %d bytes left: %v, %v", i, left, err, again)

@@ -73,7 +73,7 @@ func TestEachSignalHasOneIntentAndOneOutcome(t *testing.T) {
 		t.Errorf("an outcome on another server: %v", err)
 	}
 	for name, id := range map[string]string{"the ID of a signal": "cancel", "of one under way": "terminate", "no ID": ""} {
-		if got, err := l.Begin(t.Context(), intent("orders", id, noon), plenty); got == ledger.Allowed || err == nil {
+		if got, err := beginEntry(t.Context(), l, intent("orders", id, noon), plenty); got == ledger.Allowed || err == nil {
 			t.Errorf("an intent with %s: %d, %v", name, got, err)
 		}
 	}
@@ -83,7 +83,7 @@ func TestEachSignalHasOneIntentAndOneOutcome(t *testing.T) {
 	}
 	// Begin, Finish and Append set the fields that the caller left out, or set
 	// wrongly.
-	if got, err := l.Begin(t.Context(), ledger.Entry{Time: noon, Server: "orders", ID: "plain", Outcome: ledger.Gone}, plenty); got != ledger.Allowed || err != nil {
+	if got, err := beginEntry(t.Context(), l, ledger.Entry{Time: noon, Server: "orders", ID: "plain", Outcome: ledger.Gone}, plenty); got != ledger.Allowed || err != nil {
 		t.Error(got, err)
 	}
 	if err := l.Finish(t.Context(), ledger.Entry{Time: noon, Server: "orders", ID: "plain", Outcome: ledger.Ignored, Signalled: true}); err != nil {
@@ -125,7 +125,7 @@ func TestTheNextStartRecordsInterruptedSignalsAsFailed(t *testing.T) {
 			begin(t, l, "not sent", noon)
 			e := intent("orders", "interrupted", noon)
 			e.Alertname, e.Usename, e.Query = "Slow", "app", "select 1"
-			if _, err := l.Begin(t.Context(), e, plenty); err != nil {
+			if _, err := beginEntry(t.Context(), l, e, plenty); err != nil {
 				t.Fatal(err)
 			}
 			files := crash(t, l, file)
@@ -161,7 +161,7 @@ func TestTheNextStartRecordsInterruptedSignalsAsFailed(t *testing.T) {
 			// Interrupted signals count towards a suspension too.
 			tight := plenty
 			tight.SuspendAfter = spent
-			if got, err := l.Begin(t.Context(), intent("orders", "next", noon.Add(time.Second)), tight); got != ledger.Suspended || err != nil {
+			if got, err := beginEntry(t.Context(), l, intent("orders", "next", noon.Add(time.Second)), tight); got != ledger.Suspended || err != nil {
 				t.Errorf("a signal under the limit of what is spent: %d, %v", got, err)
 			}
 		})
@@ -172,7 +172,7 @@ func TestTheNextStartRecordsInterruptedSignalsAsFailed(t *testing.T) {
 func TestAnIntentNeedsATime(t *testing.T) {
 	file := newFile(t)
 	l, _ := open(t, file)
-	if got, err := l.Begin(t.Context(), intent("orders", "a", time.Time{}), plenty); got == ledger.Allowed || err == nil {
+	if got, err := beginEntry(t.Context(), l, intent("orders", "a", time.Time{}), plenty); got == ledger.Allowed || err == nil {
 		t.Errorf("%d, %v", got, err)
 	}
 	if got := lines(t, file); len(got) != 0 {

@@ -21,7 +21,7 @@ func TestACheckpointHasOnlySignalsWhoseIntentIsWritten(t *testing.T) {
 			func(ctx context.Context) error { return l.Append(ctx, Entry{Time: noon, Server: "orders"}) },
 			func(ctx context.Context) error { return l.Reopen(ctx, path+".next") },
 			func(ctx context.Context) error {
-				_, err := l.Begin(ctx, Entry{Time: noon, Server: "orders", ID: "a"}, plenty)
+				_, err := beginEntry(ctx, l, Entry{Time: noon, Server: "orders", ID: "a"}, plenty)
 				return err
 			},
 		} {

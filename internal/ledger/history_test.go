@@ -175,7 +175,7 @@ func (h *history) begin(t *testing.T) {
 		e.Decision = h.id()
 		h.early = append(h.early, e.Decision)
 	}
-	if got, err := h.l.Begin(t.Context(), e, plenty); got != ledger.Allowed || err != nil {
+	if got, err := beginEntry(t.Context(), h.l, e, plenty); got != ledger.Allowed || err != nil {
 		t.Errorf("Begin(%s) = %d, %v", e.ID, got, err)
 	}
 	h.m.signals[e.ID] = knownSignal{e, true}

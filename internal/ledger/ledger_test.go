@@ -38,7 +38,7 @@ func TestALineHasAllFieldsOfTheEntry(t *testing.T) {
 	e.Decision = "D1"
 	before := e
 	before.Event, before.Outcome, before.Signalled = ledger.EventIntent, "", false
-	if allowance, err := l.Begin(t.Context(), before, limits); allowance != ledger.Allowed || err != nil {
+	if allowance, err := beginEntry(t.Context(), l, before, limits); allowance != ledger.Allowed || err != nil {
 		t.Fatal(allowance, err)
 	}
 	if err := l.Finish(t.Context(), e); err != nil {
@@ -157,7 +157,7 @@ func TestNothingIsRecordedAfterClose(t *testing.T) {
 	if err := l.Append(t.Context(), refusal("orders", "after")); !errors.Is(err, ledger.ErrClosed) {
 		t.Errorf("Append = %v", err)
 	}
-	if got, err := l.Begin(t.Context(), intent("orders", "after", noon), limits); got == ledger.Allowed || !errors.Is(err, ledger.ErrClosed) {
+	if got, err := beginEntry(t.Context(), l, intent("orders", "after", noon), limits); got == ledger.Allowed || !errors.Is(err, ledger.ErrClosed) {
 		t.Errorf("Begin = %d, %v", got, err)
 	}
 	if err := l.Reopen(t.Context(), file); !errors.Is(err, ledger.ErrClosed) {

@@ -19,7 +19,7 @@ func byHand(server, id string, at time.Time) ledger.Entry {
 // order writes the intent of an order by hand, which the limits would not allow.
 func order(t *testing.T, l *ledger.Ledger, id string, now time.Time) {
 	t.Helper()
-	if got, err := l.Begin(t.Context(), byHand("orders", id, now), ledger.Limits{}); got != ledger.Allowed || err != nil {
+	if got, err := beginEntry(t.Context(), l, byHand("orders", id, now), ledger.Limits{}); got != ledger.Allowed || err != nil {
 		t.Fatalf("%s: %d, %v", id, got, err)
 	}
 }
@@ -82,7 +82,7 @@ func TestOrdersByHandDoNotCount(t *testing.T) {
 			carriedOut(t, l, "over budget", noon.Add(time.Second))
 			tight := limits
 			tight.SuspendAfter = 1
-			if got, err := l.Begin(t.Context(), intent("orders", "suspends", noon), tight); got != ledger.Suspended || err != nil {
+			if got, err := beginEntry(t.Context(), l, intent("orders", "suspends", noon), tight); got != ledger.Suspended || err != nil {
 				t.Errorf("an alert under tighter limits: %d, %v", got, err)
 			}
 			order(t, l, "suspended", noon)
@@ -118,7 +118,7 @@ func TestOrdersByHandHaveOneIntentAndOneOutcome(t *testing.T) {
 			}
 		}
 		for _, id := range []string{"done", "interrupted", "not sent", ""} {
-			if got, err := l.Begin(t.Context(), byHand("orders", id, noon), plenty); got == ledger.Allowed || err == nil {
+			if got, err := beginEntry(t.Context(), l, byHand("orders", id, noon), plenty); got == ledger.Allowed || err == nil {
 				t.Errorf("another intent %q: %d, %v", id, got, err)
 			}
 		}

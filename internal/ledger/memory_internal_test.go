@@ -28,7 +28,7 @@ func TestOrdersByHandAreForgotten(t *testing.T) {
 		}
 	})
 	e.ID = "y"
-	if got, err := l.Begin(t.Context(), e, plenty); got != Allowed || err != nil {
+	if got, err := beginEntry(t.Context(), l, e, plenty); got != Allowed || err != nil {
 		t.Fatal(got, err)
 	}
 	if err := l.Finish(t.Context(), e); err != nil {

@@ -66,7 +66,7 @@ func TestLedgersOfOlderVersionsAreReadBack(t *testing.T) {
 			// What was sent before the resumption does not count towards a suspension.
 			tight := plenty
 			tight.SuspendAfter = 1
-			if got, err := l.Begin(t.Context(), intent("billing", "next", now), tight); got != ledger.Allowed || err != nil {
+			if got, err := beginEntry(t.Context(), l, intent("billing", "next", now), tight); got != ledger.Allowed || err != nil {
 				t.Errorf("a signal on billing: %d, %v", got, err)
 			}
 

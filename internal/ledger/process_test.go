@@ -32,7 +32,7 @@ func signalUntilKilled(file string) int {
 		all.Go(func() {
 			for i := 0; ; i++ {
 				id := fmt.Sprintf("%d/%d/%d", os.Getpid(), g, i)
-				if got, err := l.Begin(context.Background(), intent("orders", id, noon), plenty); got != ledger.Allowed || err != nil {
+				if got, err := beginEntry(context.Background(), l, intent("orders", id, noon), plenty); got != ledger.Allowed || err != nil {
 					fmt.Println("not allowed", err)
 					return
 				}
@@ -67,7 +67,7 @@ func reopenUntilKilled(directory string) int {
 	fmt.Println("spent", l.Spent("orders", time.Hour, noon.Add(time.Minute)))
 	for i := 0; ; i++ {
 		id := fmt.Sprintf("%d/%d", os.Getpid(), i)
-		if got, err := l.Begin(context.Background(), intent("orders", id, noon), plenty); got != ledger.Allowed || err != nil {
+		if got, err := beginEntry(context.Background(), l, intent("orders", id, noon), plenty); got != ledger.Allowed || err != nil {
 			fmt.Println("not allowed", err)
 			return 1
 		}
@@ -180,7 +180,7 @@ func decide(ctx context.Context, l *ledger.Ledger, e ledger.Entry, i int) error 
 	}
 	signal := intent("orders", "of "+e.ID, noon)
 	signal.Decision = e.ID
-	if got, err := l.Begin(ctx, signal, plenty); err != nil || got != ledger.Allowed {
+	if got, err := beginEntry(ctx, l, signal, plenty); err != nil || got != ledger.Allowed {
 		return fmt.Errorf("allowance %d: %w", got, err)
 	}
 	fmt.Println("intent", e.ID)

@@ -48,7 +48,7 @@ func TestUnknownServersHaveNoBudget(t *testing.T) {
 		if err := l.Resume(t.Context(), server, "", noon); err != nil {
 			t.Fatal(err)
 		}
-		if got, err := l.Begin(t.Context(), Entry{Time: noon, Server: server, ID: "x"}, Limits{}); got == Allowed || err != nil {
+		if got, err := beginEntry(t.Context(), l, Entry{Time: noon, Server: server, ID: "x"}, Limits{}); got == Allowed || err != nil {
 			t.Fatal(got, err)
 		}
 	}

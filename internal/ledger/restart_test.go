@@ -86,7 +86,7 @@ func TestARestartKeepsBudgetAndSuspension(t *testing.T) {
 		l = reopened(t, l, file)
 		tight := limits
 		tight.SuspendAfter = 2
-		got, err := l.Begin(t.Context(), intent("orders", "c", at(1)), tight)
+		got, err := beginEntry(t.Context(), l, intent("orders", "c", at(1)), tight)
 		if got != ledger.Suspended || err != nil || !l.Suspended("orders") {
 			t.Errorf("the third: %d, %v", got, err)
 		}
@@ -129,7 +129,7 @@ func TestRandomStepsAndRestartsKeepTheBudget(t *testing.T) {
 			case 1:
 				refuse(t, l, id)
 			case 2: // on another server
-				if _, err := l.Begin(t.Context(), intent("stock", id, now), plenty); err != nil {
+				if _, err := beginEntry(t.Context(), l, intent("stock", id, now), plenty); err != nil {
 					t.Fatal(err)
 				}
 			case 3:

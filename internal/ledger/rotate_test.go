@@ -27,7 +27,7 @@ func suspendServer(t *testing.T, l *ledger.Ledger, server string) {
 	t.Helper()
 	tight := limits
 	tight.SuspendAfter = 1
-	if got, err := l.Begin(t.Context(), intent(server, "last of "+server, noon), tight); got != ledger.Allowed || err != nil {
+	if got, err := beginEntry(t.Context(), l, intent(server, "last of "+server, noon), tight); got != ledger.Allowed || err != nil {
 		t.Fatal(got, err)
 	}
 	if err := l.Finish(t.Context(), outcome(server, "last of "+server, noon, true)); err != nil {

@@ -21,7 +21,7 @@ func TestReleasedSignalsBringNoSuspension(t *testing.T) {
 			if i >= 10 {
 				want = ledger.OverBudget
 			}
-			got, err := l.Begin(t.Context(), intent("orders", fmt.Sprint(round, "/", i), noon), ten)
+			got, err := beginEntry(t.Context(), l, intent("orders", fmt.Sprint(round, "/", i), noon), ten)
 			if got != want || err != nil {
 				t.Fatalf("round %d, signal %d: %d, %v", round, i, got, err)
 			}
@@ -52,7 +52,7 @@ func TestASuspensionIsWrittenAgainAfterAFailedWrite(t *testing.T) {
 		"with an outcome, then a refusal": {bySignal, func(t *testing.T, l *ledger.Ledger) { refuse(t, l, "next") }, 5},
 		"with an outcome, then the end":   {bySignal, func(*testing.T, *ledger.Ledger) {}, 5},
 		"with an outcome, then an intent of another server": {bySignal, func(t *testing.T, l *ledger.Ledger) {
-			if got, err := l.Begin(t.Context(), intent("stock", "x", noon), limits); got != ledger.Allowed || err != nil {
+			if got, err := beginEntry(t.Context(), l, intent("stock", "x", noon), limits); got != ledger.Allowed || err != nil {
 				t.Error(got, err)
 			}
 		}, 5},
@@ -104,7 +104,7 @@ func byLimits(t *testing.T, l *ledger.Ledger) {
 	tight.SuspendAfter = 4
 	restore := noRoom(t)
 	defer restore()
-	got, err := l.Begin(t.Context(), intent("orders", "last", noon.Add(4*time.Minute)), tight)
+	got, err := beginEntry(t.Context(), l, intent("orders", "last", noon.Add(4*time.Minute)), tight)
 	if got != ledger.Suspended || err != nil || !l.Suspended("orders") {
 		t.Errorf("Begin = %d, %v", got, err)
 	}
@@ -118,10 +118,10 @@ func TestAFailedLineIsNotInTheFile(t *testing.T) {
 	long := intent("orders", "whole", noon)
 	all := lines(t, file)
 	restore := leave(t, file, 400) // one line and a half
-	_, err := l.Begin(t.Context(), long, plenty)
-	_, torn := l.Begin(t.Context(), intent("orders", "torn", noon), plenty)
+	_, err := beginEntry(t.Context(), l, long, plenty)
+	_, torn := beginEntry(t.Context(), l, intent("orders", "torn", noon), plenty)
 	for i := 0; torn == nil && i < 10; i++ {
-		_, torn = l.Begin(t.Context(), intent("orders", fmt.Sprint("torn", i), noon), plenty)
+		_, torn = beginEntry(t.Context(), l, intent("orders", fmt.Sprint("torn", i), noon), plenty)
 	}
 	restore()
 	if err != nil || torn == nil {

@@ -22,7 +22,7 @@ var ErrNoIntent = errors.New("no intent waits for this outcome")
 //
 // The intent of an order by hand (SourceManual) takes nothing out of the budget,
 // and is always Allowed if it can be written.
-func (l *Ledger) Begin(ctx context.Context, intent Entry, limits Limits) (Allowance, error) {
+func (l *Ledger) Begin(ctx context.Context, intent Entry, limits Limits) (Begun, error) {
 	intent = intent.normalized(EventIntent)
 	intent.Outcome, intent.Signalled = "", false
 	if intent.Decision == "" {
@@ -35,7 +35,7 @@ func (l *Ledger) Begin(ctx context.Context, intent Entry, limits Limits) (Allowa
 	}
 	if _, used := b.signals[intent.ID]; used || intent.ID == "" || intent.Time.IsZero() {
 		l.mu.Unlock()
-		return OverBudget, fmt.Errorf("write the ledger: an intent needs its own ID and a time, not %q at %s", intent.ID, intent.Time)
+		return Begun{}, fmt.Errorf("write the ledger: an intent needs its own ID and a time, not %q at %s", intent.ID, intent.Time)
 	}
 	s, allowance, suspends := b.begin(intent, limits)
 	if allowance == Allowed {
@@ -46,7 +46,7 @@ func (l *Ledger) Begin(ctx context.Context, intent Entry, limits Limits) (Allowa
 		l.suspend(ctx, intent.Server, intent.Time)
 	}
 	if allowance != Allowed {
-		return allowance, nil
+		return Begun{Allowance: allowance}, nil
 	}
 	err := l.write(ctx, &request{text: encode(intent), done: func(err error, waiting bool) *request {
 		l.mu.Lock()
@@ -67,9 +67,16 @@ func (l *Ledger) Begin(ctx context.Context, intent Entry, limits Limits) (Allowa
 		l.mu.Lock()
 		s.finished, s.spent = true, false
 		l.mu.Unlock()
-		return OverBudget, err
+		return Begun{}, err
 	}
-	return Allowed, nil
+	return Begun{Allowance: Allowed, ID: intent.ID}, nil
+}
+
+// Repin says that the signal of an intent goes to another statement of the same
+// transaction than the intent tells. One process needs no such claim, so the
+// answer is always Allowed.
+func (l *Ledger) Repin(_ context.Context, intent Entry) (Begun, error) {
+	return Begun{Allowance: Allowed, ID: intent.ID}, nil
 }
 
 // finishAbandoned is the outcome of an intent that became durable after its

@@ -25,6 +25,7 @@ type ending struct {
 	signalled bool            // a signal was sent, or may have been
 	retry     bool            // repeating the request can help
 	recorded  bool            // the ledger has its line already
+	taken     bool            // another request has sent the signal
 	cause     error           // for the log
 }
 
@@ -121,18 +122,31 @@ func (t target) unseen(err error) ending {
 }
 
 // notAllowed tells why a signal was not begun; nil: it was.
-func (t target) notAllowed(allowance ledger.Allowance, err error, server string) *ending {
+func (t target) notAllowed(begun ledger.Begun, err error, server string) *ending {
 	switch {
 	case err != nil:
 		return t.failed("no signal without a ledger", err)
-	case allowance == ledger.Allowed:
+	case begun.Allowance == ledger.Allowed:
 		return nil
-	case allowance == ledger.Suspended:
+	case begun.Allowance == ledger.Taken:
+		return t.taken(begun.Became)
+	case begun.Allowance == ledger.Suspended:
 		return t.refused(policy.ReasonSuspended, "too many signals; POST /-/resume?server="+server)
 	default:
 		return t.refused(policy.ReasonOverBudget, "remediation.limits.actions were spent within remediation.limits.window, "+
 			"or as many signals as limits.suspend_after allows are under way")
 	}
+}
+
+// taken is the ending of a signal that another request has sent already: what
+// became of that. Its lines are in the ledger.
+func (t target) taken(became ledger.Entry) *ending {
+	e := t.ending(became.Outcome, "another request has sent this signal")
+	if became.Replica != "" {
+		e.detail += ", at " + became.Replica
+	}
+	e.reason, e.recorded, e.taken = became.Reason, true, true
+	return &e
 }
 
 // notSignalled tells from the answer of the signalling statement why no signal

@@ -43,15 +43,28 @@ func (r *Remediator) newRecord(req Request, approved *ledger.Entry) *record {
 func (r *record) begin(ctx context.Context, t target, deadline time.Time) (id string, _ *ending) {
 	ctx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
-	e, id := t.ending("", t.decision.Detail), r.signalID()
-	e.action = policy.Action(t.verb) // an intent tells the signal
 	shared := r.remediator.shared
-	allowance, err := shared.ledger.Begin(ctx, r.entry(id, e), r.remediator.settings.Config.Limits)
+	begun, err := shared.ledger.Begin(ctx, r.intent(r.signalID(), t), r.remediator.settings.Config.Limits)
 	shared.showSuspension(t.fence.Server)
-	if end := t.notAllowed(allowance, err, t.fence.Server); end != nil {
+	if end := t.notAllowed(begun, err, t.fence.Server); end != nil {
 		return "", end
 	}
-	return id, nil
+	return begun.ID, nil
+}
+
+// repin claims what the target does now for an intent whose signal was not sent.
+func (r *record) repin(ctx context.Context, id string, t target, deadline time.Time) *ending {
+	ctx, cancel := context.WithDeadline(ctx, deadline)
+	defer cancel()
+	begun, err := r.remediator.shared.ledger.Repin(ctx, r.intent(id, t))
+	return t.notAllowed(begun, err, t.fence.Server)
+}
+
+// intent is the line of the ledger that tells the signal.
+func (r *record) intent(id string, t target) ledger.Entry {
+	e := t.ending("", t.decision.Detail)
+	e.action = policy.Action(t.verb)
+	return r.entry(id, e)
 }
 
 // signalID is the ID of the next signal. The first signal of a person's order has

@@ -124,6 +124,8 @@ func (o *order) act(ctx context.Context, t target) (_ target, id string, _ endin
 		if t, end = o.look(ctx, t.moved(), o.later()); end == nil && t.verb != verb {
 			o.record.outcome(ctx, id, t.ending(ledger.Gone, "it is not running any more: nothing to "+string(verb)))
 			id, end = o.record.begin(ctx, t, o.later())
+		} else if end == nil {
+			end = o.record.repin(ctx, id, t, o.later())
 		}
 	}
 	if end == nil {

@@ -40,9 +40,12 @@ type Server interface {
 
 // Ledger records decisions and keeps the budgets.
 type Ledger interface {
-	// Begin reserves one signal of the budget and makes the intent durable. The
-	// intent is not written unless the answer is ledger.Allowed without an error.
-	Begin(ctx context.Context, intent ledger.Entry, limits ledger.Limits) (ledger.Allowance, error)
+	// Begin claims the step, reserves one signal of the budget and makes the intent
+	// durable. Without an error and the answer ledger.Allowed nothing was written.
+	Begin(ctx context.Context, intent ledger.Entry, limits ledger.Limits) (ledger.Begun, error)
+	// Repin claims another statement of the same transaction for an intent that
+	// Begin has allowed and whose signal has not been sent.
+	Repin(ctx context.Context, intent ledger.Entry) (ledger.Begun, error)
 	// Finish writes the outcome of the intent with the same ID.
 	Finish(ctx context.Context, outcome ledger.Entry) error
 	// Append writes the outcome of a decision without a signal.

@@ -109,8 +109,8 @@ func (l *hangingLedger) hang(ctx context.Context) error {
 
 func (l *hangingLedger) Append(ctx context.Context, _ ledger.Entry) error { return l.hang(ctx) }
 
-func (l *hangingLedger) Begin(ctx context.Context, _ ledger.Entry, _ ledger.Limits) (ledger.Allowance, error) {
-	return ledger.OverBudget, l.hang(ctx)
+func (l *hangingLedger) Begin(ctx context.Context, _ ledger.Entry, _ ledger.Limits) (ledger.Begun, error) {
+	return ledger.Begun{}, l.hang(ctx)
 }
 
 func (l *hangingLedger) Ask(ctx context.Context, _ ledger.Entry) (ledger.Standing, ledger.Entry, error) {

@@ -133,6 +133,8 @@ func FactOf(is bool) Fact {
 type Found struct {
 	Session
 
+	// SystemIdentifier is the server's; empty where our role may not read it.
+	SystemIdentifier string
 	// LeaderPID is not 0 for a parallel worker only.
 	LeaderPID int32
 	// Own is Yes for the sessions of pgbailiff itself.

@@ -1,0 +1,71 @@
+-- The first schema. Every name is qualified, so the search_path does not matter.
+CREATE SCHEMA IF NOT EXISTS pgbailiff;
+
+CREATE TABLE pgbailiff.migrations (
+    version    integer     PRIMARY KEY,
+    applied_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+
+-- Every line of the ledger, in the order in which it was written. The columns are
+-- those that are searched for; entry is the whole line.
+CREATE TABLE pgbailiff.entries (
+    seq      bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    time     timestamptz NOT NULL,
+    event    text        NOT NULL,
+    server   text        NOT NULL,
+    id       text,
+    decision text,
+    replica  text,
+    entry    jsonb       NOT NULL
+);
+CREATE INDEX entries_time ON pgbailiff.entries (time);
+CREATE INDEX entries_decision ON pgbailiff.entries (decision);
+
+-- One row for each intent that counts, holds its step, or has no outcome yet.
+CREATE TABLE pgbailiff.signals (
+    id            text        PRIMARY KEY,
+    server        text        NOT NULL,
+    -- the step
+    system        text        NOT NULL,
+    pid           integer     NOT NULL,
+    backend_start timestamptz NOT NULL,
+    doing         timestamptz NOT NULL,
+    verb          text        NOT NULL,
+    holds         boolean     NOT NULL,  -- nobody else may begin this step
+    -- the limits
+    begun_at      timestamptz NOT NULL,
+    manual        boolean     NOT NULL,  -- ordered by hand: counts towards no limit
+    spent         boolean     NOT NULL,  -- counts against the budget
+    sent          boolean     NOT NULL,  -- counts towards a suspension
+    -- who carries it out, until when; afterwards that process is gone
+    owner         text        NOT NULL,
+    owner_until   timestamptz NOT NULL,
+    intent        jsonb       NOT NULL,
+    outcome       jsonb                  -- null: under way
+);
+CREATE UNIQUE INDEX signals_step ON pgbailiff.signals (system, pid, backend_start, doing, verb) WHERE holds;
+CREATE UNIQUE INDEX signals_under_way ON pgbailiff.signals (system, pid, backend_start) WHERE outcome IS NULL;
+CREATE INDEX signals_server ON pgbailiff.signals (server, begun_at);
+
+CREATE TABLE pgbailiff.servers (
+    server     text        PRIMARY KEY,
+    suspended  boolean     NOT NULL DEFAULT false,
+    resumed_at timestamptz
+);
+
+-- One row for each order that a person was asked about.
+CREATE TABLE pgbailiff.questions (
+    id          text        PRIMARY KEY,
+    server      text        NOT NULL,
+    target      text        NOT NULL,  -- what a denial is about: the server and what the order names there
+    action      text        NOT NULL,
+    asked_at    timestamptz NOT NULL,
+    until       timestamptz NOT NULL,
+    answer      text,                  -- approved, denied or expired; null: waits
+    answered_at timestamptz,
+    acted       boolean     NOT NULL DEFAULT false,  -- an approved one: a line of its decision follows
+    asked       jsonb       NOT NULL,
+    answered    jsonb
+);
+CREATE UNIQUE INDEX questions_waiting ON pgbailiff.questions (target, action) WHERE answer IS NULL;
+CREATE INDEX questions_denied ON pgbailiff.questions (target) WHERE answer = 'denied';
