@@ -69,3 +69,36 @@ CREATE TABLE pgbailiff.questions (
 );
 CREATE UNIQUE INDEX questions_waiting ON pgbailiff.questions (target, action) WHERE answer IS NULL;
 CREATE INDEX questions_denied ON pgbailiff.questions (target) WHERE answer = 'denied';
+
+-- The lines as people and the board Decisions read them: one column for each key.
+CREATE VIEW pgbailiff.decisions AS
+SELECT seq, time, event, server,
+       nullif((entry ->> 'pid')::integer, 0)      AS pid,
+       entry ->> 'usename'                        AS usename,
+       entry ->> 'datname'                        AS datname,
+       entry ->> 'application_name'               AS application_name,
+       entry ->> 'client_addr'                    AS client_addr,
+       entry ->> 'action'                         AS action,
+       entry ->> 'outcome'                        AS outcome,
+       entry ->> 'reason'                         AS reason,
+       entry ->> 'rule'                           AS rule,
+       coalesce((entry ->> 'signalled')::boolean, false) AS signalled,
+       entry ->> 'detail'                         AS detail,
+       entry ->> 'source'                         AS source,
+       entry ->> 'by'                             AS by,
+       entry ->> 'comment'                        AS comment,
+       entry ->> 'alertname'                      AS alertname,
+       entry ->> 'severity'                       AS severity,
+       entry ->> 'fingerprint'                    AS fingerprint,
+       entry ->> 'state'                          AS state,
+       entry ->> 'wait_event_type'                AS wait_event_type,
+       entry ->> 'wait_event'                     AS wait_event,
+       entry ->> 'query'                          AS query,
+       entry ->> 'session_id'                     AS session_id,
+       (entry ->> 'backend_start')::timestamptz   AS backend_start,
+       (entry ->> 'query_start')::timestamptz     AS query_start,
+       (entry ->> 'xact_start')::timestamptz      AS xact_start,
+       (entry ->> 'state_change')::timestamptz    AS state_change,
+       entry ->> 'system_identifier'              AS system_identifier,
+       id, decision, replica
+FROM pgbailiff.entries;
