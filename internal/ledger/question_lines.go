@@ -24,7 +24,7 @@ func (e Entry) question() (Entry, error) {
 	for name, value := range e.Labels {
 		size += len(name) + len(value)
 	}
-	e = e.normalized(EventAsked)
+	e = e.Normalized(EventAsked)
 	e.Decision, e.Outcome, e.Signalled = e.ID, Pending, false
 	e.Labels, e.StartsAt, e.Until = maps.Clone(e.Labels), e.StartsAt.UTC().Round(0), e.Until.UTC().Round(0)
 	switch {
