@@ -2,7 +2,6 @@ package ledger
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -23,9 +22,9 @@ var errDiskHangs = fmt.Errorf("the disk did not answer within %s", diskTimeout)
 // Ledger writes entries to a file and keeps the budgets of the servers. It is
 // safe for concurrent use.
 type Ledger struct {
-	logger log.Logger
-	writer *writer // nil without a file
-	errors prometheus.Counter
+	logger  log.Logger
+	writer  *writer // nil without a file
+	metrics *Metrics
 
 	mu        sync.Mutex // guards the fields below; no I/O happens under it
 	recent    ring
@@ -40,11 +39,9 @@ func Open(cfg Config, logger log.Logger, reg prometheus.Registerer) (*Ledger, er
 		logger:    logger,
 		budgets:   map[string]*budget{},
 		questions: newQuestions(),
-		errors: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "pgbailiff_ledger_write_errors_total",
-			Help: "Lines of the ledger that could not be written when they were due.",
-		}),
+		metrics:   NewMetrics(reg),
 	}
+	l.metrics.Up.Set(1)
 	if cfg.File != "" {
 		skipped, err := readBack(cfg.File, l.replay)
 		if err != nil {
@@ -59,11 +56,6 @@ func Open(cfg Config, logger log.Logger, reg prometheus.Registerer) (*Ledger, er
 		}
 		l.writer = newWriter(&appender{file: file, path: cfg.File})
 		l.finishInterrupted(time.Now())
-	}
-	if reg != nil {
-		if err := reg.Register(l.errors); err != nil {
-			return nil, errors.Join(fmt.Errorf("register the ledger's metric: %w", err), l.Close())
-		}
 	}
 	return l, nil
 }

@@ -219,11 +219,15 @@ func (l *Ledger) write(ctx context.Context, r *request, e Entry) error {
 		}
 		return nil
 	}
+	began := time.Now()
 	err := l.writer.do(ctx, r)
 	if err == nil {
+		l.metrics.Up.Set(1)
+		l.metrics.Writes.Observe(time.Since(began).Seconds())
 		return nil
 	}
-	l.errors.Add(float64(bytes.Count(r.text, []byte("\n"))))
+	l.metrics.Up.Set(0)
+	l.metrics.Errors.Add(float64(bytes.Count(r.text, []byte("\n"))))
 	level.Error(l.logger).Log("msg", "Ledger write failed", "event", e.Event, "server", e.Server,
 		"pid", e.PID, "outcome", e.Outcome, "reason", e.Reason, "will_retry", r.mustWrite, "err", err)
 	return fmt.Errorf("write the ledger: %w", err)

@@ -22,6 +22,7 @@ type ending struct {
 
 	fence     session.Fence   // what the request names
 	session   session.Session // as it was found; zero where it was not
+	system    string          // the server's identifier; empty where no session was found, or where it is not known
 	signalled bool            // a signal was sent, or may have been
 	retry     bool            // repeating the request can help
 	recorded  bool            // the ledger has its line already
@@ -42,6 +43,7 @@ type aim struct {
 type target struct {
 	aim
 	session  session.Session
+	system   string // the server's identifier; empty where it is not known
 	decision policy.Decision
 	verb     session.Verb
 	// signalFence is the fence of the signal: what the request names, as far as the
@@ -86,7 +88,7 @@ func (a aim) failed(err error) *ending {
 func (t target) ending(outcome ledger.Outcome, detail string) ending {
 	return ending{
 		outcome: outcome, action: t.decision.Action, reason: t.decision.Reason, rule: t.decision.Rule, detail: detail,
-		fence: t.fence, session: t.session,
+		fence: t.fence, session: t.session, system: t.system,
 	}
 }
 

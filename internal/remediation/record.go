@@ -117,7 +117,7 @@ func (r *record) patience(now time.Time) time.Time {
 func (r *record) entry(id string, e ending) ledger.Entry {
 	settings := r.remediator.settings
 	line := ledger.Entry{
-		Time: time.Now(), ID: id, Decision: r.decision, Server: e.fence.Server, Target: ledger.FenceTarget(e.fence),
+		Time: time.Now(), ID: id, Decision: r.decision, Server: e.fence.Server, SystemIdentifier: e.system, Target: ledger.FenceTarget(e.fence),
 		Action: e.action, Outcome: e.outcome, Reason: e.reason, Rule: e.rule, Signalled: e.signalled, Detail: e.detail,
 		Origin: ledger.Origin{
 			Source: r.request.Source, By: r.request.By, Comment: r.request.Comment,
