@@ -81,7 +81,7 @@ func (l *Ledger) interruptedOutcomes(now time.Time) []Entry {
 		all = append(all, l.budgets[server].interrupted(now)...)
 	}
 	for _, q := range l.questions.sorted(func(q *question) bool { return q.approved != nil }) {
-		all = append(all, q.failed(unactedDetail, now))
+		all = append(all, q.failed(UnactedDetail, now))
 	}
 	return all
 }
