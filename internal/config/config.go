@@ -45,7 +45,7 @@ type Remediation struct {
 func Default() Config {
 	return Config{
 		Collector: collector.Config{
-			MinDuration: 10 * model.Second, MaxSessions: 50,
+			Targets: collector.TargetsMetrics, MinDuration: 10 * model.Second, MaxSessions: 50,
 			QueryText: querytext.None, QueryTextLength: 256,
 		},
 		Remediation: Remediation{
