@@ -21,8 +21,8 @@ insert into pgbailiff.entries (time,event,server,id,decision,replica,entry) sele
 ('{"event":"outcome","outcome":"cancelled","signalled":true,"pid":4,"source":"alert"}'),
 ('{"event":"outcome","outcome":"cancelled","signalled":true,"pid":4,"source":"manual","by":"ann"}'),
 ('{"event":"approved"}'),('{"event":"suspended"}')) v(e)`,
-`insert into pgbailiff.questions values ('q','orders','t','cancel',now(),now()+'1 h',null,null,false,'{"pid":3}')`,
-`insert into pgbailiff.servers values ('orders', true)`,
-`insert into pgbailiff.signals values ('x','orders','1',1,now(),now(),'cancel',true,now(),false,true,true,'me',now(),'{}')`)
+		`insert into pgbailiff.questions values ('q','orders','t','cancel',now(),now()+'1 h',null,null,false,'{"pid":3}')`,
+		`insert into pgbailiff.servers values ('orders', true)`,
+		`insert into pgbailiff.signals values ('x','orders','1',1,now(),now(),'cancel',true,now(),false,true,true,'me',now(),'{}')`)
 	return s.Connect(t, "postgres")
 }
