@@ -75,7 +75,7 @@ func (l *Ledger) finishInterrupted(now time.Time) {
 		}
 	}
 	for _, q := range l.questions.sorted(func(q *question) bool { return q.approved != nil }) {
-		e := q.failed(unactedDetail, now)
+		e := q.failed(UnactedDetail, now)
 		all, requests = append(all, e), append(requests, l.endRequest([]*question{q}, []Entry{e}))
 	}
 	for i, e := range all {
