@@ -200,8 +200,8 @@ func TestAWaitNamesWhoHasItUnderWay(t *testing.T) {
 			t.Errorf("%q is not in: %v", part, err)
 		}
 	}
-	if b.up(t) != 1 || strings.Contains(b.log.String(), "write failed") {
-		t.Errorf("waiting is no failure of the ledger: up %v\n%s", b.up(t), b.log)
+	if up(t, b) != 1 || strings.Contains(b.log.String(), "write failed") {
+		t.Errorf("waiting is no failure of the ledger: up %v\n%s", up(t, b), b.log)
 	}
 }
 

@@ -11,8 +11,6 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/policy"
 )
 
-var noon = time.Date(2026, 11, 22, 12, 0, 0, 123456000, time.UTC)
-
 // about is an intent about the statement of a backend.
 func about(pid int, id string, verb policy.Action) ledger.Entry {
 	return ledger.Entry{

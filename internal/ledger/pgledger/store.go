@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-kit/log"
@@ -41,10 +42,11 @@ type Store struct {
 	disconnect context.CancelFunc
 	goroutines sync.WaitGroup
 
-	waiters *waiters
-	again   *again
-
-	mirror *mirror
+	waiters     *waiters
+	again       *again
+	mirror      *mirror
+	withdrawn   withdrawals
+	expiryFails atomic.Bool
 }
 
 // openTimeout is how long Open waits for a database that does not answer.
@@ -65,6 +67,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if s.pool, err = pgxpool.NewWithConfig(s.working, config); err != nil {
 		return nil, fmt.Errorf("open the ledger: %w", err)
 	}
+	s.mirror = newMirror(s.read)
 	ctx, cancel := context.WithTimeout(ctx, openTimeout)
 	defer cancel()
 	switch err := s.use(ctx, ping); {
@@ -72,10 +75,13 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		return nil, errors.Join(fmt.Errorf("open the ledger: %w", err), s.Close())
 	case err != nil:
 		_ = level.Error(o.Logger).Log("msg", "The ledger's database cannot be used; nothing is signalled until it can be", "err", err)
+	default:
+		s.mirror.refresh(ctx)
 	}
 	s.goroutines.Go(s.poll)
 	s.goroutines.Go(s.writeAgain)
 	s.goroutines.Go(s.keepHouse)
+	s.goroutines.Go(func() { s.mirror.run(s.working) })
 	return s, nil
 }
 
