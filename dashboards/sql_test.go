@@ -24,7 +24,9 @@ func prometheus() datasource { return datasource{Type: "prometheus", UID: "${dat
 
 // postgres has a variable of its own: the links between the boards pass on all
 // variables, and a board cannot read the other one's data source.
-func postgres() datasource { return datasource{Type: "grafana-postgresql-datasource", UID: "${ledger}"} }
+func postgres() datasource {
+	return datasource{Type: "grafana-postgresql-datasource", UID: "${ledger}"}
+}
 
 // query is an SQL of a board, and the panel or the variable that it is for.
 type query struct {

@@ -108,6 +108,20 @@ func TestEveryKeyOfTheContractIsRead(t *testing.T) {
 	}
 }
 
+// A database is a ledger to enforce with, and for operators.
+func TestTheLedgerOfReplicasIsRead(t *testing.T) {
+	withoutPostgres(t)
+	want := ledger.Config{
+		Postgres: ledger.Postgres{
+			DSN: "postgresql://pgbailiff_ledger@ledger/pgbailiff", PasswordFile: "/etc/pgbailiff/ledger.password",
+		},
+		Retention: 90 * model.Day,
+	}
+	if diff := cmp.Diff(want, load(t, "ledger-postgres").Remediation.Ledger); diff != "" {
+		t.Errorf("the ledger (-want +got):\n%s", diff)
+	}
+}
+
 func TestAServerWithoutANameIsCalledHostAndPort(t *testing.T) {
 	withoutPostgres(t)
 	var got []string

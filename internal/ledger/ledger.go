@@ -75,7 +75,7 @@ func (l *Ledger) finishInterrupted(now time.Time) {
 		}
 	}
 	for _, q := range l.questions.sorted(func(q *question) bool { return q.approved != nil }) {
-		e := q.failed(unactedDetail, now)
+		e := q.failed(UnactedDetail, now)
 		all, requests = append(all, e), append(requests, l.endRequest([]*question{q}, []Entry{e}))
 	}
 	for i, e := range all {
@@ -102,6 +102,20 @@ func (l *Ledger) Suspended(server string) bool {
 	defer l.mu.Unlock()
 	b := l.budgets[clip(server, maxName)]
 	return b != nil && b.suspended
+}
+
+// AllSuspended returns the servers that are suspended, sorted.
+func (l *Ledger) AllSuspended() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var all []string
+	for server, b := range l.budgets {
+		if b.suspended {
+			all = append(all, server)
+		}
+	}
+	slices.Sort(all)
+	return all
 }
 
 // Spent returns how many signals count against the budget of the window.
