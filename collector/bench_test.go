@@ -31,7 +31,7 @@ func collect(b testing.TB, c *collector.Collector) {
 }
 
 // BenchmarkCollect measures our part of a scrape (collect), that and the library's
-// registry (gather), the text alone (encode), and a whole request (handler).
+// registry (gather), the text alone (encode), and a whole request (handler, or probe with gzip).
 func BenchmarkCollect(b *testing.B) {
 	orders := server(busy(longSessions))
 	b.Run("collect", func(b *testing.B) {
@@ -65,6 +65,20 @@ func BenchmarkCollect(b *testing.B) {
 					b.Fatal(err)
 				}
 			}
+		}
+	})
+	b.Run("probe", func(b *testing.B) {
+		h := prober(orders)
+		b.ReportAllocs()
+		for b.Loop() {
+			probe(b, h, "?server=orders", "Accept-Encoding", "gzip")
+		}
+	})
+	b.Run("probe of a quiet server", func(b *testing.B) {
+		h := prober(server(quiet()))
+		b.ReportAllocs()
+		for b.Loop() {
+			probe(b, h, "?server=orders", "Accept-Encoding", "gzip")
 		}
 	})
 	b.Run("handler", func(b *testing.B) {

@@ -4,17 +4,47 @@ package collector
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/prometheus/common/model"
+	"go.yaml.in/yaml/v3"
 
 	"github.com/pgbailiff/pgbailiff/internal/config/field"
 	"github.com/pgbailiff/pgbailiff/internal/querytext"
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
 
+// Targets says where the series of the servers are.
+type Targets string
+
+// The targets. With TargetsMetrics /metrics has the series of all servers, with
+// TargetsProbe none: /probe has those of one server at a time, in both.
+const (
+	TargetsMetrics Targets = "metrics"
+	TargetsProbe   Targets = "probe"
+)
+
+// Validate returns an error for an unknown word.
+func (t Targets) Validate() error {
+	if t == TargetsMetrics || t == TargetsProbe {
+		return nil
+	}
+	return fmt.Errorf("%q is not %s or %s", string(t), TargetsMetrics, TargetsProbe)
+}
+
+// UnmarshalYAML reads one of the words and nothing else.
+func (t *Targets) UnmarshalYAML(n *yaml.Node) error {
+	if err := n.Decode((*string)(t)); err != nil {
+		return err
+	}
+	return t.Validate()
+}
+
 // Config is "collector" of the configuration.
 type Config struct {
+	// Targets says where the series of the servers are.
+	Targets Targets `yaml:"targets"`
 	// MinDuration: a query, transaction or wait that has lasted for less has no
 	// series of its own.
 	MinDuration model.Duration `yaml:"min_duration"`
@@ -29,6 +59,9 @@ type Config struct {
 
 // Validate returns a *field.Error for the first value that is not allowed.
 func (c Config) Validate() error {
+	if err := c.Targets.Validate(); err != nil {
+		return field.Under("targets", err)
+	}
 	switch {
 	case c.MinDuration < 0:
 		return field.Errorf("min_duration", "%s is negative", time.Duration(c.MinDuration))

@@ -8,32 +8,26 @@ import (
 	"github.com/klauspost/compress/gzip" // a third faster here than compress/gzip
 )
 
-// compressor compresses the answer for clients that accept gzip. promhttp can do
-// that too, but keeps its writers in a sync.Pool that each garbage collection
-// empties, and a writer is larger than the rest of a scrape. This one keeps its
-// writer.
+// compressor compresses answers for clients that accept gzip. promhttp can do that
+// too, but keeps its writers in a sync.Pool that each garbage collection empties,
+// and a writer is larger than the rest of a scrape. This one keeps its writer.
 type compressor struct {
-	next http.Handler
-	kept chan *gzip.Writer // the writer for the next scrape; at most one
+	kept chan *gzip.Writer // the writer for the next answer; at most one
 }
 
-func compress(next http.Handler) *compressor {
-	return &compressor{next: next, kept: make(chan *gzip.Writer, 1)}
-}
+func newCompressor() *compressor { return &compressor{kept: make(chan *gzip.Writer, 1)} }
 
-// ServeHTTP implements http.Handler.
-func (c *compressor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+// serve lets next answer, compressed if the client accepts that.
+func (c *compressor) serve(w http.ResponseWriter, r *http.Request, next http.HandlerFunc) {
 	w.Header().Add("Vary", "Accept-Encoding")
 	if !acceptsGzip(r.Header) {
-		c.next.ServeHTTP(w, r)
+		next(w, r)
 		return
 	}
-	out := c.get()
-	defer c.put(out)
-	out.Reset(w)
 	w.Header().Set("Content-Encoding", "gzip")
-	c.next.ServeHTTP(&gzipWriter{w, out}, r)
-	_ = out.Close() // an error means that the client has gone
+	body := &gzipWriter{ResponseWriter: w, of: c}
+	defer body.close()
+	next(body, r)
 }
 
 func (c *compressor) get() *gzip.Writer {
@@ -57,13 +51,32 @@ func (c *compressor) put(w *gzip.Writer) {
 	}
 }
 
-// gzipWriter is a ResponseWriter that compresses the body.
+// gzipWriter is a ResponseWriter that compresses the body. It takes its compressing
+// writer with the first bytes, so that scrapes that wait for servers hold none.
 type gzipWriter struct {
 	http.ResponseWriter
-	body *gzip.Writer
+	of  *compressor
+	out *gzip.Writer
 }
 
-func (w *gzipWriter) Write(p []byte) (int, error) { return w.body.Write(p) }
+func (w *gzipWriter) Write(p []byte) (int, error) {
+	w.begin()
+	return w.out.Write(p)
+}
+
+func (w *gzipWriter) begin() {
+	if w.out == nil {
+		w.out = w.of.get()
+		w.out.Reset(w.ResponseWriter)
+	}
+}
+
+// close ends the body. An empty one is a gzip stream too.
+func (w *gzipWriter) close() {
+	w.begin()
+	_ = w.out.Close() // an error means that the client has gone
+	w.of.put(w.out)
+}
 
 // acceptsGzip reads Accept-Encoding (RFC 9110, section 12.5.3).
 func acceptsGzip(header http.Header) bool {

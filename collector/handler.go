@@ -32,25 +32,46 @@ type Settings struct {
 	Servers []Server
 }
 
-// Handler serves /metrics: the registered metrics and those of the servers. It
-// answers 200 even when a server is down.
+// Handler serves /metrics: the registered metrics and, unless the settings leave
+// them to /probe, those of the servers. It answers 200 even when a server is down.
 func Handler(registered prometheus.Gatherer, settings Settings, logger log.Logger) http.Handler {
-	descs := newDescs()
-	return compress(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		ctx, cancel := context.WithTimeout(r.Context(), timeout(r.Header))
-		defer cancel()
-		scrape := prometheus.NewRegistry()
-		if err := scrape.Register(descs.collector(ctx, settings, logger)); err != nil {
-			http.Error(w, err.Error(), http.StatusInternalServerError)
-			return
-		}
-		promhttp.HandlerFor(both(registered, scrape), promhttp.HandlerOpts{
-			EnableOpenMetrics:  true,
-			DisableCompression: true, // see compressor
-			ErrorLog:           errorLog{logger},
-			ErrorHandling:      promhttp.ContinueOnError,
-		}).ServeHTTP(w, r)
-	}))
+	descs, compress := newDescs(), newCompressor()
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		compress.serve(w, r, func(w http.ResponseWriter, r *http.Request) {
+			if settings.Config.Targets == TargetsProbe {
+				expose(w, r, registered, logger)
+				return
+			}
+			scrapeServers(w, r, descs, settings, registered, logger)
+		})
+	})
+}
+
+// scrapeServers answers with the series of the servers, and with what is registered
+// for good, if anything is.
+func scrapeServers(w http.ResponseWriter, r *http.Request, d *descs, settings Settings, registered prometheus.Gatherer, logger log.Logger) {
+	ctx, cancel := context.WithTimeout(r.Context(), timeout(r.Header))
+	defer cancel()
+	scrape := prometheus.NewRegistry()
+	if err := scrape.Register(d.collector(ctx, settings, logger)); err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	if registered == nil {
+		expose(w, r, scrape, logger)
+		return
+	}
+	expose(w, r, both(registered, scrape), logger)
+}
+
+// expose writes the metrics in the format that the client asks for.
+func expose(w http.ResponseWriter, r *http.Request, from prometheus.Gatherer, logger log.Logger) {
+	promhttp.HandlerFor(from, promhttp.HandlerOpts{
+		EnableOpenMetrics:  true,
+		DisableCompression: true, // see compressor
+		ErrorLog:           errorLog{logger},
+		ErrorHandling:      promhttp.ContinueOnError,
+	}).ServeHTTP(w, r)
 }
 
 // both merges two gatherers that have no metric in common. Unlike

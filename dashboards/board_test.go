@@ -113,6 +113,8 @@ type (
 		RefID, Expr, LegendFormat, Format string
 		Datasource                        datasource
 		Instant, Range                    bool
+		RawSQL, EditorMode                string
+		RawQuery                          bool
 	}
 	transformation struct {
 		ID      string
@@ -135,11 +137,15 @@ type expression struct {
 
 func (e expression) String() string { return e.Board + " / " + e.Panel + " / " + e.RefID }
 
-// expressions are all those of the boards, their annotations included.
+// expressions are all those of the boards on Prometheus, their annotations
+// included.
 func expressions(t *testing.T) []expression {
 	t.Helper()
 	var all []expression
 	for _, b := range boards(t) {
+		if b.isSQL() {
+			continue
+		}
 		for _, p := range b.Panels {
 			for _, target := range p.Targets {
 				all = append(all, expression{
@@ -172,7 +178,7 @@ func (b board) query(expr string) string {
 	return expr
 }
 
-// boards are the three, in the order of their file names.
+// boards are the four, in the order of their file names.
 func boards(t *testing.T) []board {
 	t.Helper()
 	files, err := filepath.Glob("*.json")

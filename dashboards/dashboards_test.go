@@ -20,7 +20,7 @@ func TestBoards(t *testing.T) {
 	for _, b := range all {
 		uids = append(uids, b.UID)
 	}
-	want := []string{"pgbailiff-blocking", "pgbailiff-long-queries", "pgbailiff-remediation"}
+	want := []string{"pgbailiff-blocking", "pgbailiff-decisions", "pgbailiff-long-queries", "pgbailiff-remediation"}
 	if diff := cmp.Diff(want, uids); diff != "" {
 		t.Fatalf("uids, which links and bookmarks use (-want +got):\n%s", diff)
 	}
@@ -66,8 +66,11 @@ func TestVariables(t *testing.T) {
 				}
 				switch v.Type {
 				case "query":
-					if v.Datasource == nil || *v.Datasource != prometheus() {
+					if v.Datasource == nil || *v.Datasource != b.source() {
 						t.Errorf("%s: datasource %v", v.Name, v.Datasource)
+					}
+					if b.isSQL() {
+						break // TestEverySQLOnARealLedger executes it
 					}
 					found := values.FindStringSubmatch(v.Query)
 					if found == nil {
@@ -91,7 +94,11 @@ func TestVariables(t *testing.T) {
 					t.Errorf("%s has type %s", v.Name, v.Type)
 				}
 			}
-			if want := []string{"datasource", "job", "instance", "server"}; !slices.Equal(want, names[:4]) {
+			want := []string{"datasource", "job", "instance", "server"}
+			if b.isSQL() {
+				want = []string{"ledger", "server"}
+			}
+			if !slices.Equal(want, names[:len(want)]) {
 				t.Errorf("variables are %v, want %v first", names, want)
 			}
 			data, err := os.ReadFile(b.file)
@@ -112,8 +119,6 @@ func TestVariables(t *testing.T) {
 		})
 	}
 }
-
-func prometheus() datasource { return datasource{Type: "prometheus", UID: "${datasource}"} }
 
 func TestPanels(t *testing.T) {
 	c := newContract(t)
@@ -136,14 +141,14 @@ func TestPanels(t *testing.T) {
 					}
 					return
 				}
-				checkPanel(t, c, p)
+				checkPanel(t, c, b, p)
 			})
 		}
 	}
 }
 
 // checkPanel checks a panel that shows data.
-func checkPanel(t *testing.T, c contract, p panel) {
+func checkPanel(t *testing.T, c contract, b board, p panel) {
 	if !slices.Contains([]string{"stat", "table", "timeseries", "state-timeline"}, p.Type) {
 		t.Errorf("type %s", p.Type)
 	}
@@ -167,7 +172,7 @@ func checkPanel(t *testing.T, c contract, p panel) {
 			last = *step.Value
 		}
 	}
-	if p.Datasource == nil || *p.Datasource != prometheus() {
+	if p.Datasource == nil || *p.Datasource != b.source() {
 		t.Errorf("datasource %v", p.Datasource)
 	}
 	if len(p.Targets) == 0 {
@@ -177,8 +182,14 @@ func checkPanel(t *testing.T, c contract, p panel) {
 		if target.RefID != string(rune('A'+i)) {
 			t.Errorf("target %d is called %s", i, target.RefID)
 		}
-		if target.Datasource != prometheus() {
+		if target.Datasource != b.source() {
 			t.Errorf("target %s: datasource %v", target.RefID, target.Datasource)
+		}
+		if b.isSQL() {
+			if timeseries := p.Type == "timeseries"; !target.RawQuery || target.EditorMode != "code" || timeseries != (target.Format == "time_series") {
+				t.Errorf("target %s: a %s asks with %+v", target.RefID, p.Type, target)
+			}
+			continue
 		}
 		instant := p.Type == "stat" || p.Type == "table"
 		if target.Instant != instant || target.Range == instant || (p.Type == "table") != (target.Format == "table") {
@@ -186,17 +197,20 @@ func checkPanel(t *testing.T, c contract, p panel) {
 				target.RefID, p.Type, target.Instant, target.Range, target.Format)
 		}
 	}
-	checkColumns(t, c, p)
+	if !b.isSQL() { // of the others, TestEverySQLOnARealLedger knows the columns
+		columns := []string{"Time", "Value"}
+		for _, target := range p.Targets {
+			columns = append(columns, "Value #"+target.RefID)
+			columns = append(columns, c.labelsIn(target.Expr)...)
+		}
+		checkColumns(t, p, columns)
+	}
 }
 
-// checkColumns: every override, order and link names a column that the table can
-// have.
-func checkColumns(t *testing.T, c contract, p panel) {
-	columns := []string{"Time", "Value"}
-	for _, target := range p.Targets {
-		columns = append(columns, "Value #"+target.RefID)
-		columns = append(columns, c.labelsIn(target.Expr)...)
-	}
+// checkColumns: every override, order and link names one of the columns that the
+// table can have.
+func checkColumns(t *testing.T, p panel, columns []string) {
+	t.Helper()
 	if p.Type == "table" {
 		for _, o := range p.FieldConfig.Overrides {
 			if o.Matcher.ID != "byName" || !slices.Contains(columns, o.Matcher.Options) {

@@ -32,7 +32,8 @@ type app struct {
 	registry *prometheus.Registry
 	metrics  *Metrics
 	dials    *postgres.Dials
-	ledger   *ledger.Ledger
+	ledger   record
+	file     *ledger.Ledger // the ledger, unless it is a database
 	shared   *remediation.Shared
 	messages *webhook.Metrics
 	web      webServers
@@ -65,7 +66,7 @@ func newApp(o Options, logger log.Logger) (*app, error) {
 	}
 	a.metrics = NewMetrics(a.registry)
 	a.metrics.externalURL.WithLabelValues(a.external.String()).Set(1)
-	a.ledger, err = ledger.Open(cfg.Remediation.Ledger, logger, a.registry)
+	a.ledger, a.file, err = openLedger(cfg.Remediation.Ledger, a.ownerPatience, logger, a.registry)
 	if err != nil {
 		return nil, err
 	}

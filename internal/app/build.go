@@ -79,6 +79,7 @@ func (a *app) handlers(g *generation, access access) handlers {
 	return handlers{
 		pages:        a.pageHandlers(g, access),
 		metrics:      collector.Handler(a.registry, scrape, a.logger),
+		probe:        collector.Probe(scrape, a.logger),
 		reload:       a.reloadHandler(g, reload),
 		webhook:      webhook.New(g.remediator, alertmanager, a.messages, a.logger),
 		resume:       main.RequireOr(g.people, resume, a.logger),

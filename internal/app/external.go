@@ -5,7 +5,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"os"
 	"strings"
 )
 
@@ -41,10 +40,7 @@ func externalURL(o Options, main listener) *url.URL {
 	if o.ExternalURL != nil {
 		return o.ExternalURL
 	}
-	name, err := os.Hostname()
-	if err != nil {
-		name = "localhost"
-	}
+	name := hostName()
 	u := &url.URL{Scheme: main.scheme(), Host: name}
 	if addresses := o.Web.WebListenAddresses; addresses != nil && len(*addresses) > 0 {
 		if _, port, err := net.SplitHostPort((*addresses)[0]); err == nil && port != "" {

@@ -33,7 +33,7 @@ type generation struct {
 // handlers are what a generation serves. They hold its settings, so a request
 // keeps to the generation in which it began.
 type handlers struct {
-	metrics, webhook          http.Handler
+	metrics, probe, webhook   http.Handler
 	reload, resume, decisions http.Handler // for the token, and for people
 	ownResume, ownDecisions   http.Handler // on the webhook's own listener: for whom that lets give orders
 	api                       apiHandlers

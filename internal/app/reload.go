@@ -57,8 +57,11 @@ func (a *app) requestReload(ctx context.Context, by string) error {
 
 // reopenLedger follows a ledger file that was renamed.
 func (a *app) reopenLedger(ctx context.Context) {
-	file := a.generations.current.Load().cfg.Remediation.Ledger.File
-	if err := a.ledger.Reopen(ctx, file); err != nil {
+	if a.file == nil {
+		return
+	}
+	path := a.generations.current.Load().cfg.Remediation.Ledger.File
+	if err := a.file.Reopen(ctx, path); err != nil {
 		level.Error(a.logger).Log("msg", "Keeping the old ledger file", "err", err)
 	}
 }
@@ -97,8 +100,8 @@ func (a *app) apply(cfg *config.Config) error {
 	if err != nil {
 		return err
 	}
-	if before != nil && cfg.Remediation.Ledger != before.cfg.Remediation.Ledger {
-		if err := a.ledger.Reopen(context.Background(), cfg.Remediation.Ledger.File); err != nil {
+	if before != nil && cfg.Remediation.Ledger.File != before.cfg.Remediation.Ledger.File {
+		if err := a.file.Reopen(context.Background(), cfg.Remediation.Ledger.File); err != nil {
 			return err
 		}
 	}
@@ -126,13 +129,18 @@ func checkUnchangeable(before *generation, cfg *config.Config) error {
 	if before == nil {
 		return nil
 	}
+	was, now := before.cfg.Remediation.Ledger, cfg.Remediation.Ledger
 	switch {
 	case cfg.Webhook.ListenAddress != before.cfg.Webhook.ListenAddress:
 		return errors.New("webhook.listen_address: a new address needs a restart")
 	case cfg.Webhook.WebConfigFile != before.cfg.Webhook.WebConfigFile:
 		return errors.New("webhook.web_config_file: another file needs a restart (what is in the file does not)")
-	case (cfg.Remediation.Ledger.File == "") != (before.cfg.Remediation.Ledger.File == ""):
+	case (now.File == "") != (was.File == ""):
 		return errors.New("remediation.ledger.file: with or without a file needs a restart")
+	case now.Postgres != was.Postgres:
+		return errors.New("remediation.ledger.postgres: another database needs a restart (what is in the password_file does not)")
+	case now.Retention != was.Retention:
+		return errors.New("remediation.ledger.retention: another time needs a restart")
 	}
 	return nil
 }

@@ -24,6 +24,7 @@ func routesOfMain() (reading, orders []route) {
 		{"GET " + sessionPath + "/confirm", func(h handlers) http.Handler { return h.pages.confirm }},
 		{"GET /approvals", func(h handlers) http.Handler { return h.pages.approvals }},
 		{"GET /metrics", func(h handlers) http.Handler { return h.metrics }},
+		{"GET /probe", func(h handlers) http.Handler { return h.probe }},
 		{"POST /-/reload", func(h handlers) http.Handler { return h.reload }},
 		{"PUT /-/reload", func(h handlers) http.Handler { return h.reload }},
 		{"POST /-/resume", func(h handlers) http.Handler { return h.resume }},

@@ -1,6 +1,7 @@
 package config_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -80,20 +81,22 @@ func TestBrokenConnectionStringShowsNoPassword(t *testing.T) {
 		} {
 			file := filepath.Join(t.TempDir(), "c.yml")
 			dsn := "'" + strings.ReplaceAll(before+secret+after, "'", "''") + "'"
-			if err := os.WriteFile(file, []byte("servers:\n- dsn: "+dsn+"\n"), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			_, err := config.Load(file)
-			if err == nil {
-				continue
-			}
-			wrong++
-			if strings.Contains(err.Error(), secret) {
-				t.Errorf("%s: %s", dsn, err)
+			for _, where := range []string{"servers: [{dsn: %s}]", "remediation: {ledger: {postgres: {dsn: %s}}}"} {
+				if err := os.WriteFile(file, fmt.Appendf(nil, where, dsn), 0o600); err != nil {
+					t.Fatal(err)
+				}
+				_, err := config.Load(file)
+				if err == nil {
+					continue
+				}
+				wrong++
+				if strings.Contains(err.Error(), secret) {
+					t.Errorf("%s: %s", dsn, err)
+				}
 			}
 		}
 	}
-	if wrong < 100 {
+	if wrong < 200 {
 		t.Errorf("only %d were wrong", wrong)
 	}
 }

@@ -45,7 +45,7 @@ type Remediation struct {
 func Default() Config {
 	return Config{
 		Collector: collector.Config{
-			MinDuration: 10 * model.Second, MaxSessions: 50,
+			Targets: collector.TargetsMetrics, MinDuration: 10 * model.Second, MaxSessions: 50,
 			QueryText: querytext.None, QueryTextLength: 256,
 		},
 		Remediation: Remediation{
@@ -154,8 +154,8 @@ func (c *Config) validate() error {
 	if err := c.People.Validate(); err != nil {
 		return field.Under("people", err)
 	}
-	if len(c.People.Operators) > 0 && c.Remediation.Ledger.File == "" {
-		return field.Errorf("people.operators", "orders by hand need a ledger, whatever the mode is: set remediation.ledger.file")
+	if len(c.People.Operators) > 0 && !c.Remediation.Ledger.Durable() {
+		return field.Errorf("people.operators", "orders by hand need a ledger, whatever the mode is: set remediation.ledger.file or remediation.ledger.postgres")
 	}
 	return nil
 }
@@ -169,8 +169,16 @@ func (r Remediation) Validate() error {
 	if err := r.Policy.Validate(); err != nil {
 		return err
 	}
-	if r.Mode == remediation.ModeEnforce && r.Ledger.File == "" {
-		return field.Errorf("mode", "enforcing needs a ledger: set remediation.ledger.file")
+	if err := r.Ledger.Validate(); err != nil {
+		return field.Under("ledger", err)
+	}
+	if to := r.Ledger.Postgres; to.DSN != "" {
+		if err := (postgres.Config{DSN: to.DSN}).Validate(); err != nil {
+			return field.Under("ledger.postgres", withoutQuotes(err))
+		}
+	}
+	if r.Mode == remediation.ModeEnforce && !r.Ledger.Durable() {
+		return field.Errorf("mode", "enforcing needs a ledger: set remediation.ledger.file or remediation.ledger.postgres")
 	}
 	return nil
 }

@@ -39,7 +39,7 @@ func defaults() *config.Config {
 	return &config.Config{
 		Servers: []postgres.Config{{Name: "db.example:5433"}},
 		Collector: collector.Config{
-			MinDuration: 10 * model.Second, MaxSessions: 50, QueryText: "none", QueryTextLength: 256,
+			Targets: "metrics", MinDuration: 10 * model.Second, MaxSessions: 50, QueryText: "none", QueryTextLength: 256,
 		},
 		Remediation: config.Remediation{
 			Config: remediation.Config{
@@ -77,7 +77,7 @@ func TestEveryKeyOfTheContractIsRead(t *testing.T) {
 			Name: "orders", DSN: "postgresql://pgbailiff@db1:5432/postgres?sslmode=verify-full",
 			PasswordFile: "/etc/pgbailiff/orders.password",
 		}},
-		Collector: collector.Config{MinDuration: 15 * model.Second, MaxSessions: 60, QueryText: "obfuscated", QueryTextLength: 300},
+		Collector: collector.Config{Targets: "probe", MinDuration: 15 * model.Second, MaxSessions: 60, QueryText: "obfuscated", QueryTextLength: 300},
 		Webhook:   webhook.Config{CredentialsFile: "/etc/pgbailiff/webhook.token", ListenAddress: "127.0.0.1:10188"},
 		Remediation: config.Remediation{
 			Config: remediation.Config{
@@ -105,6 +105,20 @@ func TestEveryKeyOfTheContractIsRead(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, load(t, "full")); diff != "" {
 		t.Errorf("full (-want +got):\n%s", diff)
+	}
+}
+
+// A database is a ledger to enforce with, and for operators.
+func TestTheLedgerOfReplicasIsRead(t *testing.T) {
+	withoutPostgres(t)
+	want := ledger.Config{
+		Postgres: ledger.Postgres{
+			DSN: "postgresql://pgbailiff_ledger@ledger/pgbailiff", PasswordFile: "/etc/pgbailiff/ledger.password",
+		},
+		Retention: 90 * model.Day,
+	}
+	if diff := cmp.Diff(want, load(t, "ledger-postgres").Remediation.Ledger); diff != "" {
+		t.Errorf("the ledger (-want +got):\n%s", diff)
 	}
 }
 

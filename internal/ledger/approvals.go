@@ -40,7 +40,7 @@ const (
 // the denied line without the query. After an error nothing waits that did not
 // wait before. The context bounds the waiting.
 func (l *Ledger) Ask(ctx context.Context, asked Entry) (Standing, Entry, error) {
-	asked, err := asked.question()
+	asked, err := asked.AsQuestion()
 	if err != nil {
 		return 0, Entry{}, err
 	}
@@ -67,7 +67,7 @@ func (l *Ledger) Ask(ctx context.Context, asked Entry) (Standing, Entry, error) 
 			return 0, Entry{}, fmt.Errorf("write the ledger: a question needs its own ID, not %q", asked.ID)
 		}
 		expired := l.expire(l.questions.due(asked.Time), asked.Time)
-		if l.questions.waiting() >= maxWaiting {
+		if l.questions.waiting() >= MaxWaiting {
 			l.mu.Unlock()
 			_ = expired.write(ctx, l)
 			return TooMany, Entry{}, nil
@@ -100,7 +100,7 @@ func (l *Ledger) askedRequest(q *question) *request {
 			return nil
 		}
 		e := q.line(EventExpired, policy.ReasonApproval, q.asked.Time)
-		e.Detail = notAskedDetail
+		e.Detail = NotAskedDetail
 		return l.endRequest([]*question{q}, []Entry{e})
 	}}
 }

@@ -23,7 +23,7 @@ const ellipsis = "…"
 // that is written or kept in memory has been clipped.
 func (e Entry) clipped() Entry {
 	for _, name := range []*string{
-		&e.ID, &e.Decision, &e.Server, &e.Rule,
+		&e.ID, &e.Decision, &e.Server, &e.SystemIdentifier, &e.Replica, &e.Rule,
 		&e.Source, &e.By, &e.Alertname, &e.Severity, &e.Fingerprint,
 		&e.Datname, &e.Usename, &e.ApplicationName, &e.ClientAddr, &e.WaitEventType, &e.WaitEvent, &e.SessionID,
 	} {

@@ -1,6 +1,8 @@
 package ledger
 
 import (
+	"time"
+
 	"github.com/prometheus/common/model"
 
 	"github.com/pgbailiff/pgbailiff/internal/config/field"
@@ -30,6 +32,22 @@ type Postgres struct {
 
 // Durable reports whether the lines outlive the process.
 func (c Config) Durable() bool { return c.File != "" || c.Postgres.DSN != "" }
+
+// Validate returns a *field.Error for the first value that is not allowed. It does
+// not read the connection string.
+func (c Config) Validate() error {
+	switch {
+	case c.File != "" && c.Postgres != (Postgres{}):
+		return field.Errorf("postgres", "the ledger is a file, of one process, or a database, of any number of them: leave one out")
+	case c.Postgres.DSN == "" && c.Postgres.PasswordFile != "":
+		return field.Errorf("postgres.password_file", "there is no dsn beside it")
+	case c.Retention != 0 && c.Postgres.DSN == "":
+		return field.Errorf("retention", "only a database forgets old lines: set postgres.dsn; a file is rotated")
+	case c.Retention != 0 && c.Retention < model.Day:
+		return field.Errorf("retention", "%s is less than 1d; 0s keeps everything", time.Duration(c.Retention))
+	}
+	return nil
+}
 
 // Limits is "remediation.limits": how many signals one server may get.
 type Limits struct {

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/go-kit/log"
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/common/model"
 )
 
@@ -65,8 +64,8 @@ func onDisk(t *testing.T) (*Ledger, *hangingFile, string) {
 	disk := &hangingFile{File: file}
 	l := &Ledger{
 		logger: log.NewNopLogger(), budgets: map[string]*budget{}, questions: newQuestions(),
-		errors: prometheus.NewCounter(prometheus.CounterOpts{Name: "errors_total", Help: "Of the test."}),
-		writer: newWriter(&appender{file: disk, path: path}),
+		metrics: NewMetrics(nil),
+		writer:  newWriter(&appender{file: disk, path: path}),
 	}
 	return l, disk, path
 }

@@ -36,7 +36,7 @@ func TestTheKeysOfALineAndTheirOrder(t *testing.T) {
 		entry ledger.Entry
 		keys  string
 	}{
-		"every field": {full, "time event id decision server pid backend_start query_start xact_start state_change " +
+		"every field": {full, "time event id decision server system_identifier replica pid backend_start query_start xact_start state_change " +
 			"action outcome reason rule signalled detail source by comment alertname severity fingerprint " +
 			"datname usename application_name client_addr state wait_event_type wait_event session_id query labels starts_at until"},
 		"no field": {ledger.Entry{}, "time event server pid"},

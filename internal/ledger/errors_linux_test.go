@@ -8,6 +8,7 @@ import (
 
 	"github.com/go-kit/log"
 	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
 
 	"github.com/pgbailiff/pgbailiff/internal/ledger"
 )
@@ -25,16 +26,24 @@ func TestAFailedWriteIsReportedEverywhere(t *testing.T) {
 	t.Cleanup(func() { _ = l.Close() })
 	counted := func(want int) {
 		t.Helper()
-		families, err := reg.Gather()
-		if err != nil || len(families) != 1 || families[0].GetName() != "pgbailiff_ledger_write_errors_total" {
-			t.Fatalf("the registry has %v, %v", families, err)
-		}
-		if got := families[0].GetMetric()[0].GetCounter().GetValue(); got != float64(want) {
+		if got := gather(t, reg)["pgbailiff_ledger_write_errors_total"].GetCounter().GetValue(); got != float64(want) {
 			t.Errorf("%v errors are counted, want %d", got, want)
 		}
 	}
+	up := func(want float64, writes uint64) {
+		t.Helper()
+		metrics := gather(t, reg)
+		if got := metrics["pgbailiff_ledger_up"].GetGauge().GetValue(); got != want {
+			t.Errorf("up is %v, want %v", got, want)
+		}
+		if got := metrics["pgbailiff_ledger_write_duration_seconds"].GetHistogram().GetSampleCount(); got != writes {
+			t.Errorf("%d writes took their time, want %d", got, writes)
+		}
+	}
+	up(1, 0)
 	counted(0)
 	begin(t, l, "under way", noon)
+	up(1, 1)
 	restore := noRoom(t)
 	for i, write := range []func() error{
 		func() error { return l.Append(t.Context(), refusal("orders", "refused")) },
@@ -56,6 +65,7 @@ func TestAFailedWriteIsReportedEverywhere(t *testing.T) {
 	if err := l.Finish(t.Context(), outcome("orders", "under way", noon, true)); !errors.Is(err, ledger.ErrNoIntent) {
 		t.Errorf("a second outcome: %v", err)
 	}
+	up(0, 1)
 	restore()
 	got := l.Recent(10)
 	if len(got) != 3 || got[1].Decision != "refused" || got[0].ID != "under way" || got[0].Event != ledger.EventOutcome {
@@ -65,25 +75,42 @@ func TestAFailedWriteIsReportedEverywhere(t *testing.T) {
 	// has the error.
 	refuse(t, l, "next")
 	counted(4)
+	up(1, 2)
 	checkGrammar(t, file)
 	if got := strings.Join(decisions(t, file), ", "); got != "of under way, next" {
 		t.Errorf("the file has outcomes of %s", got)
 	}
 }
 
-func TestTheCounterIsRegisteredOnce(t *testing.T) {
+// Without a file nothing can fail, and nothing takes time.
+func TestInMemoryTheLedgerIsUp(t *testing.T) {
 	reg := prometheus.NewRegistry()
-	for i := range 2 {
-		l, err := ledger.Open(ledger.Config{File: newFile(t)}, log.NewNopLogger(), reg)
-		if (err == nil) != (i == 0) {
-			t.Errorf("Open number %d: %v", i, err)
-		}
-		if err == nil {
-			if err := l.Close(); err != nil {
-				t.Error(err)
-			}
-		}
+	l, err := ledger.Open(ledger.Config{}, log.NewNopLogger(), reg)
+	if err != nil {
+		t.Fatal(err)
 	}
+	refuse(t, l, "x")
+	metrics := gather(t, reg)
+	if up := metrics["pgbailiff_ledger_up"].GetGauge().GetValue(); up != 1 {
+		t.Errorf("up is %v", up)
+	}
+	if n := metrics["pgbailiff_ledger_write_duration_seconds"].GetHistogram().GetSampleCount(); n != 0 {
+		t.Errorf("%d writes took their time", n)
+	}
+}
+
+// gather returns the only series of each metric, by its name.
+func gather(t *testing.T, reg *prometheus.Registry) map[string]*dto.Metric {
+	t.Helper()
+	families, err := reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	metrics := map[string]*dto.Metric{}
+	for _, family := range families {
+		metrics[family.GetName()] = family.GetMetric()[0]
+	}
+	return metrics
 }
 
 func TestCloseReportsOutcomesThatCouldNotBeWritten(t *testing.T) {

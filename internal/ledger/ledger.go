@@ -2,7 +2,6 @@ package ledger
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -23,9 +22,9 @@ var errDiskHangs = fmt.Errorf("the disk did not answer within %s", diskTimeout)
 // Ledger writes entries to a file and keeps the budgets of the servers. It is
 // safe for concurrent use.
 type Ledger struct {
-	logger log.Logger
-	writer *writer // nil without a file
-	errors prometheus.Counter
+	logger  log.Logger
+	writer  *writer // nil without a file
+	metrics *Metrics
 
 	mu        sync.Mutex // guards the fields below; no I/O happens under it
 	recent    ring
@@ -40,11 +39,9 @@ func Open(cfg Config, logger log.Logger, reg prometheus.Registerer) (*Ledger, er
 		logger:    logger,
 		budgets:   map[string]*budget{},
 		questions: newQuestions(),
-		errors: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "pgbailiff_ledger_write_errors_total",
-			Help: "Lines of the ledger that could not be written when they were due.",
-		}),
+		metrics:   NewMetrics(reg),
 	}
+	l.metrics.Up.Set(1)
 	if cfg.File != "" {
 		skipped, err := readBack(cfg.File, l.replay)
 		if err != nil {
@@ -59,11 +56,6 @@ func Open(cfg Config, logger log.Logger, reg prometheus.Registerer) (*Ledger, er
 		}
 		l.writer = newWriter(&appender{file: file, path: cfg.File})
 		l.finishInterrupted(time.Now())
-	}
-	if reg != nil {
-		if err := reg.Register(l.errors); err != nil {
-			return nil, errors.Join(fmt.Errorf("register the ledger's metric: %w", err), l.Close())
-		}
 	}
 	return l, nil
 }
@@ -83,7 +75,7 @@ func (l *Ledger) finishInterrupted(now time.Time) {
 		}
 	}
 	for _, q := range l.questions.sorted(func(q *question) bool { return q.approved != nil }) {
-		e := q.failed(unactedDetail, now)
+		e := q.failed(UnactedDetail, now)
 		all, requests = append(all, e), append(requests, l.endRequest([]*question{q}, []Entry{e}))
 	}
 	for i, e := range all {
@@ -110,6 +102,20 @@ func (l *Ledger) Suspended(server string) bool {
 	defer l.mu.Unlock()
 	b := l.budgets[clip(server, maxName)]
 	return b != nil && b.suspended
+}
+
+// AllSuspended returns the servers that are suspended, sorted.
+func (l *Ledger) AllSuspended() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var all []string
+	for server, b := range l.budgets {
+		if b.suspended {
+			all = append(all, server)
+		}
+	}
+	slices.Sort(all)
+	return all
 }
 
 // Spent returns how many signals count against the budget of the window.

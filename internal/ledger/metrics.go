@@ -12,7 +12,7 @@ type Metrics struct {
 	Writes prometheus.Histogram
 }
 
-// NewMetrics makes and registers them; the registerer may be nil.
+// NewMetrics makes and registers them, once for a registerer, which may be nil.
 func NewMetrics(reg prometheus.Registerer) *Metrics {
 	m := &Metrics{
 		Errors: prometheus.NewCounter(prometheus.CounterOpts{

@@ -10,21 +10,21 @@ import (
 
 // The details of the lines that the ledger writes by itself.
 const (
-	// unactedDetail is that of the outcome of an approval that a crash cut off.
-	unactedDetail = "pgbailiff stopped before it acted on the approval; nothing was signalled"
+	// UnactedDetail is that of the outcome of an approval that a crash cut off.
+	UnactedDetail = "pgbailiff stopped before it acted on the approval; nothing was signalled"
 	// tooSlowDetail is that of one whose caller had stopped waiting.
 	tooSlowDetail = "the ledger was too slow to record the approval; nothing was signalled"
-	// notAskedDetail is that of a question whose caller had stopped waiting.
-	notAskedDetail = "the ledger was too slow; nobody was asked"
+	// NotAskedDetail is that of a question whose caller had stopped waiting.
+	NotAskedDetail = "the ledger was too slow; nobody was asked"
 )
 
-// question is the asked line in the form in which it is written and remembered.
-func (e Entry) question() (Entry, error) {
+// AsQuestion is the asked line in the form in which it is written and remembered.
+func (e Entry) AsQuestion() (Entry, error) {
 	size := 0
 	for name, value := range e.Labels {
 		size += len(name) + len(value)
 	}
-	e = e.normalized(EventAsked)
+	e = e.Normalized(EventAsked)
 	e.Decision, e.Outcome, e.Signalled = e.ID, Pending, false
 	e.Labels, e.StartsAt, e.Until = maps.Clone(e.Labels), e.StartsAt.UTC().Round(0), e.Until.UTC().Round(0)
 	switch {

@@ -10,7 +10,8 @@ import (
 
 // The bounds of what is kept about questions.
 const (
-	maxWaiting    = 1000
+	// MaxWaiting is how many questions wait at a time.
+	MaxWaiting    = 1000
 	maxRemembered = 10_000
 )
 

@@ -23,7 +23,7 @@ var ErrNoIntent = errors.New("no intent waits for this outcome")
 // The intent of an order by hand (SourceManual) takes nothing out of the budget,
 // and is always Allowed if it can be written.
 func (l *Ledger) Begin(ctx context.Context, intent Entry, limits Limits) (Begun, error) {
-	intent = intent.normalized(EventIntent)
+	intent = intent.Normalized(EventIntent)
 	intent.Outcome, intent.Signalled = "", false
 	if intent.Decision == "" {
 		intent.Decision = intent.ID
@@ -95,7 +95,7 @@ func (l *Ledger) finishAbandoned(s *signal, intent Entry) *request {
 // After an error other than ErrNoIntent the line is written again with the next
 // one.
 func (l *Ledger) Finish(ctx context.Context, outcome Entry) error {
-	outcome = outcome.normalized(EventOutcome)
+	outcome = outcome.Normalized(EventOutcome)
 	l.mu.Lock()
 	b, s := l.budgets[outcome.Server], (*signal)(nil)
 	if b != nil {
@@ -138,7 +138,7 @@ func (l *Ledger) outcomeRequest(s *signal, e Entry) *request {
 // that is gone. After an error the line is not in the file, but Recent has it;
 // only the outcome of an approval is written again with the next line.
 func (l *Ledger) Append(ctx context.Context, e Entry) error {
-	e = e.normalized(EventOutcome)
+	e = e.Normalized(EventOutcome)
 	e.ID, e.Signalled = "", false
 	l.mu.Lock()
 	var r *request
@@ -173,7 +173,7 @@ func (l *Ledger) suspension(server string, now time.Time) Entry {
 // Resume ends a suspension once the line about it is durable. By is the person
 // who did it; empty: somebody with the token.
 func (l *Ledger) Resume(ctx context.Context, server, by string, now time.Time) error {
-	e := Entry{Time: now, Server: server, Origin: Origin{By: by}}.normalized(EventResumed)
+	e := Entry{Time: now, Server: server, Origin: Origin{By: by}}.Normalized(EventResumed)
 	return l.write(ctx, &request{text: encode(e), done: func(err error, waiting bool) *request {
 		if err != nil {
 			return nil
@@ -199,7 +199,7 @@ func (l *Ledger) Resume(ctx context.Context, server, by string, now time.Time) e
 
 // Reloaded writes that a person loaded the configuration anew.
 func (l *Ledger) Reloaded(ctx context.Context, by string, now time.Time) error {
-	e := Entry{Time: now, Origin: Origin{By: by}}.normalized(EventReloaded)
+	e := Entry{Time: now, Origin: Origin{By: by}}.Normalized(EventReloaded)
 	return l.write(ctx, &request{text: encode(e), done: func(err error, _ bool) *request {
 		if err == nil {
 			l.mu.Lock()
@@ -219,18 +219,23 @@ func (l *Ledger) write(ctx context.Context, r *request, e Entry) error {
 		}
 		return nil
 	}
+	began := time.Now()
 	err := l.writer.do(ctx, r)
 	if err == nil {
+		l.metrics.Up.Set(1)
+		l.metrics.Writes.Observe(time.Since(began).Seconds())
 		return nil
 	}
-	l.errors.Add(float64(bytes.Count(r.text, []byte("\n"))))
+	l.metrics.Up.Set(0)
+	l.metrics.Errors.Add(float64(bytes.Count(r.text, []byte("\n"))))
 	level.Error(l.logger).Log("msg", "Ledger write failed", "event", e.Event, "server", e.Server,
 		"pid", e.PID, "outcome", e.Outcome, "reason", e.Reason, "will_retry", r.mustWrite, "err", err)
 	return fmt.Errorf("write the ledger: %w", err)
 }
 
-// normalized is the entry in the form in which it is written and remembered.
-func (e Entry) normalized(event Event) Entry {
+// Normalized is the entry in the form in which it is written and remembered: with
+// this event, every text bounded and valid UTF-8, and the time in UTC.
+func (e Entry) Normalized(event Event) Entry {
 	e = e.clipped()
 	e.Time, e.Event = e.Time.UTC(), event
 	return e

@@ -28,7 +28,7 @@ func TestCatalogue(t *testing.T) {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
 	}
-	want := []string{"pgbailiff_signal_delay_seconds", "pgbailiff_verify_duration_seconds"}
+	want := []string{"pgbailiff_ledger_write_duration_seconds", "pgbailiff_signal_delay_seconds", "pgbailiff_verify_duration_seconds"}
 	if got := metricstest.Histograms(catalogue); !slices.Equal(got, want) {
 		t.Errorf("histograms %v, want %v", got, want)
 	}

@@ -46,3 +46,16 @@ func signalAll(pids []int, signal syscall.Signal) func() {
 		}
 	}
 }
+
+// Halt stops every process of the server, as on a machine that is stopped: no
+// session is answered, and the kernel accepts a new connection, which then hangs.
+// It ends with resume, or with the test.
+func (s *Server) Halt(t testing.TB) (resume func()) {
+	t.Helper()
+	s.Pause(t) // no backend is new from here on
+	pids := Value[[]int](t, s, "select array_agg(pid order by pid = pg_backend_pid()) from pg_stat_activity")
+	resume = sync.OnceFunc(signalAll(append(pids, s.PID()), syscall.SIGCONT))
+	t.Cleanup(resume)
+	signalAll(pids, syscall.SIGSTOP)()
+	return resume
+}

@@ -1,6 +1,7 @@
 package pgtest_test
 
 import (
+	"context"
 	"errors"
 	"os"
 	"strings"
@@ -86,6 +87,28 @@ func TestStopKillPauseAndRestart(t *testing.T) {
 	}
 	srv.Resume(t)
 	srv.Run(t, "app", "select 1").Exec(t, "select 2")
+}
+
+func TestHalt(t *testing.T) {
+	srv := pgtest.Start(t)
+	before := srv.Connect(t, "app")
+	resume := srv.Halt(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	if err := before.Ping(ctx); !pgconn.Timeout(err) {
+		t.Errorf("a halted server answers an open session: %v", err)
+	}
+	config, err := pgx.ParseConfig(srv.DSN("app"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel = context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	if _, err := pgx.ConnectConfig(ctx, config); !pgconn.Timeout(err) {
+		t.Errorf("a halted server answers a new session: %v", err)
+	}
+	resume()
+	srv.Run(t, "app", "select 1")
 }
 
 func TestEndOfTestRemovesTheServer(t *testing.T) {

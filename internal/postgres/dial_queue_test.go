@@ -119,8 +119,9 @@ func TestDialsKeepsPlacesForWhatIsAwaited(t *testing.T) {
 			attempt(queueAction, nil)
 			attempt(queueScrapeAfterFailure, nil)
 		}
-		attempt(queueActionAfterFailure, later)
 		expect("in the background", 12)
+		attempt(queueActionAfterFailure, later)
+		expect("one more in the background", 12)
 		close(later)
 		expect("one of them is awaited now", 13)
 		awaited := make(chan struct{})

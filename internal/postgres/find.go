@@ -178,6 +178,7 @@ func (c *openConn) findByRememberedNames(ctx context.Context, pids []int32, bloc
 func (c *openConn) named(row findRow, known names) findResult {
 	c.loginRoles.add(row.PID, row.UseSysID)
 	found := row.found()
+	found.SystemIdentifier = c.whoami.systemIdentifier
 	if err := known.fillIn(&found, row.oids, encodingOf(c.conn)); err != nil {
 		return findResult{err: err}
 	}

@@ -17,11 +17,18 @@ func TestWithoutTheSystemIdentifier(t *testing.T) {
 	if got := snapshot(t, s).Facts.SystemIdentifier; got != "" {
 		t.Errorf("the system identifier is %q", got)
 	}
+	c := pg.Run(t, "app", "select pg_sleep(60)")
+	if got := find(t, s, c).SystemIdentifier; got != "" {
+		t.Errorf("a session is found on the server %q", got)
+	}
 	pg.Exec(t, "grant execute on function pg_control_system() to monsig")
 	with := at(t, "host=127.0.0.1 port=%d user=monsig dbname=postgres sslmode=disable", pg.Port())
 	want := pgtest.Value[string](t, pg, "select system_identifier::text from pg_control_system()")
 	if got := snapshot(t, with).Facts.SystemIdentifier; got != want {
 		t.Errorf("the system identifier is %q, want %q", got, want)
+	}
+	if got := find(t, with, c).SystemIdentifier; got != want {
+		t.Errorf("a session is found on the server %q, want %q", got, want)
 	}
 }
 

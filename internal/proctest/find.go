@@ -24,6 +24,7 @@ var programs = map[string]struct {
 		"a browser (Debian and Ubuntu: apt-get install chromium)",
 	},
 	"go":         {[]string{"go"}, "Go"},
+	"haproxy":    {[]string{"haproxy", "/usr/sbin/haproxy"}, "HAProxy (Debian and Ubuntu: apt-get install haproxy)"},
 	"nginx":      {[]string{"nginx", "/usr/sbin/nginx"}, "nginx (Debian and Ubuntu: apt-get install nginx)"},
 	"npm":        {[]string{"npm"}, "npm (Debian and Ubuntu: apt-get install npm)"},
 	"pgbouncer":  {[]string{"pgbouncer", "/usr/sbin/pgbouncer"}, "PgBouncer (Debian and Ubuntu: apt-get install pgbouncer)"},

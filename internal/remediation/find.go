@@ -85,7 +85,7 @@ func (r *Remediator) find(ctx context.Context, server Server, req Request, a aim
 // what may be done to it. A target without an ending may be signalled.
 func (r *Remediator) decide(req Request, a aim, found session.Found, lag time.Duration) (target, *ending) {
 	s, subject := found.Session, policy.NewSubject(found)
-	t := target{aim: a, session: s}
+	t := target{aim: a, session: s, system: found.SystemIdentifier}
 	named := a.named(s, lag)
 	decision, protected := policy.AlwaysProtected(subject)
 	if req.manual() {
@@ -97,7 +97,7 @@ func (r *Remediator) decide(req Request, a aim, found session.Found, lag time.Du
 	case protected: // whatever it is doing
 	case !named.Holds(s.ID, s.Activity):
 		e := a.gone("the session is doing something else now")
-		e.session = s
+		e.session, e.system = s, found.SystemIdentifier
 		return t, e
 	case req.manual():
 		decision = r.settings.Policy.DecideOrder(req.Order, subject)

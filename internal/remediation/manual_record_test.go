@@ -90,11 +90,12 @@ func TestTheLedgerSaysWhoOrderedIt(t *testing.T) {
 	logged := b.listen()
 	got, lines := b.ordered(t, orders(policy.Cancel), f)
 	checkLines(t, lines, "intent cancel", "cancelled+")
+	system := pgtest.Value[string](t, srv, "select system_identifier::text from pg_control_system()")
 	for _, line := range lines {
 		line.Time, line.ID, line.SessionID, line.WaitEventType, line.WaitEvent = time.Time{}, "", "", "", ""
 		line.XactStart, line.StateChange = ledger.Time{}, ledger.Time{}
 		want := ledger.Entry{
-			Event: ledger.EventIntent, Decision: got.Decision, Server: "orders",
+			Event: ledger.EventIntent, Decision: got.Decision, Server: "orders", SystemIdentifier: system,
 			Target: ledger.Target{PID: f.PID, BackendStart: ledger.Time{Time: f.BackendStart}, QueryStart: ledger.Time{Time: f.QueryStart}},
 			Action: policy.Cancel, Reason: policy.ReasonManual,
 			Origin: ledger.Origin{Source: "manual", By: "ann", Comment: "too slow"},

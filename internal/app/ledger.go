@@ -1,0 +1,69 @@
+package app
+
+import (
+	"context"
+	"os"
+	"time"
+
+	"github.com/go-kit/log"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/pgbailiff/pgbailiff/internal/ledger"
+	"github.com/pgbailiff/pgbailiff/internal/ledger/pgledger"
+	"github.com/pgbailiff/pgbailiff/internal/remediation"
+)
+
+// record is the ledger, wherever its lines are: in memory, in a file of this process
+// alone, or in a database that other replicas use too.
+type record interface {
+	remediation.Ledger
+	// Recent returns at most n of the last lines, newest first.
+	Recent(n int) []ledger.Entry
+	// Spent returns how many signals count against the budget of the window.
+	Spent(server string, window time.Duration, now time.Time) int
+	// Reloaded writes down who loaded the configuration anew.
+	Reloaded(ctx context.Context, by string, now time.Time) error
+	// Close writes what is queued.
+	Close() error
+}
+
+const (
+	// ledgerPatience is how long a start waits for a database that hangs. It goes on
+	// without it.
+	ledgerPatience = 10 * time.Second
+	// ownerMargin is how much longer than the steps of an order its owner has before
+	// another replica may take it over.
+	ownerMargin = 30 * time.Second
+)
+
+// openLedger opens what the configuration names. The file is nil unless the lines
+// are in memory or in a file. Patience is how long the owner of a signal has.
+func openLedger(cfg ledger.Config, patience func() time.Duration, logger log.Logger, reg prometheus.Registerer) (record, *ledger.Ledger, error) {
+	if cfg.Postgres.DSN == "" {
+		file, err := ledger.Open(cfg, logger, reg)
+		return file, file, err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), ledgerPatience)
+	defer cancel()
+	store, err := pgledger.Open(ctx, pgledger.Options{
+		Config: cfg, Replica: hostName(), Patience: patience, Logger: logger, Metrics: ledger.NewMetrics(reg),
+	})
+	return store, nil, err
+}
+
+// ownerPatience is how long after its intent a signal's outcome may come, under the
+// generation in force. An order looks for the effect of a cancel for grace, and for
+// that of the last signal for verify_timeout.
+func (a *app) ownerPatience() time.Duration {
+	cfg := a.generations.current.Load().cfg.Remediation
+	return time.Duration(max(cfg.Grace, cfg.VerifyTimeout)) + ownerMargin
+}
+
+// hostName is the name of this host: in Kubernetes that of the pod.
+func hostName() string {
+	name, err := os.Hostname()
+	if err != nil {
+		return "localhost"
+	}
+	return name
+}
