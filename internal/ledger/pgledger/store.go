@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-kit/log"
@@ -40,6 +41,10 @@ type Store struct {
 	connected  context.Context
 	disconnect context.CancelFunc
 	goroutines sync.WaitGroup
+
+	mirror      *mirror
+	withdrawn   withdrawals
+	expiryFails atomic.Bool
 }
 
 // openTimeout is how long Open waits for a database that does not answer.
@@ -59,6 +64,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if s.pool, err = pgxpool.NewWithConfig(s.working, config); err != nil {
 		return nil, fmt.Errorf("open the ledger: %w", err)
 	}
+	s.mirror = newMirror(s.read)
 	ctx, cancel := context.WithTimeout(ctx, openTimeout)
 	defer cancel()
 	switch err := s.use(ctx, ping); {
@@ -66,7 +72,10 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		return nil, errors.Join(fmt.Errorf("open the ledger: %w", err), s.Close())
 	case err != nil:
 		_ = level.Error(o.Logger).Log("msg", "The ledger's database cannot be used; nothing is signalled until it can be", "err", err)
+	default:
+		s.mirror.refresh(ctx)
 	}
+	s.goroutines.Go(func() { s.mirror.run(s.working) })
 	return s, nil
 }
 
