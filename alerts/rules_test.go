@@ -62,8 +62,8 @@ func TestEveryAlertIsComplete(t *testing.T) {
 // page is the template of the address of the rule's page; empty if it has none.
 func (r rule) page() string {
 	const (
-		known = `{{ with printf "pgbailiff_external_url_info{job=%q, instance=%q}" $labels.job $labels.instance | query }}` +
-			`{{ . | first | label "url" }}`
+		known = `{{ with or (printf "pgbailiff_external_url_info{job=%q, instance=%q}" $labels.job $labels.instance | query)` +
+			` (query "pgbailiff_external_url_info{job=\"pgbailiff\"}") }}{{ . | first | label "url" }}`
 		session = known + `/sessions/{{ $labels.server | urlquery | reReplaceAll "[+]" "%20" }}` +
 			`/{{ $labels.pid }}/{{ $labels.backend_start }}{{ end }}`
 	)

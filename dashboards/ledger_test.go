@@ -16,7 +16,7 @@ func realLedger(t *testing.T) *pgx.Conn {
 	}
 	s := pgtest.Start(t)
 	s.Exec(t, string(schema), `
-insert into pgbailiff.entries (time,event,server,id,decision,replica,entry) select now(), e->>'event','orders','i','d','r',e from (values
+insert into pgbailiff.entries (time,entry) select now(), e || '{"server":"orders","id":"i","decision":"d","replica":"r"}' from (values
 ('{"event":"outcome","outcome":"refused","reason":"rule","pid":4,"source":"alert","backend_start":"2026-11-22T11:05:54.871475Z"}'::jsonb),
 ('{"event":"outcome","outcome":"cancelled","signalled":true,"pid":4,"source":"alert"}'),
 ('{"event":"outcome","outcome":"cancelled","signalled":true,"pid":4,"source":"manual","by":"ann"}'),

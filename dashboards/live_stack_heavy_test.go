@@ -168,6 +168,7 @@ func (s *stack) configurePrometheus(t *testing.T, targets, thresholds string) {
 		t, "prometheus.yml",
 		"evaluation_interval: 15s", "evaluation_interval: 1s", "scrape_interval: 15s", "scrape_interval: 1s",
 		"scrape_timeout: 10s", "scrape_timeout: 1s", `["127.0.0.1:10187"]`, targets, "127.0.0.1:9093", s.alertmanager.Address,
+		"alerting:", unreachableProbes+"alerting:",
 	))
 	if s.prometheus != nil {
 		if err := s.prometheus.Signal(syscall.SIGHUP); err != nil {
@@ -175,6 +176,11 @@ func (s *stack) configurePrometheus(t *testing.T, targets, thresholds string) {
 		}
 	}
 }
+
+// unreachableProbes is the job of a fleet's servers, of which one cannot be scraped.
+const unreachableProbes = `  - job_name: pgbailiff-servers
+    static_configs: [{targets: ["127.0.0.1:1"], labels: {server: orders}}]
+`
 
 // shipped is a file of alerts/ with these words replaced. Each must occur.
 func shipped(t *testing.T, name string, words ...string) string {

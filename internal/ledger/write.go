@@ -233,7 +233,8 @@ func (l *Ledger) write(ctx context.Context, r *request, e Entry) error {
 	return fmt.Errorf("write the ledger: %w", err)
 }
 
-// Normalized is the entry in the form in which it is written and remembered.
+// Normalized is the entry in the form in which it is written and remembered: with
+// this event, every text bounded and valid UTF-8, and the time in UTC.
 func (e Entry) Normalized(event Event) Entry {
 	e = e.clipped()
 	e.Time, e.Event = e.Time.UTC(), event

@@ -2,10 +2,15 @@ package pgledger
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
+	"fmt"
+	"sync"
 	"time"
 
 	"github.com/go-kit/log"
+	"github.com/go-kit/log/level"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/pgbailiff/pgbailiff/internal/ledger"
 )
@@ -23,35 +28,77 @@ type Options struct {
 }
 
 // Store is the shared ledger. It is safe for concurrent use.
-type Store struct{}
+type Store struct {
+	options Options
+	owner   string // this process
+	pool    *pgxpool.Pool
 
-var errNotYet = errors.New("pgledger: to be written")
+	// working ends with Close: the goroutines then come to their end.
+	working context.Context
+	stop    context.CancelFunc
+	// connected ends last, and every connection with it.
+	connected  context.Context
+	disconnect context.CancelFunc
+	goroutines sync.WaitGroup
+}
+
+// openTimeout is how long Open waits for a database that does not answer.
+const openTimeout = 5 * time.Second
 
 // Open connects and checks the schema's version. A database that cannot be reached
 // is no error: every call fails until it can be, and then the version is checked.
-func Open(ctx context.Context, o Options) (*Store, error) { return nil, errNotYet }
-
-// Begin is ledger.Ledger's.
-func (s *Store) Begin(ctx context.Context, intent ledger.Entry, limits ledger.Limits) (ledger.Begun, error) {
-	return ledger.Begun{}, errNotYet
+func Open(ctx context.Context, o Options) (*Store, error) {
+	config, err := poolConfig(o.Config.Postgres)
+	if err != nil {
+		return nil, fmt.Errorf("remediation.ledger.postgres.dsn: %w", err)
+	}
+	s := &Store{options: o, owner: o.Replica + "/" + rand.Text()}
+	s.working, s.stop = context.WithCancel(context.Background())
+	s.connected, s.disconnect = context.WithCancel(context.Background())
+	config.ConnConfig.DialFunc = untilClosed(s.connected)
+	if s.pool, err = pgxpool.NewWithConfig(s.working, config); err != nil {
+		return nil, fmt.Errorf("open the ledger: %w", err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, openTimeout)
+	defer cancel()
+	switch err := s.use(ctx, ping); {
+	case errors.Is(err, ErrSchema):
+		return nil, errors.Join(fmt.Errorf("open the ledger: %w", err), s.Close())
+	case err != nil:
+		_ = level.Error(o.Logger).Log("msg", "The ledger's database cannot be used; nothing is signalled until it can be", "err", err)
+	}
+	return s, nil
 }
-
-// Repin is ledger.Ledger's.
-func (s *Store) Repin(ctx context.Context, intent ledger.Entry) (ledger.Begun, error) {
-	return ledger.Begun{}, errNotYet
-}
-
-// Finish is ledger.Ledger's.
-func (s *Store) Finish(ctx context.Context, outcome ledger.Entry) error { return errNotYet }
 
 // Append is ledger.Ledger's.
-func (s *Store) Append(ctx context.Context, e ledger.Entry) error { return errNotYet }
-
-// Resume is ledger.Ledger's.
-func (s *Store) Resume(ctx context.Context, server, by string, now time.Time) error { return errNotYet }
+func (s *Store) Append(ctx context.Context, e ledger.Entry) error {
+	e.ID, e.Signalled = "", false
+	e = s.line(e, ledger.EventOutcome)
+	return s.failed(s.append(ctx, e), e)
+}
 
 // Reloaded is ledger.Ledger's.
-func (s *Store) Reloaded(ctx context.Context, by string, now time.Time) error { return errNotYet }
+func (s *Store) Reloaded(ctx context.Context, by string, _ time.Time) error {
+	e := s.line(ledger.Entry{Origin: ledger.Origin{By: by}}, ledger.EventReloaded)
+	return s.failed(s.append(ctx, e), e)
+}
+
+// line is an entry in the form in which it is written.
+func (s *Store) line(e ledger.Entry, event ledger.Event) ledger.Entry {
+	e.Replica = s.options.Replica
+	return e.Normalized(event)
+}
+
+// disconnectAfter is how long Close waits for connections to end properly.
+const disconnectAfter = time.Second
 
 // Close is ledger.Ledger's.
-func (s *Store) Close() error { return errNotYet }
+func (s *Store) Close() error {
+	s.stop()
+	s.goroutines.Wait()
+	timer := time.AfterFunc(disconnectAfter, s.disconnect)
+	s.pool.Close()
+	timer.Stop()
+	s.disconnect()
+	return nil
+}

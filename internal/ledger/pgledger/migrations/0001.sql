@@ -1,22 +1,28 @@
 -- The first schema. Every name is qualified, so the search_path does not matter.
-CREATE SCHEMA IF NOT EXISTS pgbailiff;
+-- A schema that is there already may be used by a role that may create none.
+DO $$ BEGIN
+    IF pg_catalog.to_regnamespace('pgbailiff') IS NULL THEN
+        CREATE SCHEMA pgbailiff;
+    END IF;
+END $$;
 
 CREATE TABLE pgbailiff.migrations (
     version    integer     PRIMARY KEY,
     applied_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 
--- Every line of the ledger, in the order in which it was written. The columns are
--- those that are searched for; entry is the whole line.
+-- Every line of the ledger, in the order in which it was written. The entry is the
+-- line without its time, which comes from this database's clock; the generated
+-- columns are those that are searched for.
 CREATE TABLE pgbailiff.entries (
     seq      bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     time     timestamptz NOT NULL,
-    event    text        NOT NULL,
-    server   text        NOT NULL,
-    id       text,
-    decision text,
-    replica  text,
-    entry    jsonb       NOT NULL
+    entry    jsonb       NOT NULL,
+    event    text        NOT NULL GENERATED ALWAYS AS (entry ->> 'event') STORED,
+    server   text        NOT NULL GENERATED ALWAYS AS (entry ->> 'server') STORED,
+    id       text        GENERATED ALWAYS AS (entry ->> 'id') STORED,
+    decision text        GENERATED ALWAYS AS (entry ->> 'decision') STORED,
+    replica  text        GENERATED ALWAYS AS (entry ->> 'replica') STORED
 );
 CREATE INDEX entries_time ON pgbailiff.entries (time);
 CREATE INDEX entries_decision ON pgbailiff.entries (decision);
@@ -40,8 +46,14 @@ CREATE TABLE pgbailiff.signals (
     -- who carries it out, until when; afterwards that process is gone
     owner         text        NOT NULL,
     owner_until   timestamptz NOT NULL,
-    intent        jsonb       NOT NULL,
-    outcome       jsonb                  -- null: under way
+    intent        jsonb       NOT NULL,  -- the lines, without their times
+    outcome       jsonb,                 -- null: under way
+    ended_at      timestamptz,           -- the time of the outcome
+    -- the ID that its owner has asked for: the row's own, but after a takeover
+    attempt       text        NOT NULL DEFAULT '',
+    -- the limits that suspend the server once the signal was sent
+    suspend_after  bigint     NOT NULL DEFAULT 1,
+    suspend_window interval   NOT NULL DEFAULT '0'
 );
 CREATE UNIQUE INDEX signals_step ON pgbailiff.signals (system, pid, backend_start, doing, verb) WHERE holds;
 CREATE UNIQUE INDEX signals_under_way ON pgbailiff.signals (system, pid, backend_start) WHERE outcome IS NULL;

@@ -1,0 +1,142 @@
+package pgledger
+
+import (
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/pgbailiff/pgbailiff/internal/ledger"
+)
+
+// ApplicationName is the application_name of the ledger's sessions.
+const ApplicationName = "pgbailiff-ledger"
+
+const (
+	maxConns       = 8
+	connectTimeout = 3 * time.Second
+	pingTimeout    = time.Second
+)
+
+var (
+	//go:embed sql/settings.sql
+	settingsSQL string
+	//go:embed sql/check.sql
+	checkSQL string
+)
+
+// connConfig reads a connection string.
+func connConfig(to ledger.Postgres) (*pgx.ConnConfig, error) {
+	config, err := poolConfig(to)
+	if err != nil {
+		return nil, err
+	}
+	return config.ConnConfig, nil
+}
+
+// poolConfig reads a connection string. Its error shows no password.
+func poolConfig(to ledger.Postgres) (*pgxpool.Config, error) {
+	config, err := pgxpool.ParseConfig(to.DSN)
+	if err != nil {
+		return nil, parseError(err)
+	}
+	c := config.ConnConfig
+	c.RuntimeParams["application_name"] = ApplicationName
+	c.ConnectTimeout = connectTimeout
+	c.DefaultQueryExecMode = pgx.QueryExecModeCacheStatement
+	c.StatementCacheCapacity = 64 // more than our statements
+	config.MaxConns, config.MinConns, config.MinIdleConns = maxConns, 1, 0
+	config.MaxConnLifetime, config.MaxConnLifetimeJitter = time.Hour, 10*time.Minute
+	config.MaxConnIdleTime, config.HealthCheckPeriod = 5*time.Minute, 10*time.Second
+	config.PingTimeout = pingTimeout
+	config.BeforeConnect = func(_ context.Context, c *pgx.ConnConfig) error { return readPassword(to, c) }
+	config.AfterConnect = setUp
+	return config, nil
+}
+
+// Validate says what is wrong with a connection string.
+func Validate(to ledger.Postgres) error {
+	_, err := poolConfig(to)
+	return err
+}
+
+// readPassword reads password_file, at each connection attempt.
+func readPassword(to ledger.Postgres, into *pgx.ConnConfig) error {
+	if to.PasswordFile == "" {
+		return nil
+	}
+	secret, err := os.ReadFile(to.PasswordFile)
+	if err != nil {
+		return fmt.Errorf("read remediation.ledger.postgres.password_file: %w", err)
+	}
+	into.Password = strings.TrimRight(string(secret), "\r\n")
+	return nil
+}
+
+// setUp checks a new connection, makes our settings there, and prepares what is
+// on the way to a signal, so that each costs one round trip from then on.
+func setUp(ctx context.Context, conn *pgx.Conn) error {
+	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+	defer cancel()
+	if _, err := conn.Exec(ctx, settingsSQL); err != nil {
+		return err
+	}
+	var encoding string
+	var version *int
+	if err := conn.QueryRow(ctx, checkSQL).Scan(&encoding, &version); err != nil {
+		return checkError(err)
+	}
+	switch {
+	case encoding != "UTF8":
+		return encodingError(encoding)
+	case version == nil:
+		return versionError(0)
+	default:
+		return versionError(*version)
+	}
+}
+
+// untilClosed makes connections that end, as their attempts do, with a context.
+func untilClosed(ended context.Context) func(ctx context.Context, network, address string) (net.Conn, error) {
+	d := &net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 10 * time.Second, Interval: 3 * time.Second, Count: 3}}
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		defer context.AfterFunc(ended, cancel)()
+		conn, err := d.DialContext(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		return &endingConn{Conn: conn, stop: context.AfterFunc(ended, func() { _ = conn.Close() })}, nil
+	}
+}
+
+type endingConn struct {
+	net.Conn
+	stop func() bool
+}
+
+func (c *endingConn) Close() error {
+	c.stop()
+	return c.Conn.Close()
+}
+
+// parseError keeps pgx's reason and drops the connection string before it, which
+// may hold a password in a form that no redaction knows.
+func parseError(err error) error {
+	reason := err.Error()
+	if i := strings.LastIndex(reason, "`: "); i >= 0 {
+		reason = reason[i+len("`: "):]
+	}
+	if strings.Contains(reason, "://") {
+		reason, _, _ = strings.Cut(reason, " (")
+	}
+	return errors.New(reason)
+}
