@@ -67,6 +67,13 @@ func (f *ServersFiles) file(path string) *ServersFile {
 	return f.files[i]
 }
 
+// With returns the configuration with the servers of files beside its own.
+func (c *Config) With(files *ServersFiles) *Config {
+	whole := *c
+	whole.Servers = slices.Concat(c.Servers, files.Servers())
+	return &whole
+}
+
 // ReadServersFiles reads the files that servers_files match. A file with a mistake
 // keeps the servers that it has in before, which may be nil.
 func (c *Config) ReadServersFiles(before *ServersFiles) *ServersFiles {
