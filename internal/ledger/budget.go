@@ -1,6 +1,9 @@
 package ledger
 
-import "time"
+import (
+	"errors"
+	"time"
+)
 
 // usage is what counts against the limits of one server at one instant. A
 // signal counts from its reservation on, until it is known that it was not
@@ -36,6 +39,11 @@ const (
 	Allowed
 	Taken
 )
+
+// ErrUnderWay is what Begin returns when, at the end of its context, a signal of
+// another request for the same backend is still under way. Nothing was written. A
+// repeat can help: it gets what became of that signal.
+var ErrUnderWay = errors.New("another request's signal is under way")
 
 // Begun is the answer to Begin and Repin. The zero Begun permits nothing.
 type Begun struct {

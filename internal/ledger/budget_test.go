@@ -2,6 +2,7 @@ package ledger_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -204,8 +205,8 @@ func TestEachServerHasABudgetOfItsOwn(t *testing.T) {
 	for i := range 5 {
 		spend(t, l, fmt.Sprint(i), noon.Add(time.Duration(i)*time.Minute))
 	}
-	if !l.Suspended("orders") || l.Suspended("stock") {
-		t.Errorf("suspended: orders %t, stock %t", l.Suspended("orders"), l.Suspended("stock"))
+	if !l.Suspended("orders") || l.Suspended("stock") || !slices.Equal(l.AllSuspended(), []string{"orders"}) {
+		t.Errorf("suspended: orders %t, stock %t, all of them %v", l.Suspended("orders"), l.Suspended("stock"), l.AllSuspended())
 	}
 	if got, err := beginEntry(t.Context(), l, intent("stock", "x", noon), limits); got != ledger.Allowed || err != nil {
 		t.Errorf("stock: %d, %v", got, err)

@@ -104,6 +104,20 @@ func (l *Ledger) Suspended(server string) bool {
 	return b != nil && b.suspended
 }
 
+// AllSuspended returns the servers that are suspended, sorted.
+func (l *Ledger) AllSuspended() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var all []string
+	for server, b := range l.budgets {
+		if b.suspended {
+			all = append(all, server)
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
 // Spent returns how many signals count against the budget of the window.
 func (l *Ledger) Spent(server string, window time.Duration, now time.Time) int {
 	l.mu.Lock()

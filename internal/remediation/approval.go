@@ -121,8 +121,8 @@ func (s *Shared) ExpireApprovals(ctx context.Context, now time.Time) error {
 
 // showPending brings the metric in line with what waits.
 func (s *Shared) showPending(now time.Time) {
-	s.metrics.setPending(func() map[string]int {
-		waiting := map[string]int{}
+	s.metrics.setAll(s.metrics.pending, func() map[string]float64 {
+		waiting := map[string]float64{}
 		for _, asked := range s.ledger.Approvals(now) {
 			waiting[asked.Server]++
 		}

@@ -11,7 +11,10 @@
 //     policy. This is also all that Preview does. Then the mode must permit it, and
 //     a person where the rule wants one.
 //  4. Begin. The ledger reserves one signal of the budget and makes the intent
-//     durable, or refuses.
+//     durable, or refuses. If replicas share it, it also answers that another
+//     request has taken this step, and with what became of that, which is the
+//     answer of this request too. Then this one writes no line, unless it is a
+//     person's, and does not count: the other one does.
 //  5. Signal. The statement that signals checks the fence again. It answers that
 //     the transaction has gone on to another statement, where the decision was
 //     about the one before: then look again, under the same intent.

@@ -26,7 +26,7 @@ type ending struct {
 	signalled bool            // a signal was sent, or may have been
 	retry     bool            // repeating the request can help
 	recorded  bool            // the ledger has its line already
-	taken     bool            // another request has sent the signal
+	taken     bool            // another request has the signal; what is told here became of that, if it is known
 	cause     error           // for the log
 }
 
@@ -126,6 +126,10 @@ func (t target) unseen(err error) ending {
 // notAllowed tells why a signal was not begun; nil: it was.
 func (t target) notAllowed(begun ledger.Begun, err error, server string) *ending {
 	switch {
+	case errors.Is(err, ledger.ErrUnderWay):
+		e := t.failed("the signal of another request is still under way; this one has signalled nothing", err)
+		e.taken = true
+		return e
 	case err != nil:
 		return t.failed("no signal without a ledger", err)
 	case begun.Allowance == ledger.Allowed:
@@ -141,13 +145,14 @@ func (t target) notAllowed(begun ledger.Begun, err error, server string) *ending
 }
 
 // taken is the ending of a signal that another request has sent already: what
-// became of that. Its lines are in the ledger.
+// became of that.
 func (t target) taken(became ledger.Entry) *ending {
 	e := t.ending(became.Outcome, "another request has sent this signal")
 	if became.Replica != "" {
 		e.detail += ", at " + became.Replica
 	}
-	e.reason, e.recorded, e.taken = became.Reason, true, true
+	e.reason, e.rule, e.taken = became.Reason, became.Rule, true
+	e.retry = became.Outcome == ledger.Failed
 	return &e
 }
 

@@ -6,11 +6,11 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/pgbailiff/pgbailiff/internal/ledger"
-	"github.com/pgbailiff/pgbailiff/internal/policy"
 )
 
-// metrics count what became of the requests. Every combination of labels is
-// there from the start, so that an alert never meets a missing series.
+// metrics count what became of the requests. A server has every combination of
+// labels from the start, so that an alert never meets a missing series, or, on
+// demand, from its first request on.
 type metrics struct {
 	remediations *prometheus.CounterVec
 	manual       *prometheus.CounterVec
@@ -18,11 +18,12 @@ type metrics struct {
 	signalDelay  prometheus.Histogram
 	verify       prometheus.Histogram
 	mode         *prometheus.GaugeVec
-	suspended    *prometheus.GaugeVec
-	pending      *prometheus.GaugeVec
+	suspended    gauge
+	pending      gauge
 
-	mu      sync.Mutex      // guards servers, and that only they have series
-	servers map[string]bool // that are configured
+	mu       sync.Mutex       // guards the fields below, what is raised, and that only these servers have series
+	servers  map[string]shown // that are configured
+	onDemand bool             // series come with the first request about a server
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -53,17 +54,13 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Name: "pgbailiff_remediation_mode",
 			Help: "1 for the mode of remediation by alerts. People act in any mode.",
 		}, []string{"mode"}),
-		suspended: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "pgbailiff_remediation_suspended",
-			Help: "1 while alerts may not signal on the server, until an operator resumes it. People may.",
-		}, []string{"server"}),
-		pending: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "pgbailiff_pending_approvals",
-			Help: "Orders of alerts that wait for a person.",
-		}, []string{"server"}),
+		suspended: newGauge("pgbailiff_remediation_suspended",
+			"1 while alerts may not signal on the server, until an operator resumes it. People may."),
+		pending: newGauge("pgbailiff_pending_approvals", "Orders of alerts that wait for a person."),
+		servers: map[string]shown{},
 	}
 	reg.MustRegister(m.remediations, m.manual, m.refusals, m.signalDelay, m.verify, m.mode, m.suspended, m.pending)
-	m.addServer("")
+	m.addOrders("")
 	return m
 }
 
@@ -74,52 +71,14 @@ func histogram(name, help string, buckets []float64) prometheus.HistogramOpts {
 	}
 }
 
-// addServer makes every series of a server.
-func (m *metrics) addServer(server string) {
-	for _, action := range policy.Actions() {
-		for _, outcome := range ledger.Outcomes() {
-			m.remediations.WithLabelValues(server, string(action), string(outcome))
-			if action != policy.None {
-				m.manual.WithLabelValues(server, string(action), string(outcome))
-			}
-		}
-	}
-	for _, reason := range policy.RefusalReasons() {
-		m.refusals.WithLabelValues(server, string(reason))
-	}
-}
-
-// serve brings the series in line with the settings. Servers that are no longer
-// configured lose theirs.
-func (m *metrics) serve(now Settings) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for _, mode := range Modes() {
-		m.mode.WithLabelValues(string(mode)).Set(oneIf(mode == now.Config.Mode))
-	}
-	for server := range m.servers {
-		if _, stays := now.Servers[server]; !stays {
-			gone := prometheus.Labels{"server": server}
-			m.remediations.DeletePartialMatch(gone)
-			m.refusals.DeletePartialMatch(gone)
-			m.manual.DeletePartialMatch(gone)
-			m.pending.DeletePartialMatch(gone)
-			m.suspended.DeletePartialMatch(gone)
-		}
-	}
-	m.servers = map[string]bool{}
-	for server := range now.Servers {
-		m.servers[server] = true
-		m.addServer(server)
-	}
-}
-
 // count counts the end of one request. A server that is not configured, or not
 // any more, counts as the empty name.
 func (m *metrics) count(server string, manual bool, e ending) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if !m.servers[server] {
+	if _, configured := m.servers[server]; configured {
+		m.showOrders(server)
+	} else {
 		server = ""
 	}
 	if manual {
@@ -136,20 +95,7 @@ func (m *metrics) count(server string, manual bool, e ending) {
 func (m *metrics) setSuspended(server string, is func(string) bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.servers[server] {
-		m.suspended.WithLabelValues(server).Set(oneIf(is(server)))
-	}
-}
-
-// setPending shows how many orders wait for a person, by server. It asks for
-// them under the lock, so that of two callers the later one has the later news.
-func (m *metrics) setPending(now func() map[string]int) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	waiting := now()
-	for server := range m.servers {
-		m.pending.WithLabelValues(server).Set(float64(waiting[server]))
-	}
+	m.set(m.suspended, server, oneIf(is(server)))
 }
 
 func oneIf(is bool) float64 {

@@ -22,6 +22,7 @@ type record struct {
 	remediator *Remediator
 	request    Request
 	decision   string    // joins the lines in the ledger
+	person     bool      // somebody has ordered it by hand, or approved it
 	waits      string    // the ID of the question that a person must answer first
 	until      time.Time // for the steps before the first signal
 
@@ -35,7 +36,10 @@ func (r *Remediator) newRecord(req Request, approved *ledger.Entry) *record {
 	if approved != nil {
 		decision = approved.ID
 	}
-	return &record{remediator: r, request: req, decision: decision, until: req.receivedAt().Add(firstTimeout)}
+	return &record{
+		remediator: r, request: req, decision: decision, person: req.manual() || approved != nil,
+		until: req.receivedAt().Add(firstTimeout),
+	}
 }
 
 // begin reserves one signal of the target and makes its intent durable. An
@@ -46,18 +50,29 @@ func (r *record) begin(ctx context.Context, t target, deadline time.Time) (id st
 	shared := r.remediator.shared
 	begun, err := shared.ledger.Begin(ctx, r.intent(r.signalID(), t), r.remediator.settings.Config.Limits)
 	shared.showSuspension(t.fence.Server)
-	if end := t.notAllowed(begun, err, t.fence.Server); end != nil {
+	if end := r.notBegun(t, begun, err); end != nil {
 		return "", end
 	}
 	return begun.ID, nil
 }
 
-// repin claims what the target does now for an intent whose signal was not sent.
+// repin claims what the target does now for an intent whose signal was not sent. An
+// ending that is taken is that of another request, never the intent's.
 func (r *record) repin(ctx context.Context, id string, t target, deadline time.Time) *ending {
 	ctx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
 	begun, err := r.remediator.shared.ledger.Repin(ctx, r.intent(id, t))
-	return t.notAllowed(begun, err, t.fence.Server)
+	return r.notBegun(t, begun, err)
+}
+
+// notBegun tells why a signal was not begun; nil: it was. The lines of what another
+// request has taken are that one's. What a person orders has a line of its own.
+func (r *record) notBegun(t target, begun ledger.Begun, err error) *ending {
+	end := t.notAllowed(begun, err, t.fence.Server)
+	if end != nil && end.taken {
+		end.recorded = !r.person
+	}
+	return end
 }
 
 // intent is the line of the ledger that tells the signal.
@@ -144,7 +159,9 @@ func (r *record) result(e ending) Result {
 	if _, configured := r.remediator.settings.Servers[server]; !configured {
 		server = ""
 	}
-	r.remediator.shared.metrics.count(server, r.request.manual(), e)
+	if !e.taken || r.request.manual() { // the other request counts, and the sum over replicas must be right
+		r.remediator.shared.metrics.count(server, r.request.manual(), e)
+	}
 	r.log(e, "msg", "Remediation finished")
 	return Result{
 		Server: e.fence.Server, PID: e.fence.PID,
@@ -158,6 +175,8 @@ func (r *record) result(e ending) Result {
 func (r *record) log(e ending, keyvals ...any) {
 	logger := r.logger(e)
 	switch {
+	case e.taken:
+		logger = level.Info(logger)
 	case e.outcome == ledger.Superseded || e.outcome == ledger.Failed:
 		logger = level.Error(logger) // a person must look
 	case e.outcome == ledger.Ignored || e.outcome == ledger.Cancelled && e.detail != "": // a doubt

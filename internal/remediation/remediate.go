@@ -25,6 +25,7 @@ func (r *Remediator) Remediate(ctx context.Context, req Request) Result {
 func (r *Remediator) remediate(ctx context.Context, req Request, approved *ledger.Entry) Result {
 	record := r.newRecord(req, approved)
 	a, server, end := r.identify(req)
+	r.shared.metrics.request(a.fence.Server)
 	if !req.manual() && r.mode() == ModeOff {
 		end = a.refused(policy.ReasonModeOff, modeOff)
 	}
@@ -125,7 +126,10 @@ func (o *order) act(ctx context.Context, t target) (_ target, id string, _ endin
 			o.record.outcome(ctx, id, t.ending(ledger.Gone, "it is not running any more: nothing to "+string(verb)))
 			id, end = o.record.begin(ctx, t, o.later())
 		} else if end == nil {
-			end = o.record.repin(ctx, id, t, o.later())
+			if end = o.record.repin(ctx, id, t, o.later()); end != nil && end.taken {
+				o.record.outcome(ctx, id, t.ending(ledger.Gone, "another request has signalled what runs now: nothing to "+string(verb)))
+				id = ""
+			}
 		}
 	}
 	if end == nil {
@@ -229,7 +233,8 @@ func (o *order) verify(ctx context.Context, t target, answer session.Signalled, 
 
 // escalate terminates what has outlived its cancel, through the same steps. The
 // cancel's ending is not recorded yet: the look before the terminate may still
-// find that the cancel has worked.
+// find that the cancel has worked. Where another request has sent that cancel, it
+// is not this one's success, and has its outcome already.
 func (o *order) escalate(ctx context.Context, t target, id string, cancel ending) ending {
 	if mode := o.mode(); mode != ModeEnforce && !o.request.manual() {
 		cancel = cancel.notTerminated(mode)
@@ -238,9 +243,13 @@ func (o *order) escalate(ctx context.Context, t target, id string, cancel ending
 	}
 	t, end := o.look(ctx, t.afterCancel(), o.later())
 	if end != nil && (end.outcome == ledger.Gone || end.outcome == ledger.Failed) {
-		late := cancel.cancelledLate()
-		if end.outcome == ledger.Failed {
+		late := *end
+		switch {
+		case cancel.taken:
+		case end.outcome == ledger.Failed:
 			late = cancel.notSeenAgain(*end)
+		default:
+			late = cancel.cancelledLate()
 		}
 		o.record.outcome(ctx, id, late)
 		return late
@@ -254,10 +263,11 @@ func (o *order) escalate(ctx context.Context, t target, id string, cancel ending
 		_, id, then = o.act(ctx, t)
 	}
 	o.record.outcome(ctx, id, then)
-	switch then.outcome {
-	case ledger.Gone: // before the terminate was sent
+	switch {
+	case then.outcome == ledger.Gone && !cancel.taken: // before the terminate was sent
 		return cancel.cancelledLate()
-	case ledger.Refused, ledger.DryRun, ledger.Pending: // but the cancel was sent before
+	case then.outcome == ledger.Refused, then.outcome == ledger.DryRun, then.outcome == ledger.Pending: // but the cancel was sent before
+		then.taken = cancel.taken
 		return then.ignored()
 	default:
 		return then

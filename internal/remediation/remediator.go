@@ -56,8 +56,9 @@ type Ledger interface {
 	Answer(ctx context.Context, id string, answer ledger.Event, by, comment string, now time.Time) (ledger.Entry, error)
 	Approvals(now time.Time) []ledger.Entry
 	Expire(ctx context.Context, now time.Time) error
-	// Suspended reports whether a server is suspended.
+	// Suspended reports whether a server is suspended, and AllSuspended which are.
 	Suspended(server string) bool
+	AllSuspended() []string
 	// Resume ends a suspension.
 	Resume(ctx context.Context, server, by string, now time.Time) error
 }
@@ -73,6 +74,9 @@ type Settings struct {
 	// ModeNow is the mode of the generation in force. A Remediator of an older
 	// generation sends nothing more when this one does not enforce.
 	ModeNow func() Mode
+	// SeriesOnDemand lets the series of a server begin with the first request about
+	// it, for a fleet whose metrics must not grow with the number of servers.
+	SeriesOnDemand bool
 }
 
 // Remediator carries out requests under one generation of the configuration.
@@ -105,10 +109,20 @@ func NewShared(logger log.Logger, l Ledger, reg prometheus.Registerer) *Shared {
 // Servers that are no longer configured lose their series.
 func (s *Shared) Serve(settings Settings) {
 	s.metrics.serve(settings)
-	for server := range settings.Servers {
-		s.showSuspension(server)
-	}
-	s.showPending(time.Now())
+	s.Refresh(time.Now())
+}
+
+// Refresh brings the metrics in line with what the ledger knows, which may be news
+// from another replica.
+func (s *Shared) Refresh(now time.Time) {
+	s.metrics.setAll(s.metrics.suspended, func() map[string]float64 {
+		suspended := map[string]float64{}
+		for _, server := range s.ledger.AllSuspended() {
+			suspended[server] = 1
+		}
+		return suspended
+	})
+	s.showPending(now)
 }
 
 func (s *Shared) showSuspension(server string) {

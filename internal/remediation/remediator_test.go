@@ -29,6 +29,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type testRemediator struct {
 	logger   log.Logger
 	ledger   *ledger.Ledger
+	over     remediation.Ledger // what is put over the ledger; nil: nothing
 	registry *prometheus.Registry
 	settings remediation.Settings // of the next apply
 
@@ -84,7 +85,11 @@ func newServer(t testing.TB, srv *pgtest.Server, name, role string) *postgres.Se
 // start begins anew, with metrics at zero.
 func (b *testRemediator) start() {
 	b.registry = prometheus.NewRegistry()
-	b.shared = remediation.NewShared(b.logger, b.ledger, b.registry)
+	seen := b.over
+	if seen == nil {
+		seen = b.ledger
+	}
+	b.shared = remediation.NewShared(b.logger, seen, b.registry)
 	b.apply(b.settings)
 }
 

@@ -31,8 +31,12 @@ type stubborn struct {
 	answers int // so many calls of Find; the later ones hang
 	session session.Found
 
+	signalling func() // before each signal; nil: nothing
+	unjudged   bool   // the next signal meets another statement, which must be judged first
+
 	mu   sync.Mutex
 	ends time.Time
+	sent int
 }
 
 func newStubborn(dies time.Duration) *stubborn {
@@ -49,6 +53,13 @@ func (s *stubborn) there() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.ends.IsZero() || time.Now().Before(s.ends)
+}
+
+// end ends the session now.
+func (s *stubborn) end() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ends = time.Now()
 }
 
 func (s *stubborn) Find(ctx context.Context, _ int32) (session.Found, bool, error) {
@@ -69,11 +80,18 @@ func (s *stubborn) Signal(ctx context.Context, verb session.Verb, _ session.Fenc
 	if ctx.Err() != nil {
 		return session.Signalled{}, errors.Join(session.ErrUnreachable, session.ErrNotSent)
 	}
-	if !s.there() {
+	if s.signalling != nil {
+		s.signalling()
+	}
+	switch {
+	case !s.there():
 		return session.Signalled{Verdict: session.VerdictGone}, nil
+	case s.unjudged:
+		return session.Signalled{Verdict: session.VerdictUnjudged}, nil
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.sent++
 	if verb == session.Terminate && s.ends.IsZero() {
 		s.ends = time.Now().Add(s.dies)
 	}
@@ -96,6 +114,12 @@ func (s *stubborn) Watch(ctx context.Context, _ session.ID, ended func(session.O
 	}
 }
 
+// ofStubborn is an alert about that session.
+var ofStubborn = labels{
+	"alertname": "Test", "severity": "warning", "server": "orders", "pid": "42",
+	"backend_start": "2026-01-01T00:00:00.000000Z", "query_start": "2026-01-01T00:00:00.000000Z",
+}
+
 // repeats carries out the same alert n times, a second apart, and returns when
 // each was answered, from the first on, with its outcome, and whether a repeat can
 // help.
@@ -106,10 +130,7 @@ func repeats(t *testing.T, b *testRemediator, n int) (said []string) {
 	for i := range n {
 		wait.Go(func() {
 			<-time.After(time.Duration(i) * time.Second)
-			result := b.remediate(t, begun, labels{
-				"alertname": "Test", "severity": "warning", "server": "orders", "pid": "42",
-				"backend_start": "2026-01-01T00:00:00.000000Z", "query_start": "2026-01-01T00:00:00.000000Z",
-			})[0]
+			result := b.remediate(t, begun, ofStubborn)[0]
 			all[i] = fmt.Sprintf("%s %s", time.Since(begun).Round(time.Second), result.Outcome)
 			if result.Retry {
 				all[i] += " repeat"
@@ -121,7 +142,7 @@ func repeats(t *testing.T, b *testRemediator, n int) (said []string) {
 }
 
 // onStubborn is a Remediator with that server.
-func onStubborn(t *testing.T, s *stubborn, out *strings.Builder) *testRemediator {
+func onStubborn(t *testing.T, s *stubborn, out *strings.Builder, opts ...option) *testRemediator {
 	t.Helper()
 	l, err := ledger.Open(ledger.Config{}, log.NewNopLogger(), nil)
 	if err != nil {
@@ -130,7 +151,7 @@ func onStubborn(t *testing.T, s *stubborn, out *strings.Builder) *testRemediator
 	b := &testRemediator{ledger: l, logger: log.NewLogfmtLogger(log.NewSyncWriter(out))}
 	b.settings = remediation.Settings{
 		Config: remediation.Config{
-			Mode: remediation.ModeEnforce, Grace: 6 * model.Second, VerifyTimeout: 4 * model.Second,
+			Mode: remediation.ModeEnforce, Grace: 6 * model.Second, VerifyTimeout: 4 * model.Second, ApprovalTimeout: model.Hour,
 			Limits: ledger.Limits{Actions: 10, Window: model.Minute, SuspendAfter: 100, SuspendWindow: model.Minute},
 		},
 		Policy: compile(t, policy.RuleConfig{
@@ -138,6 +159,9 @@ func onStubborn(t *testing.T, s *stubborn, out *strings.Builder) *testRemediator
 		}),
 		Servers: map[string]remediation.Server{"orders": s},
 		Text:    func(q string) string { return q },
+	}
+	for _, o := range opts {
+		o(&b.settings)
 	}
 	b.start()
 	return b
