@@ -51,6 +51,7 @@ func (a *app) remediationOf(g *generation) remediation.Settings {
 	}
 	return remediation.Settings{
 		Config: g.cfg.Remediation.Config, Policy: g.policy, Servers: servers, Text: g.cfg.Collector.Text, ModeNow: a.modeNow,
+		SeriesOnDemand: g.cfg.Collector.Targets == collector.TargetsProbe,
 	}
 }
 
