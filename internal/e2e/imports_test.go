@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -174,10 +175,21 @@ type sourceFile struct {
 
 func (f sourceFile) isTest() bool { return strings.HasSuffix(f.path, "_test.go") }
 
-// sourceFiles reads every Go file of the tree, except in the directories that the
-// go command ignores.
+// parsed are the Go files of the tree. Several tests look at them.
+var parsed = sync.OnceValues(parse)
+
+// sourceFiles are all Go files of the tree, except in the directories that the go
+// command ignores.
 func sourceFiles(t *testing.T) []sourceFile {
 	t.Helper()
+	files, err := parsed()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
+}
+
+func parse() ([]sourceFile, error) {
 	var files []sourceFile
 	root := filepath.Join("..", "..")
 	err := filepath.WalkDir(root, func(name string, entry fs.DirEntry, err error) error {
@@ -206,10 +218,7 @@ func sourceFiles(t *testing.T) []sourceFile {
 		files = append(files, sourceFile{path: slashed, dir: path.Dir(slashed), syntax: syntax})
 		return nil
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return files
+	return files, err
 }
 
 // within returns the directory of a package of this module.

@@ -3,8 +3,10 @@
 package e2e
 
 import (
+	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/chromedp/chromedp"
@@ -17,10 +19,40 @@ import (
 // often.
 func TestMoreOfPeopleInTheBrowser(t *testing.T) {
 	d := newDesk(t)
+	t.Run("the query ends before the click", func(t *testing.T) { theQueryEndsBeforeTheClick(t, d) })
 	t.Run("reasons are set aside one by one", func(t *testing.T) { protectionsAreSetAside(t, d) })
 	t.Run("a leaked connection is terminated", func(t *testing.T) { aLeakedConnectionIsTerminated(t, d) })
 	t.Run("what others have written does no harm", func(t *testing.T) { hostileTexts(t, d) })
 	t.Run("axe-core finds nothing", func(t *testing.T) { everyPageIsAccessible(t, d) })
+}
+
+// theQueryEndsBeforeTheClick: the fence is what the person saw, so the session's
+// next statement is another one.
+func theQueryEndsBeforeTheClick(t *testing.T, d *desk) {
+	for _, action := range []string{"Cancel this statement", "Terminate this session"} {
+		slow := d.orders.Run(t, "app", "select pg_sleep(603)", pgtest.AppName("report"))
+		tab := d.open(t, "ann", sessionPath(t, slow))
+		clickOn(t, tab, action)
+		d.orders.Exec(t, fmt.Sprintf("select pg_cancel_backend(%d)", slow.PID()))
+		slow.Start(t, "select pg_sleep(604)")
+		confirm(t, tab, "", http.StatusNotFound)
+		expectShown(t, tab, "h1", "Gone")
+		expectShown(t, tab, ".lead", "gone Nothing was left to do: what you saw had ended by itself. Nothing that runs now was touched.")
+		verb, _, _ := strings.Cut(strings.ToLower(action), " ")
+		unharmed(t, d, slow, "outcome manual "+verb+" gone ann")
+
+		// The page of a session that has ended says so, with what is on record.
+		path := sessionPath(t, slow)
+		d.orders.Exec(t, fmt.Sprintf("select pg_terminate_backend(%d)", slow.PID()))
+		_ = slow.Wait(t)
+		d.orders.WaitFor(t, "select not exists (select from pg_stat_activity where pid = $1)", slow.PID())
+		if status := tab.Visit(t, d.url+path); status != http.StatusNotFound {
+			t.Errorf("the page of a session that has ended: status %d", status)
+		}
+		expectShown(t, tab, "h1", "This session is gone")
+		expectShown(t, tab, `section[aria-labelledby="decisions"]`, "ann gone")
+		tab.Quiet(t)
+	}
 }
 
 func protectionsAreSetAside(t *testing.T, d *desk) {

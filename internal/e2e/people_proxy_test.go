@@ -16,74 +16,59 @@ import (
 // page it comes from, and nothing else (no Sec-Fetch-Site).
 func TestBehindAReverseProxy(t *testing.T) {
 	t.Parallel()
-	d := &desk{dir: t.TempDir(), orders: pgtest.Start(t)}
-	port := proctest.FreePort(t)
-	outside := fmt.Sprintf("http://pgbailiff.example:%d/db/pgbailiff", port)
-	p, direct := start(t, d.dir, fmt.Sprintf(`
+	d := newProxiedDesk(t)
+	slow := d.orders.Run(t, "app", "select pg_sleep(601)", pgtest.AppName("report"))
+	tab := d.open(t, "ann", "/")
+	tab.Click(t, link("/db/pgbailiff"+sessionPath(t, slow)))
+	expectShown(t, tab, "header", "You are ann, an operator.")
+	clickOn(t, tab, "Cancel this statement")
+	expectShown(t, tab, ".lead", "Cancel the statement that app has been running on orders for")
+	confirm(t, tab, "from outside", http.StatusOK)
+	expectShown(t, tab, "h1", "Cancelled")
+	if code := sqlstate(slow.Wait(t)); code != "57014" {
+		t.Errorf("the query has ended with %s", code)
+	}
+	expectRecord(t, d.dir, slow,
+		"intent manual cancel manual ann from outside", "outcome manual cancel cancelled manual ann from outside")
+	for _, page := range []string{"Back to the session", "Approvals", "pgbailiff"} { // no link leaves the path
+		clickOn(t, tab, page)
+	}
+	tab.Quiet(t)
+
+	// Somebody who is no operator. The proxy replaces the header that its client
+	// sends.
+	other := d.orders.Run(t, "app", "select pg_sleep(602)")
+	_, object := order(t, other, "cancel", "")
+	for _, forged := range [][]string{nil, {"X-Forwarded-User: ann"}} {
+		if reply := d.ask(t, "eve", http.MethodPost, "/api/v1/actions", object, forged...); reply.Status != http.StatusForbidden {
+			t.Errorf("the API with %q: %d %s", forged, reply.Status, reply.Body)
+		}
+	}
+	unharmed(t, d.desk, other)
+	endsSoon(t, d.program)
+}
+
+// proxiedDesk is a desk behind a reverse proxy.
+type proxiedDesk struct {
+	*desk
+	program *proctest.Process
+	port    int // the proxy's
+}
+
+func newProxiedDesk(t *testing.T) proxiedDesk {
+	t.Helper()
+	d := proxiedDesk{desk: &desk{dir: t.TempDir(), orders: pgtest.Start(t)}, port: proctest.FreePort(t)}
+	d.url = fmt.Sprintf("http://pgbailiff.example:%d/db/pgbailiff", d.port)
+	var direct string
+	d.program, direct = start(t, d.dir, fmt.Sprintf(`
 servers: [{name: orders, dsn: %q}]
 collector: {min_duration: 0s}
 people: {operators: [ann], user_header: X-Forwarded-User, trusted_proxies: [127.0.0.1]}
 remediation: {verify_timeout: 1m, ledger: {file: ledger.jsonl}}
-`, d.orders.DSN("monsig")), "--web.external-url="+outside)
-	startNginx(t, port, direct, "ann", "eve")
-	d.browser, d.url = browsertest.Start(t), outside
-
-	t.Run("the click works", func(t *testing.T) {
-		slow := d.orders.Run(t, "app", "select pg_sleep(601)", pgtest.AppName("report"))
-		tab := d.open(t, "ann", "/")
-		tab.Click(t, link("/db/pgbailiff"+sessionPath(t, slow)))
-		expectShown(t, tab, "header", "You are ann, an operator.")
-		clickOn(t, tab, "Cancel this statement")
-		expectShown(t, tab, ".lead", "Cancel the statement that app has been running on orders for")
-		confirm(t, tab, "from outside", http.StatusOK)
-		expectShown(t, tab, "h1", "Cancelled")
-		if code := sqlstate(slow.Wait(t)); code != "57014" {
-			t.Errorf("the query has ended with %s", code)
-		}
-		expectRecord(t, d.dir, slow,
-			"intent manual cancel manual ann from outside", "outcome manual cancel cancelled manual ann from outside")
-		for _, page := range []string{"Back to the session", "Approvals", "pgbailiff"} { // no link leaves the path
-			clickOn(t, tab, page)
-		}
-		tab.Quiet(t)
-	})
-
-	t.Run("somebody who is no operator", func(t *testing.T) {
-		slow := d.orders.Run(t, "app", "select pg_sleep(602)")
-		path := sessionPath(t, slow)
-		form, object := order(t, slow, "cancel", "")
-		tab := d.open(t, "eve", path)
-		expectShown(t, tab, "header", "You are eve. You may look, and not act.")
-		if status := tab.Evaluate(t, formScript("/db/pgbailiff"+path+"/confirm", form)); status != http.StatusForbidden {
-			t.Errorf("the form: %d", status)
-		}
-		if reply := d.ask(t, "eve", http.MethodPost, "/api/v1/actions", object); reply.Status != http.StatusForbidden {
-			t.Errorf("the API: %d %s", reply.Status, reply.Body)
-		}
-		// The proxy replaces the header that its client sends.
-		if reply := d.ask(t, "eve", http.MethodPost, "/api/v1/actions", object, "X-Forwarded-User: ann"); reply.Status != http.StatusForbidden {
-			t.Errorf("the API with a forged header: %d %s", reply.Status, reply.Body)
-		}
-		unharmed(t, d, slow)
-		tab.Quiet(t)
-	})
-
-	// The browser of an operator sends the password along, whoever has made the form.
-	t.Run("a page of another origin", func(t *testing.T) {
-		slow := d.orders.Run(t, "app", "select pg_sleep(603)")
-		path := sessionPath(t, slow)
-		form, _ := order(t, slow, "terminate", "")
-		tab := d.open(t, "ann", path)
-		if status := tab.Visit(t, fmt.Sprintf("http://evil.example:%d/", port)); status != http.StatusOK {
-			t.Fatalf("the page of another origin: %d", status)
-		}
-		if status := tab.Evaluate(t, formScript(outside+path+"/confirm", form)); status != http.StatusForbidden {
-			t.Errorf("its form: %d", status)
-		}
-		expectShown(t, tab, "body", "this is not for the pages of other sites")
-		unharmed(t, d, slow)
-	})
-	endsSoon(t, p)
+`, d.orders.DSN("monsig")), "--web.external-url="+d.url)
+	startNginx(t, d.port, direct, "ann", "eve")
+	d.browser = browsertest.Start(t)
+	return d
 }
 
 // TestAForgedHeader: the same header from elsewhere is not believed, and logged

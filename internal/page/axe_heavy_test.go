@@ -10,7 +10,7 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/browsertest"
 )
 
-// TestAccessibleInEveryLook is TestAccessible with all pages, in all colours at
+// TestAccessibleInEveryLook is accessibleInOneLook with all pages, in all colours at
 // all widths.
 func TestAccessibleInEveryLook(t *testing.T) {
 	var looks []browsertest.Look
@@ -19,5 +19,5 @@ func TestAccessibleInEveryLook(t *testing.T) {
 			looks = append(looks, browsertest.Look{Colours: colours, Width: width})
 		}
 	}
-	accessible(t, slices.Collect(maps.Keys(paths(fullPage(t)))), looks...)
+	accessible(t, browsertest.Start(t), slices.Collect(maps.Keys(paths(fullPage(t)))), looks...)
 }

@@ -5,29 +5,32 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"strings"
 	"testing"
 
 	"github.com/chromedp/chromedp"
+
+	"github.com/pgbailiff/pgbailiff/internal/browsertest"
 )
+
+// TestInTheBrowser looks at the pages with a browser. One serves all tests,
+// because it takes longer to start than they do.
+func TestInTheBrowser(t *testing.T) {
+	t.Parallel()
+	browser := browsertest.Start(t)
+	for name, look := range map[string]func(*testing.T, context.Context){
+		"click through": clickThrough, "lift is a deliberate step": liftIsADeliberateStep, "answer by click": answerByClick,
+		"filter by form": filterByForm, "keyboard": keyboard, "layout": layout, "contrast": contrast, "no script runs": noScriptRuns,
+		"without JavaScript": withoutJavaScript, "accessible": accessibleInOneLook,
+	} {
+		t.Run(name, func(t *testing.T) { look(t, browser) })
+	}
+}
 
 func serve(t *testing.T, h http.Handler) string {
 	t.Helper()
 	server := httptest.NewServer(h)
 	t.Cleanup(server.Close)
 	return server.URL + "/"
-}
-
-// worlds are what the browser is shown.
-func worlds(t *testing.T) map[string]world {
-	down := fullPage(t)
-	for i := range down.Servers {
-		down.Servers[i].Err = context.DeadlineExceeded
-	}
-	return map[string]world{
-		"full": fullPage(t), "nothing": {}, "down": down,
-		"hostile": hostile(t, everything), "hostile, one word": hostile(t, strings.Repeat("W", 1000)),
-	}
 }
 
 // static serves one page as it is.

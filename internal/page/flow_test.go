@@ -15,18 +15,6 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/remediation"
 )
 
-// TestFlows are what people do, in one browser.
-func TestFlows(t *testing.T) {
-	t.Parallel()
-	browser := browsertest.Start(t)
-	for name, flow := range map[string]func(*testing.T, context.Context){
-		"click through": clickThrough, "lift is a deliberate step": liftIsADeliberateStep, "answer by click": answerByClick,
-		"filter by form": filterByForm, "keyboard": keyboard,
-	} {
-		t.Run(name, func(t *testing.T) { flow(t, browser) })
-	}
-}
-
 // clickThrough: an operator finds a session at /, opens it, cancels its
 // statement with a word about why, and reads the outcome; without JavaScript.
 func clickThrough(t *testing.T, browser context.Context) {

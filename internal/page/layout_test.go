@@ -1,16 +1,9 @@
 package page_test
 
 import (
-	"bytes"
-	"image"
-	"image/color"
-	"image/draw"
-	"image/png"
+	"context"
 	"io"
-	"maps"
 	"net/http"
-	"os"
-	"slices"
 	"strings"
 	"testing"
 
@@ -20,27 +13,18 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/browsertest"
 )
 
-// TestLayout looks at every page as a browser lays it out.
-func TestLayout(t *testing.T) {
-	t.Parallel()
-	browser := browsertest.Start(t)
-	for name, w := range worlds(t) {
-		t.Run(name, func(t *testing.T) {
-			tb := browsertest.Open(t, browser)
-			url := serve(t, handler(w))
-			laidOut(t, tb, "index", url, 320, 360, 390, 768, 1025, 1200, 1920)
-			if name == "nothing" || name == "down" {
-				return
-			}
-			for page, path := range paths(w) {
-				if name == "full" || page == "holder" || page == "protected" || page == "approvals" || page == "gone" {
-					laidOut(t, tb, page, url+path[1:], 320, 1200)
-				}
-			}
-			laidOut(t, tb, "outcome", serve(t, static(everyPage(t, w)["outcome"])), 320, 1200)
-			tb.Quiet(t)
-		})
+// layout looks at the pages that people act on as a browser lays them out, with
+// the most and with the widest on them. TestLayoutOfEveryPage is about all others.
+func layout(t *testing.T, browser context.Context) {
+	tb := browsertest.Open(t, browser)
+	for name, w := range map[string]world{"full": fullPage(t), "hostile": hostile(t, strings.Repeat("W", 1000))} {
+		url := serve(t, handler(w))
+		laidOut(t, tb, name+" index", url, 320, 1200)
+		for _, page := range []string{"holder", "protected", "approvals"} {
+			laidOut(t, tb, name+" "+page, url+paths(w)[page][1:], 320)
+		}
 	}
+	tb.Quiet(t)
 }
 
 // laidOut looks at a page in windows of these widths.
@@ -71,11 +55,10 @@ func laidOut(t *testing.T, tb *browsertest.Tab, name, url string, widths ...int6
 	}
 }
 
-// TestContrast holds every text of the page with the most to the 4.5:1 of WCAG,
+// contrast holds every text of the page with the most to the 4.5:1 of WCAG,
 // by day and by night.
-func TestContrast(t *testing.T) {
-	t.Parallel()
-	tb := browsertest.Open(t, browsertest.Start(t))
+func contrast(t *testing.T, browser context.Context) {
+	tb := browsertest.Open(t, browser)
 	tb.Run(t, chromedp.EmulateViewport(1200, 800), chromedp.Navigate(serve(t, handler(fullPage(t)))))
 	for _, colours := range []string{"light", "dark"} {
 		var seen struct {
@@ -105,11 +88,9 @@ const contrastScript = `(() => {
 	return {Back: getComputedStyle(document.body).backgroundColor, Weak: weak};
 })()`
 
-// TestNoScriptRuns lets hostile values try, with the policy of the headers and
+// noScriptRuns lets hostile values try, with the policy of the headers and
 // without it: what is escaped needs no second line of defence.
-func TestNoScriptRuns(t *testing.T) {
-	t.Parallel()
-	browser := browsertest.Start(t)
+func noScriptRuns(t *testing.T, browser context.Context) {
 	w := hostile(t, everything)
 	h := handler(w)
 	for name, handler := range map[string]http.Handler{"with the headers": h, "without": withoutPolicy(h)} {
@@ -147,10 +128,8 @@ func withoutPolicy(h http.Handler) http.Handler {
 	})
 }
 
-// TestWithoutJavaScript finds the same on the page when scripts are off.
-func TestWithoutJavaScript(t *testing.T) {
-	t.Parallel()
-	browser := browsertest.Start(t)
+// withoutJavaScript finds the same on the page when scripts are off.
+func withoutJavaScript(t *testing.T, browser context.Context) {
 	url := serve(t, handler(fullPage(t)))
 	probe := serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = io.WriteString(w, `<!DOCTYPE html><p id="p">off</p><script>p.textContent = "on"</script>`)
@@ -171,49 +150,4 @@ func TestWithoutJavaScript(t *testing.T) {
 	if with != without || !strings.Contains(without, "pid 21804") {
 		t.Errorf("another page without JavaScript: %d characters, and %d with it", len(without), len(with))
 	}
-}
-
-// TestScreenshot writes a picture, when it is told where to.
-func TestScreenshot(t *testing.T) {
-	if *screenshot == "" {
-		return
-	}
-	colours := "light"
-	if *dark {
-		colours = "dark"
-	}
-	url := strings.TrimSuffix(serve(t, handler(fullPage(t))), "/") + *pictured
-	var picture []byte
-	capture := chromedp.FullScreenshot(&picture, 100)
-	if *height > 0 {
-		capture = chromedp.CaptureScreenshot(&picture)
-	}
-	tb := browsertest.Open(t, browsertest.Start(t))
-	tb.Run(t, chromedp.EmulateViewport(*width, max(*height, 900)), browsertest.Colours(colours), chromedp.Navigate(url), capture)
-	if err := os.WriteFile(*screenshot, reduced(t, picture), 0o644); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// reduced is the picture in its 256 most frequent colours: a third of the size.
-func reduced(t *testing.T, picture []byte) []byte {
-	t.Helper()
-	full, err := png.Decode(bytes.NewReader(picture))
-	if err != nil {
-		t.Fatal(err)
-	}
-	often := map[color.Color]int{}
-	for y := range full.Bounds().Dy() {
-		for x := range full.Bounds().Dx() {
-			often[full.At(x, y)]++
-		}
-	}
-	palette := slices.SortedFunc(maps.Keys(often), func(a, b color.Color) int { return often[b] - often[a] })
-	small := image.NewPaletted(full.Bounds(), palette[:min(len(palette), 256)])
-	draw.Draw(small, small.Bounds(), full, image.Point{}, draw.Src)
-	var out bytes.Buffer
-	if err := (&png.Encoder{CompressionLevel: png.BestCompression}).Encode(&out, small); err != nil {
-		t.Fatal(err)
-	}
-	return out.Bytes()
 }

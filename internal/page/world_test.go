@@ -91,24 +91,30 @@ func (o *orders) Preview(ctx context.Context, req remediation.Request) remediati
 
 // session looks for a session in all places.
 func (w world) session(server string, pid int32) (session.Session, bool) {
-	var all []session.Session
+	is := func(s *session.Session) bool { return s.PID == pid && (s.Server == server || s.Server == "") }
 	for _, s := range w.Servers {
-		for _, a := range s.Snapshot.Sessions {
-			all = append(all, a.Session)
+		for i := range s.Snapshot.Sessions {
+			if a := &s.Snapshot.Sessions[i].Session; is(a) {
+				return *a, true
+			}
 		}
-		for _, l := range s.Snapshot.LockWaits {
-			all = append(all, l.Session)
+		for i := range s.Snapshot.LockWaits {
+			if l := &s.Snapshot.LockWaits[i].Session; is(l) {
+				return *l, true
+			}
 		}
-		for _, b := range s.Snapshot.Blockers {
-			all = append(all, b.Session)
+		for i := range s.Snapshot.Blockers {
+			if b := &s.Snapshot.Blockers[i].Session; is(b) {
+				return *b, true
+			}
 		}
 	}
-	all = append(all, w.Plain...)
-	i := slices.IndexFunc(all, func(s session.Session) bool { return s.PID == pid && (s.Server == server || s.Server == "") })
-	if i < 0 {
-		return session.Session{}, false
+	for i := range w.Plain {
+		if is(&w.Plain[i]) {
+			return w.Plain[i], true
+		}
 	}
-	return all[i], true
+	return session.Session{}, false
 }
 
 // handler serves all pages, below the path of the world's URL and at the root.

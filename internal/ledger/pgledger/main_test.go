@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/go-kit/log"
-	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/model"
 	"go.uber.org/goleak"
 
@@ -63,16 +62,6 @@ func opened(t testing.TB, s *pgtest.Server, name string, change func(*pgledger.O
 		}
 	})
 	return r
-}
-
-// up is the metric.
-func (r replica) up(t testing.TB) float64 {
-	t.Helper()
-	var m dto.Metric
-	if err := r.metrics.Up.Write(&m); err != nil {
-		t.Fatal(err)
-	}
-	return m.GetGauge().GetValue()
 }
 
 // logged is a log that tests can read while others write.

@@ -99,7 +99,7 @@ func TestTheLeastPrivileges(t *testing.T) {
 	if err := r.Append(t.Context(), ledger.Entry{Server: "orders", Outcome: ledger.Refused}); err != nil {
 		t.Error(err)
 	}
-	if got := r.up(t); got != 1 {
+	if got := up(t, r); got != 1 {
 		t.Errorf("up is %v", got)
 	}
 }

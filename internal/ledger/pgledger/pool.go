@@ -2,7 +2,6 @@ package pgledger
 
 import (
 	"context"
-	_ "embed"
 	"errors"
 	"fmt"
 	"net"
@@ -23,13 +22,6 @@ const (
 	maxConns       = 8
 	connectTimeout = 3 * time.Second
 	pingTimeout    = time.Second
-)
-
-var (
-	//go:embed sql/settings.sql
-	settingsSQL string
-	//go:embed sql/check.sql
-	checkSQL string
 )
 
 // connConfig reads a connection string.
@@ -88,6 +80,23 @@ func setUp(ctx context.Context, conn *pgx.Conn) error {
 	if _, err := conn.Exec(ctx, settingsSQL); err != nil {
 		return err
 	}
+	if err := check(ctx, conn); err != nil {
+		return err
+	}
+	for _, sql := range []string{lockSQL, clearSQL, releaseSQL, beginSQL, holderSQL, repinSQL} {
+		sql, _, err := pgx.NamedArgs{}.RewriteQuery(ctx, conn, sql, nil)
+		if err == nil {
+			_, err = conn.Prepare(ctx, sql, sql)
+		}
+		if err != nil {
+			return checkError(err)
+		}
+	}
+	return nil
+}
+
+// check tells what is wrong with the database.
+func check(ctx context.Context, conn *pgx.Conn) error {
 	var encoding string
 	var version *int
 	if err := conn.QueryRow(ctx, checkSQL).Scan(&encoding, &version); err != nil {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-kit/log"
@@ -40,6 +41,12 @@ type Store struct {
 	connected  context.Context
 	disconnect context.CancelFunc
 	goroutines sync.WaitGroup
+
+	waiters     *waiters
+	again       *again
+	mirror      *mirror
+	withdrawn   withdrawals
+	expiryFails atomic.Bool
 }
 
 // openTimeout is how long Open waits for a database that does not answer.
@@ -55,10 +62,12 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	s := &Store{options: o, owner: o.Replica + "/" + rand.Text()}
 	s.working, s.stop = context.WithCancel(context.Background())
 	s.connected, s.disconnect = context.WithCancel(context.Background())
+	s.waiters, s.again = newWaiters(s.working.Done()), newAgain()
 	config.ConnConfig.DialFunc = untilClosed(s.connected)
 	if s.pool, err = pgxpool.NewWithConfig(s.working, config); err != nil {
 		return nil, fmt.Errorf("open the ledger: %w", err)
 	}
+	s.mirror = newMirror(s.read)
 	ctx, cancel := context.WithTimeout(ctx, openTimeout)
 	defer cancel()
 	switch err := s.use(ctx, ping); {
@@ -66,21 +75,14 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		return nil, errors.Join(fmt.Errorf("open the ledger: %w", err), s.Close())
 	case err != nil:
 		_ = level.Error(o.Logger).Log("msg", "The ledger's database cannot be used; nothing is signalled until it can be", "err", err)
+	default:
+		s.mirror.refresh(ctx)
 	}
+	s.goroutines.Go(s.poll)
+	s.goroutines.Go(s.writeAgain)
+	s.goroutines.Go(s.keepHouse)
+	s.goroutines.Go(func() { s.mirror.run(s.working) })
 	return s, nil
-}
-
-// Append is ledger.Ledger's.
-func (s *Store) Append(ctx context.Context, e ledger.Entry) error {
-	e.ID, e.Signalled = "", false
-	e = s.line(e, ledger.EventOutcome)
-	return s.failed(s.append(ctx, e), e)
-}
-
-// Reloaded is ledger.Ledger's.
-func (s *Store) Reloaded(ctx context.Context, by string, _ time.Time) error {
-	e := s.line(ledger.Entry{Origin: ledger.Origin{By: by}}, ledger.EventReloaded)
-	return s.failed(s.append(ctx, e), e)
 }
 
 // line is an entry in the form in which it is written.
@@ -92,13 +94,18 @@ func (s *Store) line(e ledger.Entry, event ledger.Event) ledger.Entry {
 // disconnectAfter is how long Close waits for connections to end properly.
 const disconnectAfter = time.Second
 
-// Close is ledger.Ledger's.
+// Close writes once more what could not be written, and closes all connections. It
+// waits some seconds at most, and its error says what is lost.
 func (s *Store) Close() error {
 	s.stop()
 	s.goroutines.Wait()
+	lost := s.writeLast()
 	timer := time.AfterFunc(disconnectAfter, s.disconnect)
 	s.pool.Close()
 	timer.Stop()
 	s.disconnect()
+	if lost != nil {
+		return fmt.Errorf("close the ledger: %w", lost)
+	}
 	return nil
 }

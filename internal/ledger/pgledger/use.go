@@ -2,7 +2,6 @@ package pgledger
 
 import (
 	"context"
-	_ "embed"
 	"errors"
 	"fmt"
 	"hash/fnv"
@@ -13,13 +12,6 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/pgbailiff/pgbailiff/internal/ledger"
-)
-
-var (
-	//go:embed sql/lock.sql
-	lockSQL string
-	//go:embed sql/append.sql
-	appendSQL string
 )
 
 // callTimeout bounds what the caller does not bound.
@@ -47,17 +39,29 @@ func (s *Store) use(ctx context.Context, f func(context.Context, *pgx.Conn) erro
 	case errors.Is(context.Cause(ctx), context.Canceled): // the caller has gone away
 	default:
 		s.options.Metrics.Up.Set(0)
+		if refused, ok := errors.AsType[*pgconn.PgError](err); ok && refused.Code == readOnly {
+			s.pool.Reset() // after a failover the primary is elsewhere
+		}
 	}
 	return err
 }
 
+// readOnly is the SQLSTATE read_only_sql_transaction.
+const readOnly = "25006"
+
 func ping(ctx context.Context, conn *pgx.Conn) error { return conn.Ping(ctx) }
 
-// write sends a batch: one round trip, one transaction.
+// read sends a batch: one round trip, one transaction.
+func (s *Store) read(ctx context.Context, b *pgx.Batch) error {
+	return s.use(ctx, func(ctx context.Context, conn *pgx.Conn) error { return conn.SendBatch(ctx, b).Close() })
+}
+
+// write is read for a batch that makes lines durable.
 func (s *Store) write(ctx context.Context, b *pgx.Batch) error {
 	began := time.Now()
-	err := s.use(ctx, func(ctx context.Context, conn *pgx.Conn) error { return conn.SendBatch(ctx, b).Close() })
+	err := s.read(ctx, b)
 	if err == nil {
+		s.mirror.wrote()
 		s.options.Metrics.Writes.Observe(time.Since(began).Seconds())
 	}
 	return err
@@ -76,13 +80,6 @@ func lockOf(server string) int64 {
 	h := fnv.New64a()
 	_, _ = h.Write([]byte("pgbailiff ledger " + server))
 	return int64(h.Sum64())
-}
-
-// append writes a line that is not about a signal.
-func (s *Store) append(ctx context.Context, e ledger.Entry) error {
-	b := &pgx.Batch{}
-	b.Queue(appendSQL, pgx.NamedArgs{"line": encode(e), "decision": e.Decision})
-	return s.write(ctx, b)
 }
 
 // perhapsDone reports whether what was sent may have been done in spite of the

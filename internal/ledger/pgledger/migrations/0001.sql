@@ -58,6 +58,7 @@ CREATE TABLE pgbailiff.signals (
 CREATE UNIQUE INDEX signals_step ON pgbailiff.signals (system, pid, backend_start, doing, verb) WHERE holds;
 CREATE UNIQUE INDEX signals_under_way ON pgbailiff.signals (system, pid, backend_start) WHERE outcome IS NULL;
 CREATE INDEX signals_server ON pgbailiff.signals (server, begun_at);
+CREATE INDEX signals_spent ON pgbailiff.signals (begun_at) WHERE spent;
 
 CREATE TABLE pgbailiff.servers (
     server     text        PRIMARY KEY,
@@ -81,6 +82,7 @@ CREATE TABLE pgbailiff.questions (
 );
 CREATE UNIQUE INDEX questions_waiting ON pgbailiff.questions (target, action) WHERE answer IS NULL;
 CREATE INDEX questions_denied ON pgbailiff.questions (target) WHERE answer = 'denied';
+CREATE INDEX questions_unacted ON pgbailiff.questions (target, action) WHERE answer = 'approved' AND NOT acted;
 
 -- The lines as people and the board Decisions read them: one column for each key.
 CREATE VIEW pgbailiff.decisions AS

@@ -1,0 +1,2 @@
+-- The servers that are suspended.
+SELECT server FROM pgbailiff.servers WHERE suspended
