@@ -56,6 +56,7 @@ func startStack(t *testing.T) *stack {
 	s.write(t, "token", token)
 	s.enforcingURL = s.serve(t, program, "enforce",
 		fmt.Sprintf(enforcing, s.orders.DSN("monsig"), s.billing.DSN("monsig"), s.orders.DSN("nopriv")))
+	s.write(t, "bad-servers.yml", "- {name: nowhere, dsn: 5}")
 	s.dryRunURL = s.serve(t, program, "dry-run", fmt.Sprintf(dryRun, s.orders.DSN("monsig")))
 	s.fullDiskURL = s.serve(t, program, "full-disk", fullDisk)
 	s.startAlertmanager(t)
@@ -109,6 +110,7 @@ people: {operators: [ann], user_header: X-Forwarded-User, trusted_proxies: [127.
 const dryRun = `
 servers:
   - {name: orders, dsn: "%s"}
+servers_files: [bad-servers.yml]
 collector: {min_duration: 200ms, max_sessions: 1}
 webhook: {credentials_file: token}
 remediation: {mode: dry-run}

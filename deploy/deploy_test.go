@@ -66,6 +66,7 @@ func TestExampleHasTheDefaults(t *testing.T) {
 		Name: "orders", DSN: "postgresql://pgbailiff@db1:5432/postgres?sslmode=verify-full",
 		PasswordFile: "/etc/pgbailiff/orders.password",
 	}}
+	want.ServersFiles = []string{}
 	want.Webhook = webhook.Config{CredentialsFile: "/etc/pgbailiff/webhook.token"}
 	want.Remediation.Policy.Rules = got.Remediation.Policy.Rules
 	want.Remediation.Ledger = ledger.Config{File: "/var/lib/pgbailiff/ledger.jsonl"}
