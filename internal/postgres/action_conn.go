@@ -39,6 +39,8 @@ type actionConn struct {
 	urgent chan *job // looks at what was signalled
 	normal chan *job
 	finds  chan *findRequest
+	demand demand
+	warmth warmth
 
 	open *openConn // only run touches it; nil before the first one
 }
@@ -47,6 +49,7 @@ func newActionConn(lifetime context.Context, connect func(context.Context) (*pgx
 	return &actionConn{
 		connect: connect, lifetime: lifetime, answerTimeout: answerTimeout,
 		urgent: make(chan *job), normal: make(chan *job), finds: make(chan *findRequest),
+		warmth: warmth{backoff: newBackoff()},
 	}
 }
 
@@ -81,6 +84,8 @@ func (a *actionConn) next() *job {
 		return j
 	case request := <-a.finds:
 		return a.batchFinds(request)
+	case <-a.warmth.due():
+		return a.warmUp()
 	}
 }
 
@@ -172,6 +177,7 @@ func (a *actionConn) ensureOpen() error {
 				return notSent{a.orClosed(result.err)}
 			}
 			a.replace(result.conn)
+			a.warmth.note(nil)
 			return nil
 		}
 	}

@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"sync"
 	"sync/atomic"
 
 	"github.com/pgbailiff/pgbailiff/internal/session"
@@ -49,6 +50,52 @@ func (j *job) finish(err error) {
 		j.finished = true
 		j.done(err)
 	}
+}
+
+// demand counts the callers that wait for the action connection, for an alert or a
+// person.
+type demand struct {
+	mu      sync.Mutex // guards the rest
+	callers int
+	begun   chan struct{} // closed while callers is not 0; nil: nobody has asked for it
+}
+
+// enter is called by a caller, which calls leave when it waits no longer.
+func (d *demand) enter() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.callers++; d.callers > 1 {
+		return
+	}
+	if d.begun == nil {
+		d.begun = make(chan struct{})
+	}
+	close(d.begun)
+}
+
+func (d *demand) leave() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.callers--; d.callers == 0 {
+		d.begun = nil
+	}
+}
+
+// exists returns a channel that is closed as soon as a caller waits.
+func (d *demand) exists() <-chan struct{} {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.begun == nil {
+		d.begun = make(chan struct{})
+	}
+	return d.begun
+}
+
+// ask is do for an alert or a person.
+func (a *actionConn) ask(ctx context.Context, queue chan<- *job, j *job) error {
+	a.demand.enter()
+	defer a.demand.leave()
+	return a.do(ctx, queue, j)
 }
 
 // do has the job run and waits for its end, or for the context's. If the context
@@ -105,7 +152,7 @@ func waitError(ctx context.Context) error {
 	return fmt.Errorf("%w: wait for the action connection: %w", session.ErrUnreachable, context.Cause(ctx))
 }
 
-// ping keeps the connection warm, or opens it.
+// ping uses the connection, or opens it.
 func (a *actionConn) ping(ctx context.Context) error {
 	return a.do(ctx, a.normal, &job{run: func(ctx context.Context, c *openConn) error { return c.refreshNames(ctx) }})
 }

@@ -24,10 +24,12 @@ const (
 	answerTimeout    = statementTimeout + time.Second // on our side
 	scrapeTimeout    = 60 * time.Second
 	keepWarmEvery    = 10 * time.Second
+	scrapeIdleTime   = 5 * time.Minute // then the scrape connection is closed
 )
 
-// statementCacheSize is more than the number of our statements.
-const statementCacheSize = 64
+// statementCacheSize is more than the number of statements that a connection
+// does not prepare by itself. pgx makes room for that many at once.
+const statementCacheSize = 8
 
 // Config is one element of the configuration's "servers".
 type Config struct {
@@ -81,6 +83,7 @@ func (c Config) destination() (*destination, error) {
 	// pgx would take these two from the connection string as well.
 	to.DefaultQueryExecMode = pgx.QueryExecModeCacheStatement
 	to.StatementCacheCapacity = statementCacheSize
+	to.DescriptionCacheCapacity = 0 // we have no use for that cache
 	return to, nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -31,6 +32,7 @@ func (s *Server) connect(ctx context.Context, p purpose) (*pgx.Conn, whoami, err
 		conn, who, err := s.connectOnce(ctx, p)
 		if err == nil {
 			s.pair.actionOpened(openedConn{who, netConnOf(conn)})
+			s.scrape.backoff.reset()
 		}
 		return conn, who, err
 	}
@@ -47,6 +49,9 @@ func (s *Server) connect(ctx context.Context, p purpose) (*pgx.Conn, whoami, err
 			err = s.pair.admitScrape(opened)
 		}
 		if err == nil {
+			if s.pair.actionAddress() == "" {
+				s.action.warmth.hurry()
+			}
 			return conn, who, nil
 		}
 		_ = closeConn(conn)
@@ -67,7 +72,11 @@ func (s *Server) useAction(ctx context.Context) {
 // connectOnce is one attempt, of those that Dials counts. Its time starts when
 // Dials lets it through.
 func (s *Server) connectOnce(ctx context.Context, p purpose) (*pgx.Conn, whoami, error) {
-	if err := s.dials.acquire(ctx, queueFor(p, s.lastDialFailed.Load())); err != nil {
+	var awaited <-chan struct{}
+	if p == forAction {
+		awaited = s.action.demand.exists()
+	}
+	if err := s.dials.acquire(ctx, queueFor(p, s.lastDialFailed.Load()), awaited); err != nil {
 		return nil, whoami{}, connectError(err)
 	}
 	defer s.dials.release()
@@ -81,6 +90,9 @@ func (s *Server) connectOnce(ctx context.Context, p purpose) (*pgx.Conn, whoami,
 	if err != nil {
 		if ctx.Err() == nil { // else the attempt was given up, which says nothing about the server
 			s.lastDialFailed.Store(true)
+			if p == forScrape {
+				s.scrape.backoff.failed(connectError(err), time.Now())
+			}
 		}
 		return nil, whoami{}, connectError(err)
 	}

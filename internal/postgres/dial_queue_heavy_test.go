@@ -15,7 +15,7 @@ import (
 func TestWaitingInTheQueueIsNoPartOfTheConnectTimeout(t *testing.T) {
 	pg := pgtest.Start(t)
 	dials := NewDials(1)
-	if err := dials.acquire(t.Context(), queueAction); err != nil {
+	if err := dials.acquire(t.Context(), queueAction, nil); err != nil {
 		t.Fatal(err)
 	}
 	s, err := New(Config{DSN: pg.DSN("monsig")}, dials, log.NewNopLogger())

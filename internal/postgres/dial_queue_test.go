@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -27,7 +28,7 @@ func TestDialsBoundsConcurrentAttempts(t *testing.T) {
 			all.Go(func() {
 				ctx, cancel := context.WithTimeout(t.Context(), time.Duration(1+i%90)*time.Second)
 				defer cancel()
-				if err := d.acquire(ctx, dialQueue(i%int(dialQueues))); err != nil {
+				if err := d.acquire(ctx, dialQueue(i%int(dialQueues)), nil); err != nil {
 					if !errors.Is(err, context.DeadlineExceeded) {
 						t.Error(err)
 					}
@@ -55,13 +56,15 @@ func TestDialsBoundsConcurrentAttempts(t *testing.T) {
 func TestDialsServesActionsBeforeScrapes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := NewDials(1)
-		if err := d.acquire(t.Context(), queueScrape); err != nil {
+		if err := d.acquire(t.Context(), queueScrape, nil); err != nil {
 			t.Fatal(err)
 		}
+		awaited, later := make(chan struct{}), make(chan struct{})
+		close(awaited)
 		var order []string
-		wait := func(who string, p purpose, failed bool) {
+		wait := func(who string, p purpose, failed bool, awaited <-chan struct{}) {
 			go func() {
-				if err := d.acquire(t.Context(), queueFor(p, failed)); err != nil {
+				if err := d.acquire(t.Context(), queueFor(p, failed), awaited); err != nil {
 					t.Error(err)
 				}
 				order = append(order, who)
@@ -69,29 +72,85 @@ func TestDialsServesActionsBeforeScrapes(t *testing.T) {
 			}()
 			synctest.Wait()
 		}
-		wait("scraping a server that failed", forScrape, true)
-		wait("acting on a server that failed", forAction, true)
-		wait("scraping", forScrape, false)
-		wait("acting, first", forAction, false)
-		wait("acting, second", forAction, false)
+		wait("scraping a server that failed", forScrape, true, nil)
+		wait("acting on a server that failed", forAction, true, nil)
+		wait("scraping", forScrape, false, nil)
+		wait("acting, first", forAction, false, nil)
+		wait("acting, second", forAction, false, nil)
+		wait("awaited later, on a server that failed", forAction, true, later)
+		wait("awaited, on a server that failed", forAction, true, awaited)
+		wait("awaited", forAction, false, awaited)
+		close(later)
+		synctest.Wait()
 		d.release()
 		synctest.Wait()
-		want := []string{"acting, first", "acting, second", "scraping", "acting on a server that failed", "scraping a server that failed"}
+		want := []string{
+			"awaited", "awaited, on a server that failed", "awaited later, on a server that failed",
+			"acting, first", "acting, second", "scraping", "acting on a server that failed", "scraping a server that failed",
+		}
 		if !slices.Equal(order, want) {
 			t.Errorf("%q", order)
 		}
 	})
 }
 
+// Attempts that nobody waits for leave places for those that somebody waits for,
+// even if none of them ever ends.
+func TestDialsKeepsPlacesForWhatIsAwaited(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := NewDials(16)
+		var running atomic.Int32
+		attempt := func(q dialQueue, awaited <-chan struct{}) {
+			go func() {
+				if d.acquire(t.Context(), q, awaited) == nil {
+					running.Add(1)
+				}
+			}()
+		}
+		expect := func(what string, want int32) {
+			t.Helper()
+			synctest.Wait()
+			if got := running.Load(); got != want {
+				t.Errorf("%s: %d attempts run, want %d", what, got, want)
+			}
+		}
+		later := make(chan struct{})
+		for range 100 {
+			attempt(queueAction, nil)
+			attempt(queueScrapeAfterFailure, nil)
+		}
+		expect("in the background", 12)
+		attempt(queueActionAfterFailure, later)
+		expect("one more in the background", 12)
+		close(later)
+		expect("one of them is awaited now", 13)
+		awaited := make(chan struct{})
+		close(awaited)
+		for range 10 {
+			attempt(queueAction, awaited)
+		}
+		expect("more that are awaited", 16)
+		d.release()
+		d.release()
+		expect("two have ended", 18)
+		for range 6 {
+			d.release()
+		}
+		expect("all that are awaited have begun", 23)
+		d.release()
+		expect("the places that are kept", 23)
+	})
+}
+
 func TestDialsAfterACallerHasLeft(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := NewDials(1)
-		if err := d.acquire(t.Context(), queueAction); err != nil {
+		if err := d.acquire(t.Context(), queueAction, nil); err != nil {
 			t.Fatal(err)
 		}
 		ctx, cancel := context.WithCancelCause(t.Context())
 		left := make(chan error, 1)
-		go func() { left <- d.acquire(ctx, queueAction) }()
+		go func() { left <- d.acquire(ctx, queueAction, nil) }()
 		synctest.Wait()
 		cause := errors.New("the caller went away")
 		cancel(cause)
@@ -99,7 +158,7 @@ func TestDialsAfterACallerHasLeft(t *testing.T) {
 			t.Error(err)
 		}
 		d.release()
-		if err := d.acquire(t.Context(), queueScrape); err != nil {
+		if err := d.acquire(t.Context(), queueScrape, nil); err != nil {
 			t.Error(err)
 		}
 	})
@@ -109,7 +168,7 @@ func TestTheZeroDialsLetsNoAttemptThrough(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 		defer cancel()
-		if err := new(Dials).acquire(ctx, queueAction); err == nil {
+		if err := new(Dials).acquire(ctx, queueAction, nil); err == nil {
 			t.Error("it did")
 		}
 	})

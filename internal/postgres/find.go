@@ -42,6 +42,8 @@ type findResult struct {
 func (s *Server) Find(ctx context.Context, pid int32) (session.Found, bool, error) {
 	request := &findRequest{pid: pid, result: make(chan findResult, 1)}
 	var got findResult
+	s.action.demand.enter()
+	defer s.action.demand.leave()
 	err := enqueue(ctx, s.action, s.action.finds, request)
 	if err == nil {
 		var ok bool

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
@@ -14,7 +15,9 @@ import (
 )
 
 // scrapeConn is the connection that reads snapshots, apart from the one that
-// acts. It is opened at the first scrape.
+// acts. It is opened at the first scrape, and closed when there was none for
+// scrapeIdleTime. After an attempt that failed, scrapes get its error until the
+// backoff lets the next attempt begin.
 //
 // One goroutine, run, owns it and serves one scrape after the other. A scrape
 // whose context ends leaves its statement running, under a deadline of its own:
@@ -26,6 +29,7 @@ type scrapeConn struct {
 	lifetime context.Context // ends at Close
 	logger   log.Logger
 	requests chan *scrapeRequest
+	backoff  *backoff
 
 	// Only run touches the rest.
 	conn   *pgx.Conn // nil before the first scrape
@@ -33,7 +37,8 @@ type scrapeConn struct {
 	delta  delta
 	logged privileges
 
-	deltaMinBackends int64 // the constant, but in tests
+	deltaMinBackends int64         // the constant, but in tests
+	idleTime         time.Duration // scrapeIdleTime, but in tests
 }
 
 // scrapeRequest is one scrape. Each channel takes at most one value and is
@@ -58,7 +63,7 @@ type privileges struct {
 func newScrapeConn(lifetime context.Context, server string, connect func(context.Context) (*pgx.Conn, whoami, error), logger log.Logger) *scrapeConn {
 	return &scrapeConn{
 		server: server, connect: connect, lifetime: lifetime, logger: logger,
-		requests: make(chan *scrapeRequest), deltaMinBackends: deltaMinBackends,
+		requests: make(chan *scrapeRequest), backoff: newBackoff(), deltaMinBackends: deltaMinBackends, idleTime: scrapeIdleTime,
 	}
 }
 
@@ -71,6 +76,7 @@ func newScrapeRequest(opts session.SnapshotOptions) *scrapeRequest {
 // read so far, or an error if nothing has been read.
 func (s *Server) Snapshot(ctx context.Context, opts session.SnapshotOptions) (session.Snapshot, error) {
 	request := newScrapeRequest(opts)
+	s.startOnce(&s.scraping, s.scrape.run)
 	select {
 	case s.scrape.requests <- request:
 	case <-ctx.Done():
@@ -103,12 +109,17 @@ func (s *Server) Snapshot(ctx context.Context, opts session.SnapshotOptions) (se
 // run serves scrapes until the server is closed.
 func (c *scrapeConn) run() {
 	defer c.close()
+	idle := time.NewTimer(c.idleTime)
+	defer idle.Stop()
 	for {
 		select {
 		case <-c.lifetime.Done():
 			return
 		case request := <-c.requests:
 			c.serve(request)
+			idle.Reset(c.idleTime)
+		case <-idle.C:
+			c.close()
 		}
 	}
 }
@@ -117,6 +128,7 @@ func (c *scrapeConn) close() {
 	if c.conn != nil {
 		_ = closeConn(c.conn)
 	}
+	c.conn, c.delta = nil, delta{}
 }
 
 // serve reads the activity and then, if a session waits for a lock, the lock
@@ -160,10 +172,14 @@ func (c *scrapeConn) readActivity(ctx context.Context, opts session.SnapshotOpti
 }
 
 func (c *scrapeConn) open(ctx context.Context) error {
+	if err := c.backoff.wait(time.Now()); err != nil {
+		return err
+	}
 	conn, who, err := c.connect(ctx)
 	if err != nil {
 		return err
 	}
+	c.backoff.reset()
 	c.conn, c.whoami, c.delta = conn, who, delta{}
 	return nil
 }

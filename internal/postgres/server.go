@@ -4,19 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/go-kit/log"
-	"github.com/go-kit/log/level"
 	"github.com/jackc/pgx/v5"
 )
 
 // Server is one PostgreSQL server: a warm connection for actions, and one for
-// scrapes. Create it with New, then Start, without which every call waits for
-// its context; Close waits for its goroutines.
+// scrapes. Create it with New, then Start, without which everything but a scrape
+// waits for its context; Close waits for its goroutines.
 type Server struct {
 	name   string
 	cfg    Config
@@ -30,9 +27,15 @@ type Server struct {
 	lastDialFailed atomic.Bool
 	pair           connPair
 
-	lifetime   context.Context // ends at Close
-	cancel     context.CancelFunc
-	goroutines sync.WaitGroup
+	lifetime context.Context // ends at Close
+	cancel   context.CancelFunc
+
+	// There may be thousands of servers: the goroutines for scraping and watching
+	// start when they are needed.
+	scraping, watching sync.Once
+	mu                 sync.Mutex // guards closed: no goroutine starts after it
+	closed             bool
+	goroutines         sync.WaitGroup
 }
 
 // New checks the configuration; it does not connect. All servers share one
@@ -69,45 +72,30 @@ func (s *Server) Config() Config { return s.cfg }
 
 // Start opens the action connection in the background and keeps it warm.
 func (s *Server) Start() {
-	s.goroutines.Go(s.action.run)
-	s.goroutines.Go(s.scrape.run)
-	s.goroutines.Go(func() { s.keepWarm(s.lifetime) })
-	s.goroutines.Go(func() { s.watcher.run(s.lifetime) })
+	s.action.warmth.start(s.logger)
+	s.start(s.action.run)
 }
+
+// start starts a goroutine, unless the server is closed.
+func (s *Server) start(run func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.closed {
+		s.goroutines.Go(run)
+	}
+}
+
+func (s *Server) startOnce(once *sync.Once, run func()) { once.Do(func() { s.start(run) }) }
 
 // Close stops the goroutines, ends what is still running and closes the
 // connections. It does not wait for a server that hangs.
 func (s *Server) Close() {
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
 	s.cancel()
+	s.action.warmth.stop()
 	s.goroutines.Wait()
-}
-
-// keepWarm pings the action connection, and says in the log when the server
-// becomes unreachable or reachable again, once each.
-func (s *Server) keepWarm(ctx context.Context) {
-	up := true
-	for {
-		err := s.action.ping(ctx)
-		if ctx.Err() != nil {
-			return
-		}
-		switch {
-		case err != nil && up:
-			level.Warn(s.logger).Log("msg", "Server unreachable; nothing can be cancelled or terminated there", "err", err)
-		case err == nil && !up:
-			level.Info(s.logger).Log("msg", "Server reachable again")
-		}
-		up = err == nil
-		pause := keepWarmEvery
-		if !up { // spread the attempts of servers that failed together
-			pause -= rand.N(keepWarmEvery / 2)
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(pause):
-		}
-	}
 }
 
 func (s *Server) failed(doing string, err error) error {

@@ -37,7 +37,7 @@ func (s *Server) Signal(ctx context.Context, verb session.Verb, f session.Fence)
 		return session.Signalled{}, fmt.Errorf("%s pid %d on %s: not a whole identity", verb, f.PID, s.name)
 	}
 	var row signalRow
-	err := s.action.do(ctx, s.action.normal, &job{atMostOnce: true, run: func(ctx context.Context, c *openConn) (err error) {
+	err := s.action.ask(ctx, s.action.normal, &job{atMostOnce: true, run: func(ctx context.Context, c *openConn) (err error) {
 		row, err = c.signal(ctx, verb, f)
 		return err
 	}})

@@ -63,6 +63,7 @@ func newWatcher(look func(context.Context, []int32) (map[int32]session.Observati
 // it goes on trying until then. When the server is closed, it ends at once.
 func (s *Server) Watch(ctx context.Context, id session.ID, ended func(session.Observation) bool) (session.Observation, error) {
 	w := &watch{ctx: ctx, id: id, ended: ended, result: make(chan session.Observation, 1)}
+	s.startOnce(&s.watching, func() { s.watcher.run(s.lifetime) })
 	select {
 	case s.watcher.add <- w:
 	case <-ctx.Done():

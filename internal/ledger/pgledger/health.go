@@ -12,11 +12,11 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/ledger"
 )
 
-// health is how the last reading and the last writing went.
-type health struct{ cannotRead, cannotWrite atomic.Bool }
+// health is how the last calls of each kind went.
+type health struct{ cannotRead, cannotChange, cannotWrite atomic.Bool }
 
 func (h *health) show(up prometheus.Gauge) {
-	if h.cannotRead.Load() || h.cannotWrite.Load() {
+	if h.cannotRead.Load() || h.cannotChange.Load() || h.cannotWrite.Load() {
 		up.Set(0)
 		return
 	}

@@ -54,18 +54,24 @@ const readOnly = "25006"
 
 func ping(ctx context.Context, conn *pgx.Conn) error { return conn.Ping(ctx) }
 
-// sends is what sends a batch: one round trip, one transaction.
-func sends(b *pgx.Batch) func(context.Context, *pgx.Conn) error {
+// send is what sends a batch: one round trip, one transaction.
+func send(b *pgx.Batch) func(context.Context, *pgx.Conn) error {
 	return func(ctx context.Context, conn *pgx.Conn) error { return conn.SendBatch(ctx, b).Close() }
 }
 
 // read sends a batch that writes nothing.
-func (s *Store) read(ctx context.Context, b *pgx.Batch) error { return s.use(ctx, sends(b)) }
+func (s *Store) read(ctx context.Context, b *pgx.Batch) error { return s.use(ctx, send(b)) }
+
+// change sends a batch that mostly finds nothing to change. That it goes well does not
+// say that lines can be written.
+func (s *Store) change(ctx context.Context, b *pgx.Batch) error {
+	return s.run(ctx, &s.health.cannotChange, send(b))
+}
 
 // write sends a batch that makes lines durable.
 func (s *Store) write(ctx context.Context, b *pgx.Batch) error {
 	began := time.Now()
-	err := s.run(ctx, &s.health.cannotWrite, sends(b))
+	err := s.run(ctx, &s.health.cannotWrite, send(b))
 	if err == nil {
 		s.mirror.wrote()
 		s.options.Metrics.Writes.Observe(time.Since(began).Seconds())
