@@ -96,6 +96,9 @@ func (s *Store) line(e ledger.Entry, event ledger.Event) ledger.Entry {
 // disconnectAfter is how long Close waits for connections to end properly.
 const disconnectAfter = time.Second
 
+// Up reports whether the database could be used the last time.
+func (s *Store) Up() bool { return s.options.Metrics.IsUp() }
+
 // Close writes once more what could not be written, and closes all connections. It
 // waits some seconds at most, and its error says what is lost.
 func (s *Store) Close() error {
