@@ -60,6 +60,9 @@ func newApp(o Options, logger log.Logger) (*app, error) {
 	}
 	// The ledger is opened for a configuration that is good in every respect.
 	access, err := checkAccess(cfg, o)
+	if err == nil {
+		err = checkLedger(cfg, o.ConfigFile)
+	}
 	if err != nil {
 		return nil, err
 	}
