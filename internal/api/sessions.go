@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
@@ -45,6 +46,13 @@ type SessionsSettings struct {
 	Preview       func(context.Context, remediation.Request) remediation.Preview
 	// Timeout bounds all of it.
 	Timeout time.Duration
+	// MostServers is how many servers are read at once; a request for more is told to
+	// name one. Each reads that many.
+	MostServers int
+	Each        func(n int, read func(i int))
+	// Think waits until a request may ask for the policy of what it has read; it calls
+	// the result when it has.
+	Think func(context.Context) (thought func())
 }
 
 // unreadable is a server that could not be read, and why, in a sentence of ours:
@@ -60,8 +68,8 @@ type sessions struct {
 	logger log.Logger
 }
 
-// Sessions serves GET /api/v1/sessions: what runs now, longest first. All servers
-// are read at the same time, and one that does not answer holds up no other.
+// Sessions serves GET /api/v1/sessions: what runs now, longest first. A server that
+// does not answer holds up no other.
 func Sessions(settings SessionsSettings, logger log.Logger) http.Handler {
 	return &sessions{settings, logger}
 }
@@ -76,11 +84,7 @@ func (h *sessions) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer cancel()
 	read := make([][]*sessionView, len(asked.servers))
 	errs := make([]error, len(asked.servers))
-	var all sync.WaitGroup
-	for i, server := range asked.servers {
-		all.Go(func() { read[i], errs[i] = h.read(ctx, server, asked) })
-	}
-	all.Wait()
+	h.Each(len(asked.servers), func(i int) { read[i], errs[i] = h.read(ctx, asked.servers[i], asked) })
 	answer := struct {
 		Sessions []*sessionView `json:"sessions"`
 		Errors   []unreadable   `json:"errors"`
@@ -110,6 +114,9 @@ func (h *sessions) parse(r *http.Request) (question, *auth.Denial) {
 		}
 		q.servers = h.Servers[i : i+1]
 	}
+	if len(q.servers) > h.MostServers {
+		return q, badRequest(fmt.Sprintf("there are %d servers, and no more than %d are read at once: name one with server=", len(q.servers), h.MostServers))
+	}
 	if text := asked.Get("min_duration"); text != "" {
 		d, err := model.ParseDuration(text)
 		if err != nil {
@@ -133,6 +140,7 @@ var errLocks = errors.New("the lock waits were not read")
 // read returns the sessions of one server, with what policy says about them.
 func (h *sessions) read(ctx context.Context, server Server, asked question) ([]*sessionView, error) {
 	found, snapshot, err := h.find(ctx, server, asked)
+	defer h.Think(ctx)()
 	queue := session.NewQueue(snapshot.Waiters)
 	views := make([]*sessionView, len(found))
 	var all sync.WaitGroup // at once, so that they share the statement that finds them
@@ -168,7 +176,7 @@ func (h *sessions) find(ctx context.Context, server Server, asked question) ([]s
 	}
 	snapshot, err := server.Snapshot(ctx, opts)
 	seen := map[int32]bool{}
-	once := slices.DeleteFunc(snapshot.Sessions, func(a session.Aged) bool {
+	once := slices.DeleteFunc(slices.Clone(snapshot.Sessions), func(a session.Aged) bool {
 		twice := seen[a.PID]
 		seen[a.PID] = true
 		return twice

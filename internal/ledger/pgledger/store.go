@@ -1,6 +1,7 @@
 package pgledger
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -26,6 +27,10 @@ type Options struct {
 	Patience func() time.Duration
 	Logger   log.Logger
 	Metrics  *ledger.Metrics
+
+	// pingAfter is how long a connection must have been idle to be asked whether it
+	// is alive; 0: pingAfter.
+	pingAfter time.Duration
 }
 
 // Store is the shared ledger. It is safe for concurrent use.
@@ -41,7 +46,10 @@ type Store struct {
 	connected  context.Context
 	disconnect context.CancelFunc
 	goroutines sync.WaitGroup
+	closing    sync.Once
+	closed     error // of closing
 
+	health      health
 	waiters     *waiters
 	again       *again
 	mirror      *mirror
@@ -64,6 +72,8 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	s.connected, s.disconnect = context.WithCancel(context.Background())
 	s.waiters, s.again = newWaiters(s.working.Done()), newAgain()
 	config.ConnConfig.DialFunc = untilClosed(s.connected)
+	idle := cmp.Or(o.pingAfter, pingAfter)
+	config.ShouldPing = func(_ context.Context, p pgxpool.ShouldPingParams) bool { return p.IdleDuration > idle }
 	if s.pool, err = pgxpool.NewWithConfig(s.working, config); err != nil {
 		return nil, fmt.Errorf("open the ledger: %w", err)
 	}
@@ -81,7 +91,9 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	s.goroutines.Go(s.poll)
 	s.goroutines.Go(s.writeAgain)
 	s.goroutines.Go(s.keepHouse)
+	s.goroutines.Go(s.probe)
 	s.goroutines.Go(func() { s.mirror.run(s.working) })
+	s.goroutines.Go(func() { s.cleanUp(s.working) })
 	return s, nil
 }
 
@@ -94,9 +106,17 @@ func (s *Store) line(e ledger.Entry, event ledger.Event) ledger.Entry {
 // disconnectAfter is how long Close waits for connections to end properly.
 const disconnectAfter = time.Second
 
+// Up reports whether the database could be used the last time.
+func (s *Store) Up() bool { return s.options.Metrics.IsUp() }
+
 // Close writes once more what could not be written, and closes all connections. It
 // waits some seconds at most, and its error says what is lost.
 func (s *Store) Close() error {
+	s.closing.Do(func() { s.closed = s.close() })
+	return s.closed
+}
+
+func (s *Store) close() error {
 	s.stop()
 	s.goroutines.Wait()
 	lost := s.writeLast()
