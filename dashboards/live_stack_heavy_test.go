@@ -54,6 +54,8 @@ func startStack(t *testing.T) *stack {
 	s.orders = pgtest.Start(t, "max_prepared_transactions=5", "compute_query_id=on")
 	s.billing = pgtest.Start(t, "max_connections=50", "superuser_reserved_connections=0")
 	s.write(t, "token", token)
+	s.write(t, "no-servers.yml", "[]")
+	s.write(t, "bad-servers.yml", "- {name: nowhere, dsn: 5}")
 	s.enforcingURL = s.serve(t, program, "enforce",
 		fmt.Sprintf(enforcing, s.orders.DSN("monsig"), s.billing.DSN("monsig"), s.orders.DSN("nopriv")))
 	s.dryRunURL = s.serve(t, program, "dry-run", fmt.Sprintf(dryRun, s.orders.DSN("monsig")))
@@ -92,6 +94,7 @@ servers:
   - {name: billing, dsn: "%s"}
   - {name: blind, dsn: "%s"}
   - {name: down, dsn: "postgresql://nobody@127.0.0.1:1/postgres?sslmode=disable"}
+servers_files: [no-servers.yml]
 collector: {min_duration: 200ms, query_text: full}
 webhook: {credentials_file: token}
 remediation:
@@ -109,6 +112,7 @@ people: {operators: [ann], user_header: X-Forwarded-User, trusted_proxies: [127.
 const dryRun = `
 servers:
   - {name: orders, dsn: "%s"}
+servers_files: [bad-servers.yml]
 collector: {min_duration: 200ms, max_sessions: 1}
 webhook: {credentials_file: token}
 remediation: {mode: dry-run}

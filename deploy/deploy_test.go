@@ -2,6 +2,7 @@ package deploy_test
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,6 +16,7 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/policy"
 	"github.com/pgbailiff/pgbailiff/internal/policytest"
 	"github.com/pgbailiff/pgbailiff/internal/postgres"
+	"github.com/pgbailiff/pgbailiff/internal/proctest"
 	"github.com/pgbailiff/pgbailiff/internal/remediation"
 	"github.com/pgbailiff/pgbailiff/webhook"
 )
@@ -66,6 +68,7 @@ func TestExampleHasTheDefaults(t *testing.T) {
 		Name: "orders", DSN: "postgresql://pgbailiff@db1:5432/postgres?sslmode=verify-full",
 		PasswordFile: "/etc/pgbailiff/orders.password",
 	}}
+	want.ServersFiles = []string{}
 	want.Webhook = webhook.Config{CredentialsFile: "/etc/pgbailiff/webhook.token"}
 	want.Remediation.Policy.Rules = got.Remediation.Policy.Rules
 	want.Remediation.Ledger = ledger.Config{File: "/var/lib/pgbailiff/ledger.jsonl"}
@@ -91,6 +94,17 @@ func TestUnitMatchesTheExample(t *testing.T) {
 	for _, file := range []string{"orders.password", "webhook.token"} {
 		if !strings.Contains(unit, file) || !strings.Contains(example, filepath.Join("/etc/pgbailiff", file)) {
 			t.Errorf("%s: the unit and the example differ", file)
+		}
+	}
+}
+
+// Prometheus takes the example, and the jobs have the names that the rules ask for.
+func TestScrapeConfigurationOfAFleet(t *testing.T) {
+	proctest.Output(t, "promtool", "check", "config", "prometheus-fleet.yml")
+	rules := read(t, filepath.Join("..", "alerts", "pgbailiff.rules.yml"))
+	for _, job := range []string{"pgbailiff", "pgbailiff-servers"} {
+		if !strings.Contains(read(t, "prometheus-fleet.yml"), "  - job_name: "+job+"\n") || !strings.Contains(rules, fmt.Sprintf("up{job=%q}", job)) {
+			t.Errorf("the job %s: the example and the rules differ", job)
 		}
 	}
 }

@@ -102,6 +102,9 @@ func Check(o Options) (*config.Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	_, err = checkAccess(cfg, o)
-	return cfg, err
+	if _, err := checkAccess(cfg, o); err != nil {
+		return nil, err
+	}
+	files := cfg.ReadServersFiles(nil)
+	return cfg.With(files), files.Err()
 }

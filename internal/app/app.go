@@ -41,6 +41,11 @@ type app struct {
 
 	stopExpiring func()
 
+	// Of the goroutine that reloads: the configuration file as it was loaded, and
+	// what was read of servers_files.
+	loaded *config.Config
+	files  *config.ServersFiles
+
 	generations generations
 	reloads     chan reloadRequest // to the goroutine of reloadOnRequest
 }

@@ -17,16 +17,12 @@ import (
 // did not change are passed on from the one before, with their connections:
 // while max_connections is exhausted, there would be no new ones. The others
 // are also returned; they are not started yet.
-func (a *app) build(cfg *config.Config, before *generation) (_ *generation, fresh []*postgres.Server, _ error) {
-	access, err := checkAccess(cfg, a.options)
-	if err != nil {
-		return nil, nil, err
-	}
+func (a *app) build(cfg *config.Config, access access, before *generation) (_ *generation, fresh []*postgres.Server, _ error) {
 	decide, err := policy.New(cfg.Remediation.Policy)
 	if err != nil {
 		return nil, nil, err
 	}
-	g := &generation{cfg: cfg, policy: decide, servers: map[string]*postgres.Server{}}
+	g := &generation{cfg: cfg, access: access, policy: decide, servers: map[string]*postgres.Server{}}
 	for i, sc := range cfg.Servers {
 		if old := before.server(sc.Name); old != nil && old.Config() == sc {
 			g.servers[sc.Name] = old
@@ -55,6 +51,7 @@ func (a *app) remediationOf(g *generation) remediation.Settings {
 	}
 	return remediation.Settings{
 		Config: g.cfg.Remediation.Config, Policy: g.policy, Servers: servers, Text: g.cfg.Collector.Text, ModeNow: a.modeNow,
+		SeriesOnDemand: g.cfg.Collector.Targets == collector.TargetsProbe,
 	}
 }
 

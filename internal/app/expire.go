@@ -13,8 +13,8 @@ const (
 	expiryTimeout = 5 * time.Second
 )
 
-// startExpiring lets the orders expire that have waited for a person too long.
-// The function that it returns ends that, and waits for the end.
+// startExpiring lets the orders expire that have waited for a person too long, and
+// keeps the metrics of a ledger up to date that other replicas write too. The function that it returns ends that, and waits for the end.
 func (a *app) startExpiring() (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
@@ -43,4 +43,7 @@ func (a *app) expire(ctx context.Context, now time.Time) {
 	ctx, cancel := context.WithTimeout(ctx, expiryTimeout)
 	defer cancel()
 	_ = a.shared.ExpireApprovals(ctx, now)
+	if a.file == nil { // other replicas have news
+		a.shared.Refresh(now)
+	}
 }

@@ -15,7 +15,8 @@ import (
 // does not change: a reload builds the next one and swaps one pointer. Servers
 // whose configuration stayed the same are passed on to the next one.
 type generation struct {
-	cfg     *config.Config
+	cfg     *config.Config // with the servers of servers_files
+	access  access
 	policy  *policy.Policy
 	servers map[string]*postgres.Server
 
@@ -41,7 +42,7 @@ type handlers struct {
 }
 
 // apiHandlers are the JSON API for people.
-type apiHandlers struct{ sessions, actions, approvals, answer http.Handler }
+type apiHandlers struct{ sessions, actions, approvals, answer, targets http.Handler }
 
 // patience is how long the orders under way may take, those of earlier
 // generations too: each keeps the times that it began with.

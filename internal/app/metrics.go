@@ -13,6 +13,7 @@ import (
 type Metrics struct {
 	reloadOK, reloadTime prometheus.Gauge
 	externalURL          *prometheus.GaugeVec
+	fileErrors           *prometheus.GaugeVec
 }
 
 // NewMetrics registers them.
@@ -30,12 +31,16 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			Name: "pgbailiff_external_url_info",
 			Help: "Where people reach this pgbailiff, as --web.external-url says, without a slash at the end.",
 		}, []string{"url"}),
+		fileErrors: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "pgbailiff_servers_file_errors",
+			Help: "1 for a file of servers_files that has a mistake, so that its servers are the old ones.",
+		}, []string{"file"}),
 	}
 	reg.MustRegister(
 		collectors.NewGoCollector(),
 		collector.NewProcess(),
 		versioncollector.NewCollector("pgbailiff"),
-		m.reloadOK, m.reloadTime, m.externalURL,
+		m.reloadOK, m.reloadTime, m.externalURL, m.fileErrors,
 	)
 	return m
 }

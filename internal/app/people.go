@@ -1,7 +1,9 @@
 package app
 
 import (
+	"maps"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/pgbailiff/pgbailiff/internal/api"
@@ -35,11 +37,13 @@ func (a *app) apiHandlers(g *generation) apiHandlers {
 	for _, sc := range g.cfg.Servers {
 		shown.Servers = append(shown.Servers, g.servers[sc.Name])
 	}
+	names := slices.Sorted(maps.Keys(g.servers))
 	return apiHandlers{
 		sessions:  api.Sessions(shown, a.logger),
 		actions:   api.Actions(g.remediator.Remediate, g.people.Person, a.logger),
 		approvals: api.Approvals(g.remediator.Approvals, a.logger),
 		answer:    api.Answer(g.remediator.Approve, g.remediator.Deny, g.people.Person, a.logger),
+		targets:   api.Targets(names, a.options.ExternalURL, a.logger),
 	}
 }
 

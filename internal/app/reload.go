@@ -20,15 +20,17 @@ type reloadRequest struct {
 	result chan<- error
 }
 
-// reloadOnRequest reloads on SIGHUP and on request until the context ends. It
-// is one goroutine, so there is one reload at a time, from reading the file to
-// the swap, without a lock: a file that cannot be read for minutes holds up
-// nothing but reloads.
-func (a *app) reloadOnRequest(ctx context.Context, hangup <-chan os.Signal) {
+// reloadOnRequest reloads on SIGHUP and on request until the context ends, and at
+// each tick reads the servers_files that have changed. It is one goroutine, so there
+// is one reload at a time, from reading the file to the swap, without a lock: a file
+// that cannot be read for minutes holds up nothing but reloads.
+func (a *app) reloadOnRequest(ctx context.Context, hangup <-chan os.Signal, tick <-chan time.Time) {
 	for {
 		select {
 		case <-ctx.Done():
 			return
+		case <-tick:
+			a.pollFiles()
 		case <-hangup:
 			a.reopenLedger(ctx)
 			_ = a.reload(ctx, "") // which has logged its error
@@ -92,11 +94,30 @@ func (a *app) reload(ctx context.Context, by string) error {
 // apply makes the configuration the current one. Until the swap everything that
 // fails leaves the old one as it was.
 func (a *app) apply(cfg *config.Config) error {
-	before := a.generations.current.Load()
-	if err := checkUnchangeable(before, cfg); err != nil {
+	if err := checkUnchangeable(a.generations.current.Load(), cfg); err != nil {
 		return err
 	}
-	next, fresh, err := a.build(cfg, before)
+	access, err := checkAccess(cfg, a.options)
+	if err != nil {
+		return err
+	}
+	if err := a.serve(cfg, cfg.ReadServersFiles(a.files), access); err != nil {
+		return err
+	}
+	if a.generations.current.Load().nameless {
+		level.Warn(a.logger).Log("msg", "Nobody can prove a name, so there is no operator",
+			"hint", "set people.user_header, or basic_auth_users or client certificates in --web.config.file")
+	}
+	a.metrics.reloadOK.Set(1)
+	a.metrics.reloadTime.SetToCurrentTime()
+	return nil
+}
+
+// serve makes a generation of the configuration and of the servers_files, and swaps
+// it in.
+func (a *app) serve(cfg *config.Config, files *config.ServersFiles, access access) error {
+	before := a.generations.current.Load()
+	next, fresh, err := a.build(cfg.With(files), access, before)
 	if err != nil {
 		return err
 	}
@@ -109,18 +130,14 @@ func (a *app) apply(cfg *config.Config) error {
 		server.Start()
 	}
 	a.shared.Serve(next.remediation)
-	if next.nameless {
-		level.Warn(a.logger).Log("msg", "Nobody can prove a name, so there is no operator",
-			"hint", "set people.user_header, or basic_auth_users or client certificates in --web.config.file")
-	}
 	if err := a.generations.swap(next); err != nil {
 		for _, server := range fresh {
 			server.Close()
 		}
 		return err
 	}
-	a.metrics.reloadOK.Set(1)
-	a.metrics.reloadTime.SetToCurrentTime()
+	a.loaded = cfg
+	a.showFiles(files)
 	return nil
 }
 

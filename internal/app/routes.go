@@ -30,6 +30,7 @@ func routesOfMain() (reading, orders []route) {
 		{"POST /-/resume", func(h handlers) http.Handler { return h.resume }},
 		{"GET /api/v1/decisions", func(h handlers) http.Handler { return h.decisions }},
 		{"GET /api/v1/sessions", func(h handlers) http.Handler { return h.api.sessions }},
+		{"GET /api/v1/targets", func(h handlers) http.Handler { return h.api.targets }},
 		{"GET /api/v1/approvals", func(h handlers) http.Handler { return h.api.approvals }},
 	}
 	orders = []route{

@@ -7,6 +7,7 @@ import (
 	"os/signal"
 	"runtime"
 	"syscall"
+	"time"
 
 	"github.com/go-kit/log/level"
 	"github.com/prometheus/common/version"
@@ -43,7 +44,9 @@ func Run(o Options, stderr io.Writer) int {
 	defer signal.Stop(hangup)
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	go a.reloadOnRequest(ctx, hangup) // not waited for: it may be reading from a disk that hangs
+	tick := time.NewTicker(filesInterval)
+	defer tick.Stop()
+	go a.reloadOnRequest(ctx, hangup, tick.C) // not waited for: it may be reading from a disk that hangs
 
 	failed := a.listen(both)
 	status := 0

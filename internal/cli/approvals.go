@@ -26,7 +26,7 @@ func addApprovals(cli *kingpin.Application) []command {
 	parent := cli.Command("approvals", "Show what waits for a person, approve it or deny it.")
 	q := &approvalsCommand{target: addTarget(parent)}
 	list := parent.Command("list", "Show what waits for a person (the default).").Default()
-	commands := []command{{list.FullCommand(), q.list}}
+	commands := []command{{name: list.FullCommand(), run: q.list}}
 	for _, decision := range []struct{ name, help, question string }{
 		{"approve", "Approve an order: it is decided anew and carried out.", "Approve this order?"},
 		{"deny", "Deny an order: its target is left alone.", "Deny this order?"},
@@ -34,7 +34,7 @@ func addApprovals(cli *kingpin.Application) []command {
 		clause := parent.Command(decision.name, decision.help)
 		clause.Arg("id", "What waits, as the list names it.").Required().StringVar(&q.id)
 		addYes(clause, &q.yes, &q.comment)
-		commands = append(commands, command{clause.FullCommand(), func(ctx context.Context, con console) error {
+		commands = append(commands, command{name: clause.FullCommand(), run: func(ctx context.Context, con console) error {
 			return q.decide(ctx, con, decision.name, decision.question)
 		}})
 	}

@@ -41,7 +41,7 @@ func run(args []string, con console) int {
 	test := cli.Command("test", "Run unit tests of a policy and exit.")
 	testFiles := test.Arg("file", "Test files.").Required().Strings()
 
-	commands := addCommands(cli)
+	commands := addCommands(cli, options)
 
 	err := separateFlags(cli, commands, args)
 	var name string
@@ -96,17 +96,23 @@ func complain(stderr io.Writer, sentence string) {
 // hides them from its help.
 func separateFlags(cli *kingpin.Application, commands []command, args []string) error {
 	parsed, _ := cli.ParseContext(args) // Parse has the same error
-	if parsed == nil || parsed.SelectedCommand == nil ||
-		!slices.ContainsFunc(commands, func(c command) bool { return isOrBegins(c.name, parsed.SelectedCommand.FullCommand()) }) {
+	if parsed == nil || parsed.SelectedCommand == nil {
 		return nil
 	}
+	i := slices.IndexFunc(commands, func(c command) bool { return isOrBegins(c.name, parsed.SelectedCommand.FullCommand()) })
+	if i < 0 {
+		return nil
+	}
+	foreign := func(flag string) bool {
+		return ofDaemon(cli, flag) && !(commands[i].configured && flag == "config.file")
+	}
 	for _, element := range parsed.Elements {
-		if flag, is := element.Clause.(*kingpin.FlagClause); is && ofDaemon(cli, flag.Model().Name) {
+		if flag, is := element.Clause.(*kingpin.FlagClause); is && foreign(flag.Model().Name) {
 			return fmt.Errorf("--%s is not a flag of %s", flag.Model().Name, parsed.SelectedCommand.FullCommand())
 		}
 	}
 	for _, flag := range cli.Model().Flags {
-		if ofDaemon(cli, flag.Name) {
+		if foreign(flag.Name) {
 			cli.GetFlag(flag.Name).Hidden()
 		}
 	}

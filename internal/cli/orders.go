@@ -52,7 +52,7 @@ func addOrder(cli *kingpin.Application, verb orderVerb) command {
 	addYes(clause, &o.yes, &o.comment)
 	clause.Flag("lift", "Do it in spite of this refusal: "+strings.Join(liftable, ", ")+". Repeatable.").
 		PlaceHolder("REASON").EnumsVar(&o.lift, liftable...)
-	return command{clause.FullCommand(), o.run}
+	return command{name: clause.FullCommand(), run: o.run}
 }
 
 func addYes(clause *kingpin.CmdClause, yes *bool, comment *string) {

@@ -13,17 +13,23 @@ import (
 
 	"github.com/alecthomas/kingpin/v2"
 	"github.com/prometheus/common/model"
+
+	"github.com/pgbailiff/pgbailiff/internal/app"
 )
 
-// command is a subcommand for a person in a terminal: a client of pgbailiff.
+// command is a subcommand for a person in a terminal: a client of pgbailiff or of
+// the ledger's database.
 type command struct {
 	name string
 	run  func(context.Context, console) error
+	// configured says that it reads --config.file. It takes no other flag of the
+	// daemon.
+	configured bool
 }
 
 // addCommands adds the subcommands for a person.
-func addCommands(cli *kingpin.Application) []command {
-	return slices.Concat([]command{addSessions(cli)}, addOrders(cli), addApprovals(cli))
+func addCommands(cli *kingpin.Application, options *app.Options) []command {
+	return slices.Concat([]command{addSessions(cli)}, addOrders(cli), addApprovals(cli), addLedger(cli, options))
 }
 
 // sessionsQuery says which sessions to list.
@@ -40,7 +46,7 @@ func addSessions(cli *kingpin.Application) command {
 	clause.Flag("min-duration", "Only the sessions that have run this long; default: collector.min_duration of pgbailiff.").
 		PlaceHolder("10s").StringVar(&q.minDuration)
 	clause.Flag("watch", "Show them again every two seconds until interrupted.").Short('w').BoolVar(&q.watch)
-	return command{clause.FullCommand(), q.run}
+	return command{name: clause.FullCommand(), run: q.run}
 }
 
 func (q *sessionsQuery) run(ctx context.Context, con console) error {

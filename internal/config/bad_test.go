@@ -71,7 +71,7 @@ func TestUnreadableFileIsNamed(t *testing.T) {
 func TestBrokenConnectionStringShowsNoPassword(t *testing.T) {
 	withoutPostgres(t)
 	const secret = "hunter2"
-	wrong := 0
+	wrong, file := 0, filepath.Join(t.TempDir(), "c.yml")
 	for _, before := range []string{
 		"postgresql://u:", "postgres://", "postgresql://u@h/db?password=", "password=", "host=x password = ", "password='", "password=my ", "port=5432 password=a b ",
 		"host=x password=it's ", "password=`: ", "", "host=x user=u://", "password=a\\", "sslpassword=a ", `password="a b `, "postgres:/u:",
@@ -79,7 +79,6 @@ func TestBrokenConnectionStringShowsNoPassword(t *testing.T) {
 		for _, after := range []string{
 			"", "@h:badport/db", " port=badport", "'", "' port=x", "%zz@h/db", " sslmode=perhaps", "@[::1/db", "&port=x", "#@h:x", "/@h:x", " x port=5432", " port", "@h,h2:x/db?sslmode=q", `" = `, " connect_timeout=x", "\\",
 		} {
-			file := filepath.Join(t.TempDir(), "c.yml")
 			dsn := "'" + strings.ReplaceAll(before+secret+after, "'", "''") + "'"
 			for _, where := range []string{"servers: [{dsn: %s}]", "remediation: {ledger: {postgres: {dsn: %s}}}"} {
 				if err := os.WriteFile(file, fmt.Appendf(nil, where, dsn), 0o600); err != nil {

@@ -25,11 +25,14 @@ import (
 
 // Config is the whole configuration.
 type Config struct {
-	Servers     []postgres.Config `yaml:"servers"`
-	Collector   collector.Config  `yaml:"collector"`
-	Webhook     webhook.Config    `yaml:"webhook"`
-	Remediation Remediation       `yaml:"remediation"`
-	People      People            `yaml:"people"`
+	Servers []postgres.Config `yaml:"servers"`
+	// ServersFiles are patterns of files with more of them; see ReadServersFiles.
+	ServersFiles []string `yaml:"servers_files"`
+
+	Collector   collector.Config `yaml:"collector"`
+	Webhook     webhook.Config   `yaml:"webhook"`
+	Remediation Remediation      `yaml:"remediation"`
+	People      People           `yaml:"people"`
 }
 
 // Remediation is "remediation": what is decided, how it is carried out, and
@@ -79,7 +82,11 @@ func Load(path string) (*Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the configuration: %w", err)
 	}
-	return Parse(path, text)
+	cfg, err := Parse(path, text)
+	if err == nil {
+		cfg.beside(path)
+	}
+	return cfg, err
 }
 
 // Parse is Load for a text that was read already. The path is for messages.
@@ -123,21 +130,14 @@ func At(file, key string, err error) error {
 
 // validate fills in what depends on something else and checks every value.
 func (c *Config) validate() error {
-	if len(c.Servers) == 0 {
+	if len(c.Servers) == 0 && len(c.ServersFiles) == 0 {
 		c.Servers = []postgres.Config{{}}
 	}
-	names := map[string]bool{}
-	for i, server := range c.Servers {
-		path := fmt.Sprintf("servers.%d", i)
-		resolved, err := server.Resolve()
-		if err != nil {
-			return field.Under(path, withoutQuotes(err))
-		}
-		if names[resolved.Name] {
-			return field.Errorf(path, "a second server is called %q; give each a name of its own", resolved.Name)
-		}
-		names[resolved.Name] = true
-		c.Servers[i] = resolved
+	if err := resolve(c.Servers); err != nil {
+		return field.Under("servers", err)
+	}
+	if err := c.validateServersFiles(); err != nil {
+		return err
 	}
 	if err := c.Collector.Validate(); err != nil {
 		return field.Under("collector", err)
@@ -156,6 +156,25 @@ func (c *Config) validate() error {
 	}
 	if len(c.People.Operators) > 0 && !c.Remediation.Ledger.Durable() {
 		return field.Errorf("people.operators", "orders by hand need a ledger, whatever the mode is: set remediation.ledger.file or remediation.ledger.postgres")
+	}
+	return nil
+}
+
+// resolve checks servers and gives each its name. Its error has the place in the
+// list.
+func resolve(servers []postgres.Config) error {
+	names := map[string]bool{}
+	for i, server := range servers {
+		path := fmt.Sprint(i)
+		resolved, err := server.Resolve()
+		if err != nil {
+			return field.Under(path, withoutQuotes(err))
+		}
+		if names[resolved.Name] {
+			return field.Errorf(path, "a second server is called %q; give each a name of its own", resolved.Name)
+		}
+		names[resolved.Name] = true
+		servers[i] = resolved
 	}
 	return nil
 }

@@ -33,7 +33,9 @@ func FetchOver(ctx context.Context, over http.RoundTripper, method, url string, 
 		if !ok {
 			return Reply{}, fmt.Errorf("%q is not a header", header)
 		}
-		request.Header.Set(name, value)
+		if request.Header.Set(name, value); name == "Host" {
+			request.Host = value // net/http ignores the header
+		}
 	}
 	response, err := over.RoundTrip(request)
 	if err != nil {

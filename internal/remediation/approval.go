@@ -112,10 +112,11 @@ func (r *Remediator) answer(ctx context.Context, id string, answer ledger.Event,
 	return asked, err
 }
 
-// ExpireApprovals ends the waiting of the orders whose time is over.
+// ExpireApprovals ends the waiting of the orders whose time is over, and shows what
+// other replicas have done.
 func (s *Shared) ExpireApprovals(ctx context.Context, now time.Time) error {
 	err := s.ledger.Expire(ctx, now)
-	s.showPending(now)
+	s.Refresh(now)
 	return err
 }
 

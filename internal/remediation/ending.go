@@ -144,10 +144,13 @@ func (t target) notAllowed(begun ledger.Begun, err error, server string) *ending
 	}
 }
 
-// taken is the ending of a signal that another request has sent already: what
-// became of that.
+// taken is the ending of a step that another request has taken already: what became
+// of that.
 func (t target) taken(became ledger.Entry) *ending {
 	e := t.ending(became.Outcome, "another request has sent this signal")
+	if !became.Signalled {
+		e.detail = "another request has dealt with this"
+	}
 	if became.Replica != "" {
 		e.detail += ", at " + became.Replica
 	}

@@ -14,6 +14,11 @@ import (
 // to another statement between the decision and the signal.
 const attempts = 20
 
+// claimLife is how long after its claim a signal may be sent. Another replica takes
+// a step over that has no outcome when Options.Patience of the shared ledger has
+// passed, which is longer.
+const claimLife = 30 * time.Second
+
 // Remediate carries one request through to its recorded result. It returns when
 // the outcome is recorded. The context need not be bounded.
 func (r *Remediator) Remediate(ctx context.Context, req Request) Result {
@@ -50,6 +55,7 @@ type order struct {
 	turn     *turn
 	until    time.Time // for the steps before the first signal
 	record   *record
+	claimed  time.Time // when the ledger was asked for the step that comes next
 }
 
 // carryOut looks and decides, acts, and escalates if the target outlives a
@@ -109,7 +115,7 @@ const modeOff = "remediation.mode is off"
 // When the transaction has gone on to another statement since the look, act looks
 // and decides again, under the same intent. Another signal is another intent.
 func (o *order) act(ctx context.Context, t target) (_ target, id string, _ ending) {
-	id, end := o.record.begin(ctx, t, o.later())
+	id, end := o.begin(ctx, t)
 	for range attempts {
 		if end != nil {
 			return t, id, *end
@@ -124,8 +130,9 @@ func (o *order) act(ctx context.Context, t target) (_ target, id string, _ endin
 		verb := t.verb
 		if t, end = o.look(ctx, t.moved(), o.later()); end == nil && t.verb != verb {
 			o.record.outcome(ctx, id, t.ending(ledger.Gone, "it is not running any more: nothing to "+string(verb)))
-			id, end = o.record.begin(ctx, t, o.later())
+			id, end = o.begin(ctx, t)
 		} else if end == nil {
+			o.claimed = time.Now()
 			if end = o.record.repin(ctx, id, t, o.later()); end != nil && end.taken {
 				o.record.outcome(ctx, id, t.ending(ledger.Gone, "another request has signalled what runs now: nothing to "+string(verb)))
 				id = ""
@@ -139,11 +146,20 @@ func (o *order) act(ctx context.Context, t target) (_ target, id string, _ endin
 	return t, id, *end
 }
 
+func (o *order) begin(ctx context.Context, t target) (id string, _ *ending) {
+	o.claimed = time.Now()
+	return o.record.begin(ctx, t, o.later())
+}
+
 // signal sends the signal, in the statement that checks the fence. Without an
 // ending it was sent, or the transaction has gone on to another statement.
 func (o *order) signal(ctx context.Context, t target) (session.Signalled, *ending) {
 	if end := o.permitted(t); end != nil { // writing the intent may have taken long
 		return session.Signalled{}, end
+	}
+	if late := time.Since(o.claimed); late > claimLife { // the process was stopped, perhaps
+		return session.Signalled{}, t.failed("nothing was signalled: the claim is too old",
+			fmt.Errorf("%s have passed since the ledger was asked", late.Round(time.Second)))
 	}
 	ctx, cancel := context.WithDeadline(ctx, o.later())
 	defer cancel()

@@ -114,6 +114,8 @@ func TestSeriesOnDemand(t *testing.T) {
 		t.Error(err)
 	}
 	is("after the resumption", "b: "+gauges, "orders: "+ofOrders)
+	b.alert(t, labels{"server": "c", "pid": "x"})
+	is("after an alert that is refused", "b: "+gauges, "c: "+ofOrders, "orders: "+ofOrders)
 	b.settings.SeriesOnDemand = false
 	b.apply(b.settings)
 	is("with all of them", "a: "+ofOrders, "b: "+ofOrders, "c: "+ofOrders, "orders: "+ofOrders)

@@ -235,6 +235,26 @@ func TestAnApprovedOrderThatAnotherReplicaHasTaken(t *testing.T) {
 	})
 }
 
+// The process was stopped between the claim and the signal, for so long that another
+// replica may have taken the step over.
+func TestAClaimThatIsTooOldIsNotUsed(t *testing.T) {
+	for _, life := range []time.Duration{29 * time.Second, 31 * time.Second} {
+		synctest.Test(t, func(t *testing.T) {
+			s := newStubborn(time.Second)
+			b := onStubborn(t, s, &strings.Builder{}, rules(t))
+			b.claim(func() { <-time.After(life) })
+			got := b.remediate(t, time.Now(), ofStubborn.with("severity", "critical"))[0]
+			late := life > 30*time.Second
+			if got.Retry != late || got.Signalled == late || (s.sent == 0) != late || (got.Outcome == ledger.Failed) != late {
+				t.Errorf("%s: %d signals, %+v", life, s.sent, got)
+			}
+			lines := b.ledger.Recent(10)
+			slices.Reverse(lines)
+			checkLines(t, lines, "intent terminate", map[bool]string{true: "failed", false: "terminated+"}[late])
+		})
+	}
+}
+
 // claim starts the Remediator anew on a ledger that answers so.
 func (b *testRemediator) claim(answered func(), answers ...func() (ledger.Begun, error)) {
 	b.over = &claims{Ledger: b.ledger, answers: answers, answered: answered}

@@ -14,7 +14,7 @@ import (
 
 // ErrUnderWay is returned by Begin if the context has ended while another request
 // had something under way about the same backend. Nothing was written then.
-var ErrUnderWay = errors.New("another request has a signal to this backend under way")
+var ErrUnderWay = ledger.ErrUnderWay
 
 // Begin claims the step of an intent, reserves one signal of the server's budget
 // and makes the intent durable, in one round trip. The time of all that is the

@@ -178,6 +178,18 @@ func (s *Store) Recent(n int) []ledger.Entry {
 // Suspended is ledger.Ledger's.
 func (s *Store) Suspended(server string) bool { return s.mirror.current().suspended[server] }
 
+// AllSuspended is ledger.Ledger's.
+func (s *Store) AllSuspended() []string {
+	var all []string
+	for server, suspended := range s.mirror.current().suspended {
+		if suspended {
+			all = append(all, server)
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
 // Spent is ledger.Ledger's. It waits once for each window that is longer than all
 // before.
 func (s *Store) Spent(server string, window time.Duration, now time.Time) int {

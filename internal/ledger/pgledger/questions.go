@@ -133,7 +133,7 @@ func (s *Store) Answer(ctx context.Context, id string, answer ledger.Event, by, 
 func (s *Store) Expire(ctx context.Context, _ time.Time) error {
 	lines := int64(0)
 	count := func(ct pgconn.CommandTag) error { lines += ct.RowsAffected(); return nil }
-	b := &pgx.Batch{}
+	b, began := &pgx.Batch{}, time.Now()
 	s.queueExpiry(b)
 	b.Queue(unactedSQL, pgx.NamedArgs{
 		"patience": s.options.Patience(),
@@ -142,7 +142,7 @@ func (s *Store) Expire(ctx context.Context, _ time.Time) error {
 	for _, q := range b.QueuedQueries {
 		q.Exec(count)
 	}
-	err := s.read(ctx, b)
+	err := s.use(ctx, send(b))
 	switch before := s.expiryFails.Swap(err != nil); {
 	case err != nil && !before:
 		_ = level.Error(s.options.Logger).Log("msg", "Orders that have waited for a person too long cannot be ended", "err", err)
@@ -154,6 +154,7 @@ func (s *Store) Expire(ctx context.Context, _ time.Time) error {
 	}
 	s.withdrawn.forget(time.Now().Add(-inDoubt))
 	if lines > 0 {
+		s.options.Metrics.Writes.Observe(time.Since(began).Seconds())
 		s.mirror.catchUp(ctx)
 	}
 	return nil

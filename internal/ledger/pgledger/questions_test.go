@@ -18,6 +18,7 @@ import (
 
 // TestQuestions: people are asked in the same way, wherever the lines are.
 func TestQuestions(t *testing.T) {
+	t.Parallel()
 	s := database(t)
 	for name, test := range map[string]func(*testing.T, *office){
 		"one question for each order":              oneQuestion,
@@ -366,6 +367,7 @@ func acted(t *testing.T, o *office) {
 
 // TestTooManyQuestions: a thousand wait, and no more. Those that are over do not count.
 func TestTooManyQuestions(t *testing.T) {
+	t.Parallel()
 	s := database(t)
 	r := opened(t, s, "one", nil)
 	o := &office{desk: r, t: t, now: time.Now}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/pgbailiff/pgbailiff/internal/ledger"
@@ -67,7 +68,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if s.pool, err = pgxpool.NewWithConfig(s.working, config); err != nil {
 		return nil, fmt.Errorf("open the ledger: %w", err)
 	}
-	s.mirror = newMirror(s.read)
+	s.mirror = newMirror(func(ctx context.Context, b *pgx.Batch) error { return s.with(ctx, send(b)) })
 	ctx, cancel := context.WithTimeout(ctx, openTimeout)
 	defer cancel()
 	switch err := s.use(ctx, ping); {
@@ -82,6 +83,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	s.goroutines.Go(s.writeAgain)
 	s.goroutines.Go(s.keepHouse)
 	s.goroutines.Go(func() { s.mirror.run(s.working) })
+	s.goroutines.Go(func() { s.cleanUp(s.working) })
 	return s, nil
 }
 

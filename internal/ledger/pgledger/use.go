@@ -24,6 +24,16 @@ func (e notSent) Unwrap() error { return e.error }
 
 // use runs f with a connection. It tells in the metric whether that went well.
 func (s *Store) use(ctx context.Context, f func(context.Context, *pgx.Conn) error) error {
+	err := s.with(ctx, f)
+	if err == nil {
+		s.options.Metrics.Up.Set(1)
+	}
+	return err
+}
+
+// with is use for what may go well where nothing can be written: the metric tells only
+// its failures.
+func (s *Store) with(ctx context.Context, f func(context.Context, *pgx.Conn) error) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	conn, err := s.pool.Acquire(ctx)
@@ -35,7 +45,6 @@ func (s *Store) use(ctx context.Context, f func(context.Context, *pgx.Conn) erro
 	}
 	switch {
 	case err == nil:
-		s.options.Metrics.Up.Set(1)
 	case errors.Is(context.Cause(ctx), context.Canceled): // the caller has gone away
 	default:
 		s.options.Metrics.Up.Set(0)
@@ -51,15 +60,15 @@ const readOnly = "25006"
 
 func ping(ctx context.Context, conn *pgx.Conn) error { return conn.Ping(ctx) }
 
-// read sends a batch: one round trip, one transaction.
-func (s *Store) read(ctx context.Context, b *pgx.Batch) error {
-	return s.use(ctx, func(ctx context.Context, conn *pgx.Conn) error { return conn.SendBatch(ctx, b).Close() })
+// send sends a batch: one round trip, one transaction.
+func send(b *pgx.Batch) func(context.Context, *pgx.Conn) error {
+	return func(ctx context.Context, conn *pgx.Conn) error { return conn.SendBatch(ctx, b).Close() }
 }
 
-// write is read for a batch that makes lines durable.
+// write sends a batch that makes lines durable.
 func (s *Store) write(ctx context.Context, b *pgx.Batch) error {
 	began := time.Now()
-	err := s.read(ctx, b)
+	err := s.use(ctx, send(b))
 	if err == nil {
 		s.mirror.wrote()
 		s.options.Metrics.Writes.Observe(time.Since(began).Seconds())
