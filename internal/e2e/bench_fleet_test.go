@@ -16,7 +16,7 @@ import (
 // them are open, the processor time of a probe, and what it takes while nobody
 // asks, most of it to keep 1,000 connections warm.
 func BenchmarkFleet(b *testing.B) {
-	const servers, rounds = 1000, 3
+	const servers, rounds = 1000, 1
 	for b.Loop() {
 		srv := pgtest.Start(b, "max_connections=2200")
 		p := serveFleet(b, servers, srv.DSN("monsig"))

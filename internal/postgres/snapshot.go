@@ -34,7 +34,7 @@ func (c *scrapeConn) readSnapshot(ctx context.Context, opts session.SnapshotOpti
 	if !c.delta.usable(now) {
 		c.delta = delta{}
 	}
-	rows, err := c.conn.Query(ctx, snapshotSQL, minAge, opts.Text, c.whoami.role, c.delta.since(), c.delta.notIdle)
+	rows, err := query(ctx, c.conn, snapshotSQL, minAge, opts.Text, c.whoami.role, c.delta.since(), c.delta.notIdle)
 	if err != nil {
 		return err
 	}
