@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
@@ -45,6 +46,10 @@ type SessionsSettings struct {
 	Preview       func(context.Context, remediation.Request) remediation.Preview
 	// Timeout bounds all of it.
 	Timeout time.Duration
+	// MostServers is how many servers are read at once; a request for more is told to
+	// name one. Each reads that many.
+	MostServers int
+	Each        func(n int, read func(i int))
 }
 
 // unreadable is a server that could not be read, and why, in a sentence of ours:
@@ -60,8 +65,8 @@ type sessions struct {
 	logger log.Logger
 }
 
-// Sessions serves GET /api/v1/sessions: what runs now, longest first. All servers
-// are read at the same time, and one that does not answer holds up no other.
+// Sessions serves GET /api/v1/sessions: what runs now, longest first. A server that
+// does not answer holds up no other.
 func Sessions(settings SessionsSettings, logger log.Logger) http.Handler {
 	return &sessions{settings, logger}
 }
@@ -76,11 +81,7 @@ func (h *sessions) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer cancel()
 	read := make([][]*sessionView, len(asked.servers))
 	errs := make([]error, len(asked.servers))
-	var all sync.WaitGroup
-	for i, server := range asked.servers {
-		all.Go(func() { read[i], errs[i] = h.read(ctx, server, asked) })
-	}
-	all.Wait()
+	h.Each(len(asked.servers), func(i int) { read[i], errs[i] = h.read(ctx, asked.servers[i], asked) })
 	answer := struct {
 		Sessions []*sessionView `json:"sessions"`
 		Errors   []unreadable   `json:"errors"`
@@ -109,6 +110,9 @@ func (h *sessions) parse(r *http.Request) (question, *auth.Denial) {
 			return q, &auth.Denial{Status: http.StatusNotFound, Answer: remediation.ErrUnknownServer.Error()}
 		}
 		q.servers = h.Servers[i : i+1]
+	}
+	if len(q.servers) > h.MostServers {
+		return q, badRequest(fmt.Sprintf("there are %d servers, and no more than %d are read at once: name one with server=", len(q.servers), h.MostServers))
 	}
 	if text := asked.Get("min_duration"); text != "" {
 		d, err := model.ParseDuration(text)
@@ -168,7 +172,7 @@ func (h *sessions) find(ctx context.Context, server Server, asked question) ([]s
 	}
 	snapshot, err := server.Snapshot(ctx, opts)
 	seen := map[int32]bool{}
-	once := slices.DeleteFunc(snapshot.Sessions, func(a session.Aged) bool {
+	once := slices.DeleteFunc(slices.Clone(snapshot.Sessions), func(a session.Aged) bool {
 		twice := seen[a.PID]
 		seen[a.PID] = true
 		return twice

@@ -94,7 +94,17 @@ func settings(servers ...api.Server) api.SessionsSettings {
 	return api.SessionsSettings{
 		Servers: servers, MinDuration: 10 * time.Second, MaxSessions: 50, Text: strings.ToLower,
 		SeverityLabel: "severity", Severities: []string{"warning", "critical"}, Preview: (&previews{}).preview, Timeout: 5 * time.Second,
+		MostServers: 100, Each: together,
 	}
+}
+
+// together reads all at once.
+func together(n int, read func(i int)) {
+	var all sync.WaitGroup
+	for i := range n {
+		all.Go(func() { read(i) })
+	}
+	all.Wait()
 }
 
 const path = "/api/v1/sessions"
@@ -436,5 +446,31 @@ func TestPolicyWithoutSeverities(t *testing.T) {
 	}
 	if got := sessions(t, asked, ""); !strings.Contains(got, `"policy":{"":{"action":"","first":"","outcome":"","reason":"rule",`) {
 		t.Errorf("%s", got)
+	}
+}
+
+// Where there are many servers, a request that names none reads none.
+func TestSessionsOfAFleetNameAServer(t *testing.T) {
+	var all []api.Server
+	for i := range 4 {
+		all = append(all, &server{name: fmt.Sprintf("db%d", i), snapshot: session.Snapshot{LocksKnown: true}})
+	}
+	s := settings(all...)
+	s.MostServers = 3
+	for _, query := range []string{"", "?server=", "?pid=7", "?min_duration=1h"} {
+		status, body := get(t.Context(), api.Sessions(s, log.NewNopLogger()), path+query)
+		if status != http.StatusBadRequest || !strings.Contains(body, "there are 4 servers, and no more than 3 are read at once: name one with server=") {
+			t.Errorf("%q: %d %s", query, status, body)
+		}
+	}
+	for _, query := range []string{"?server=db2", "?server=db2&pid=7"} {
+		if body := sessions(t, s, query); !strings.Contains(body, `"errors":[]`) {
+			t.Errorf("%q: %s", query, body)
+		}
+	}
+	for i, want := range []int{0, 0, 1, 0} { // of pid 7, which is not there, nobody waits
+		if got := len(all[i].(*server).asked); got != want {
+			t.Errorf("db%d was read %d times, want %d", i, got, want)
+		}
 	}
 }

@@ -22,7 +22,7 @@ func (a *app) build(cfg *config.Config, access access, before *generation) (_ *g
 	if err != nil {
 		return nil, nil, err
 	}
-	g := &generation{cfg: cfg, access: access, policy: decide, servers: map[string]*postgres.Server{}}
+	g := &generation{cfg: cfg, access: access, policy: decide, servers: map[string]*postgres.Server{}, readers: map[string]*reader{}}
 	for i, sc := range cfg.Servers {
 		if old := before.server(sc.Name); old != nil && old.Config() == sc {
 			g.servers[sc.Name] = old
@@ -35,8 +35,14 @@ func (a *app) build(cfg *config.Config, access access, before *generation) (_ *g
 		g.servers[sc.Name] = server
 		fresh = append(fresh, server)
 	}
-	g.remediation = a.remediationOf(g)
+	servers, readers := map[string]remediation.Server{}, map[string]remediation.Server{}
+	for name, server := range g.servers {
+		g.readers[name] = newReader(server)
+		servers[name], readers[name] = server, g.readers[name]
+	}
+	g.remediation = a.remediationOf(g, servers)
 	g.remediator = remediation.New(g.remediation, a.shared)
+	g.previews = remediation.New(a.remediationOf(g, readers), a.shared)
 	g.people = auth.NewPeople(cfg.People.Config, *a.options.Web.WebConfigFile, a.logger)
 	g.nameless = len(cfg.People.Operators) > 0 && cfg.People.UserHeader == "" && !access.main.names
 	g.handlers = a.handlers(g, access)
@@ -44,11 +50,7 @@ func (a *app) build(cfg *config.Config, access access, before *generation) (_ *g
 }
 
 // remediationOf is what a generation's requests are carried out under.
-func (a *app) remediationOf(g *generation) remediation.Settings {
-	servers := map[string]remediation.Server{}
-	for name, server := range g.servers {
-		servers[name] = server
-	}
+func (a *app) remediationOf(g *generation, servers map[string]remediation.Server) remediation.Settings {
 	return remediation.Settings{
 		Config: g.cfg.Remediation.Config, Policy: g.policy, Servers: servers, Text: g.cfg.Collector.Text, ModeNow: a.modeNow,
 		SeriesOnDemand: g.cfg.Collector.Targets == collector.TargetsProbe,

@@ -43,7 +43,4 @@ func (a *app) expire(ctx context.Context, now time.Time) {
 	ctx, cancel := context.WithTimeout(ctx, expiryTimeout)
 	defer cancel()
 	_ = a.shared.ExpireApprovals(ctx, now)
-	if a.file == nil { // other replicas have news
-		a.shared.Refresh(now)
-	}
 }

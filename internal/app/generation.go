@@ -19,11 +19,13 @@ type generation struct {
 	access  access
 	policy  *policy.Policy
 	servers map[string]*postgres.Server
+	readers map[string]*reader // of the same servers, for people
 
 	remediation remediation.Settings
 	remediator  *remediation.Remediator
-	people      *auth.People // of the main listener; the webhook's own knows none
-	nameless    bool         // there are operators, and no way to prove a name
+	previews    *remediation.Remediator // for what everybody may see
+	people      *auth.People            // of the main listener; the webhook's own knows none
+	nameless    bool                    // there are operators, and no way to prove a name
 	handlers    handlers
 
 	orders  *gate           // the orders under way, which use the servers

@@ -23,6 +23,8 @@ type record interface {
 	Spent(server string, window time.Duration, now time.Time) int
 	// Reloaded writes down who loaded the configuration anew.
 	Reloaded(ctx context.Context, by string, now time.Time) error
+	// Up is false while the ledger cannot be read or written: nothing is signalled.
+	Up() bool
 	// Close writes what is queued.
 	Close() error
 }

@@ -6,14 +6,13 @@ import (
 	"maps"
 	"net/http"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/prometheus/common/version"
 
 	"github.com/pgbailiff/pgbailiff/internal/page"
 	"github.com/pgbailiff/pgbailiff/internal/policy"
-	"github.com/pgbailiff/pgbailiff/internal/postgres"
+	"github.com/pgbailiff/pgbailiff/internal/remediation"
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
 
@@ -59,6 +58,7 @@ func (a *app) site(g *generation, access access) page.Site {
 		Window:          time.Duration(limits.Window),
 		Text:            cfg.Collector.Text,
 		Version:         version.Version,
+		MostServers:     mostServers,
 	}
 	if cfg.Webhook.ListenAddress != "" {
 		site.WebhookURL = access.webhook.scheme() + "://" + cfg.Webhook.ListenAddress
@@ -68,38 +68,47 @@ func (a *app) site(g *generation, access access) page.Site {
 
 // pageSource is where the pages get what they show, and where their orders go.
 func (a *app) pageSource(g *generation) page.Source {
+	names := make([]string, len(g.cfg.Servers))
+	for i, sc := range g.cfg.Servers {
+		names[i] = sc.Name
+	}
 	return page.Source{
-		Orders: g.remediator,
+		Orders: orders{g.remediator, g.previews},
 		Person: func(r *http.Request) page.Person { return page.Person(g.people.Person(r)) },
-		Servers: func(ctx context.Context) []page.Server {
+		Names:  func() []string { return names },
+		Servers: func(ctx context.Context, names []string) []page.Server {
 			ctx, cancel := context.WithTimeout(ctx, snapshotTimeout)
 			defer cancel()
-			servers := make([]page.Server, len(g.cfg.Servers))
-			var all sync.WaitGroup
-			for i, sc := range g.cfg.Servers {
-				all.Go(func() { servers[i] = a.pageServer(ctx, g, g.servers[sc.Name]) })
-			}
-			all.Wait()
+			servers := make([]page.Server, len(names))
+			eachServer(len(names), func(i int) { servers[i] = a.pageServer(ctx, g, g.readers[names[i]]) })
 			return servers
 		},
 		Known: func(server string) bool { return g.server(server) != nil },
-		Server: func(ctx context.Context, server string) page.Server {
-			ctx, cancel := context.WithTimeout(ctx, snapshotTimeout)
-			defer cancel()
-			return a.pageServer(ctx, g, g.server(server))
-		},
 		Find: func(ctx context.Context, server string, pid int32) (session.Found, bool, error) {
 			ctx, cancel := context.WithTimeout(ctx, snapshotTimeout)
 			defer cancel()
-			return g.server(server).Find(ctx, pid)
+			return g.readers[server].Find(ctx, pid)
 		},
-		Recent: a.ledger.Recent,
-		Now:    time.Now,
+		Recent:    a.ledger.Recent,
+		Suspended: a.ledger.AllSuspended,
+		LedgerUp:  a.ledger.Up,
+		Now:       time.Now,
 	}
 }
 
+// orders carries out what people order, and previews for everybody what would be
+// done.
+type orders struct {
+	*remediation.Remediator
+	previews *remediation.Remediator
+}
+
+func (o orders) Preview(ctx context.Context, req remediation.Request) remediation.Preview {
+	return o.previews.Preview(ctx, req)
+}
+
 // pageServer reads a server as a scrape does, but with the statements' texts.
-func (a *app) pageServer(ctx context.Context, g *generation, server *postgres.Server) page.Server {
+func (a *app) pageServer(ctx context.Context, g *generation, server *reader) page.Server {
 	snapshot, err := server.Snapshot(ctx, session.SnapshotOptions{
 		MinAge: time.Duration(g.cfg.Collector.MinDuration).Seconds(), MaxSessions: g.cfg.Collector.MaxSessions, Text: true,
 	})

@@ -29,13 +29,14 @@ func (a *app) apiHandlers(g *generation) apiHandlers {
 	shown := api.SessionsSettings{
 		MinDuration: time.Duration(g.cfg.Collector.MinDuration), MaxSessions: g.cfg.Collector.MaxSessions,
 		SeverityLabel: g.cfg.Remediation.Policy.SeverityLabel, Severities: ladder(g.cfg.Remediation.Policy.Severities),
-		Preview: g.remediator.Preview, Timeout: apiTimeout,
+		Preview: g.previews.Preview, Timeout: apiTimeout,
+		MostServers: mostServers, Each: eachServer,
 	}
 	if g.cfg.Collector.QueryText != querytext.None {
 		shown.Text = g.cfg.Collector.Text
 	}
 	for _, sc := range g.cfg.Servers {
-		shown.Servers = append(shown.Servers, g.servers[sc.Name])
+		shown.Servers = append(shown.Servers, g.readers[sc.Name])
 	}
 	names := slices.Sorted(maps.Keys(g.servers))
 	return apiHandlers{

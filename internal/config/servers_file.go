@@ -3,9 +3,11 @@ package config
 import (
 	"bytes"
 	"crypto/sha256"
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -52,10 +54,7 @@ func readServersFile(path string, looks os.FileInfo, old *ServersFile) (reading,
 
 // parseServers reads a list as under "servers". All of it is right, or nothing.
 func parseServers(path string, text []byte) ([]postgres.Config, []int, error) {
-	if strings.HasSuffix(path, ".json") {
-		text = bytes.ReplaceAll(text, []byte("\t"), []byte(" ")) // JSON has them between its words only
-	}
-	doc, err := strict.Parse(path, text)
+	doc, err := strict.Parse(path, plainStrings(text))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -74,6 +73,25 @@ func parseServers(path string, text []byte) ([]postgres.Config, []int, error) {
 		lines[i] = doc.Line(fmt.Sprint(i))
 	}
 	return servers, lines, nil
+}
+
+// plainStrings writes the strings of a JSON text without the escapes that YAML does
+// not have, such as \/. It leaves lines as they are, and any other text.
+func plainStrings(text []byte) []byte {
+	if !json.Valid(text) {
+		return text
+	}
+	return regexp.MustCompile(`"(?:[^"\\]|\\.)*"`).ReplaceAllFunc(text, func(quoted []byte) []byte {
+		var said string
+		if !bytes.Contains(quoted, []byte(`\`)) || json.Unmarshal(quoted, &said) != nil {
+			return quoted
+		}
+		var plain bytes.Buffer
+		encoder := json.NewEncoder(&plain)
+		encoder.SetEscapeHTML(false)
+		_ = encoder.Encode(said) // a string always can be
+		return bytes.TrimSuffix(plain.Bytes(), []byte("\n"))
+	})
 }
 
 // validateServersFiles checks the patterns.

@@ -125,6 +125,19 @@ func TestAPollWithoutAChange(t *testing.T) {
 		t.Error("a poll without a change has a new answer")
 	}
 
+	// Another file of the same age takes its place, and then one of another size.
+	for name, text := range map[string]string{"x": "[{name: x}]", "longer": "[{name: longer}]"} {
+		f.write(t, "d/new", text)
+		if err := os.Chtimes(filepath.Join(f.dir, "d/new"), old, old); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(filepath.Join(f.dir, "d/new"), path); err != nil {
+			t.Fatal(err)
+		}
+		files = f.cfg.PollServersFiles(files)
+		f.expect(t, "in its place", files, map[string]string{"d/a.yml": name})
+	}
+
 	// The same size, the same time, the same file: only what it says has changed.
 	now := time.Now()
 	for _, text := range []string{"[{name: b}]", "[{name: c}]"} {

@@ -90,11 +90,11 @@ func TestServersFilesAreListsOfServers(t *testing.T) {
 	f := newFleet(t, "servers: [{name: main, dsn: host=m}]\nservers_files: ['d/*.yml', d/one.yaml, d/*.json, 'none/*.yml']\n")
 	f.write(t, "d/two.yml", listOfTwo)
 	f.write(t, "d/one.yaml", "[]")
-	f.write(t, "d/tabs.json", "[\n\t{\"name\": \"j \\u00fc\",\t\"dsn\": \"host=j\"}\n]\n")
+	f.write(t, "d/tabs.json", "[\n\t{\"name\": \"j \\u00fc\\ud83d\\ude00 \\\"\\\\\",\t\"dsn\": \"postgresql:\\/\\/j/db\"}\n]\n")
 	f.write(t, "d/.hidden.yml", "nonsense")
 	f.write(t, "d/other.txt", "nonsense")
 	files := f.cfg.ReadServersFiles(nil)
-	f.expect(t, "the files", files, map[string]string{"d/two.yml": "a h:5433", "d/one.yaml": "", "d/tabs.json": "j ü"})
+	f.expect(t, "the files", files, map[string]string{"d/two.yml": "a h:5433", "d/one.yaml": "", "d/tabs.json": `j ü😀 "\`})
 	if files.Err() != nil {
 		t.Error(files.Err())
 	}
@@ -103,7 +103,7 @@ func TestServersFilesAreListsOfServers(t *testing.T) {
 	for _, server := range whole.Servers {
 		names = append(names, server.Name)
 	}
-	if diff := cmp.Diff([]string{"main", "j ü", "a", "h:5433"}, names); diff != "" {
+	if diff := cmp.Diff([]string{"main", `j ü😀 "\`, "a", "h:5433"}, names); diff != "" {
 		t.Errorf("all servers (-want +got):\n%s", diff)
 	}
 	if len(f.cfg.Servers) != 1 || whole.Servers[3].PasswordFile != "/secret" {

@@ -1,6 +1,9 @@
 package ledger
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
+)
 
 // Metrics are those of a ledger, wherever its lines are.
 type Metrics struct {
@@ -10,6 +13,12 @@ type Metrics struct {
 	Up prometheus.Gauge
 	// Writes are the durations of what made lines durable.
 	Writes prometheus.Histogram
+}
+
+// IsUp reports what Up says.
+func (m *Metrics) IsUp() bool {
+	var up dto.Metric
+	return m.Up.Write(&up) == nil && up.GetGauge().GetValue() == 1
 }
 
 // NewMetrics makes and registers them, once for a registerer, which may be nil.

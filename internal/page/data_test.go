@@ -95,7 +95,8 @@ func fullPage(t testing.TB) world {
 
 	return world{
 		Site: page.Site{
-			URL: "https://pgbailiff.example/pg", AlertmanagerURL: "https://alertmanager.example/am", Mode: "enforce", Grace: 5 * time.Second,
+			MostServers: 100,
+			URL:         "https://pgbailiff.example/pg", AlertmanagerURL: "https://alertmanager.example/am", Mode: "enforce", Grace: 5 * time.Second,
 			SeverityLabel: "severity", Severities: []string{"warning", "critical"},
 			MinDuration: 10, Limit: 10, Window: time.Minute, Text: strings.TrimSpace, Version: "0.1.0",
 		},

@@ -16,7 +16,7 @@ type decisionView struct {
 	Outcome, Class               string
 	Action, Reason, Rule, Detail string
 	Alert, Severity              string
-	By, Comment                  string
+	By, Comment, Replica         string
 	Event                        bool // about no session
 }
 
@@ -78,6 +78,7 @@ func (p *Pages) newDecision(e ledger.Entry) decisionView {
 		Time: e.Time.UTC().Format(time.TimeOnly), Day: e.Time.UTC().Format(time.DateOnly), Iso: e.Time.UTC().Format(time.RFC3339),
 		Action: name(string(e.Action)), Reason: name(string(e.Reason)), Rule: name(e.Rule), Detail: sentence(e.Detail),
 		Alert: name(e.Alertname), Severity: name(e.Severity), By: name(e.By), Comment: sentence(e.Comment),
+		Replica: name(e.Replica),
 		backend: p.newBackend(entrySession(e)),
 	}
 	if e.PID == 0 {

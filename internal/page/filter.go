@@ -51,8 +51,11 @@ func (f filter) query(from int) string {
 type filterView struct {
 	Choices       []choice
 	On            bool // something is filtered out
-	All, Selected int  // sessions
-	First, Last   int  // of those selected, from 1; 0: none is shown
+	Everything    string
+	Server        string // is not among the choices; empty: it is
+	Fixed         bool   // there is no form
+	All, Selected int    // sessions
+	First, Last   int    // of those selected, from 1; 0: none is shown
 	Before, After string
 }
 

@@ -20,8 +20,10 @@ const (
 // text that others have chosen has gone through name, sentence or statement.
 type indexView struct {
 	frame
-	Mode    mode
-	Minimum string
+	Mode       mode
+	LedgerDown bool
+	Minimum    string
+	Fleet      *fleetView // where there are too many servers to read them all
 	// Servers are those with something to say, and Fine the others where there
 	// are many.
 	Servers, Fine []serverView
@@ -42,12 +44,17 @@ type indexView struct {
 // Index is /: all servers and their sessions.
 func (p *Pages) Index(w http.ResponseWriter, r *http.Request) {
 	f := readFilter(r.URL.Query())
-	servers := p.source.Servers(r.Context())
+	names := p.source.Names()
 	v := indexView{
-		frame: p.frame(r, p.source.Person(r), "What runs now"),
-		Mode:  newMode(p.site.Mode), Minimum: duration(p.site.MinDuration), AllServers: len(servers),
+		frame: p.frame(r, p.source.Person(r), "What runs now"), LedgerDown: !p.source.LedgerUp(),
+		Mode: newMode(p.site.Mode), Minimum: duration(p.site.MinDuration),
 	}
 	v.Self = p.base + "/" + f.query(f.From)
+	if len(names) > p.site.MostServers {
+		names = p.addFleet(&v, names, f.Server, r.URL.Query().Get("search"))
+	}
+	v.AllServers = len(names)
+	servers := p.source.Servers(r.Context(), names)
 	for _, s := range servers {
 		v.addServer(p.newServer(s), len(servers))
 		if s.Err != nil {

@@ -47,7 +47,7 @@ func (p *Pages) look(w http.ResponseWriter, r *http.Request, person Person, id s
 		done  sync.WaitGroup
 	)
 	done.Go(func() { s.Found, found, err = p.source.Find(r.Context(), id.Server, id.PID) })
-	done.Go(func() { s.server = p.source.Server(r.Context(), id.Server) })
+	done.Go(func() { s.server = p.source.Servers(r.Context(), []string{id.Server})[0] })
 	done.Wait()
 	s.Server = id.Server
 	switch {

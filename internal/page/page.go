@@ -53,6 +53,9 @@ type Site struct {
 	// they have the host of URL.
 	WebhookURL string
 	Version    string
+	// MostServers is how many servers / reads. Where there are more, people choose
+	// one.
+	MostServers int
 }
 
 // Person is who looks at a page. The zero Person is nobody.
@@ -89,15 +92,19 @@ type Source struct {
 	Orders
 	// Person tells who makes a request.
 	Person func(*http.Request) Person
-	// Servers reads all servers.
-	Servers func(context.Context) []Server
-	// Known reports whether a server of this name is configured. Server reads one
-	// that is, and Find one of its sessions; false: no backend has the pid.
-	Known  func(server string) bool
-	Server func(ctx context.Context, server string) Server
-	Find   func(ctx context.Context, server string, pid int32) (session.Found, bool, error)
-	// Recent returns the ledger's last lines, newest first.
-	Recent func(n int) []ledger.Entry
+	// Names are those of all servers, and Servers reads some. The result belongs to
+	// others too: nobody changes it.
+	Names   func() []string
+	Servers func(ctx context.Context, names []string) []Server
+	// Known reports whether a server of this name is configured. Find reads one of
+	// its sessions; false: no backend has the pid.
+	Known func(server string) bool
+	Find  func(ctx context.Context, server string, pid int32) (session.Found, bool, error)
+	// Recent returns the ledger's last lines, newest first. Suspended are the servers
+	// that an operator must resume. While the ledger is not up, nothing is signalled.
+	Recent    func(n int) []ledger.Entry
+	Suspended func() []string
+	LedgerUp  func() bool
 	// Now is our clock.
 	Now func() time.Time
 }

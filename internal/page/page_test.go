@@ -118,11 +118,13 @@ func TestServersAreReadInTheContextOfTheRequest(t *testing.T) {
 	var given context.Context
 	p := page.New(page.Site{}, page.Source{
 		Orders: &orders{}, Person: func(*http.Request) page.Person { return page.Person{} },
-		Servers: func(ctx context.Context) []page.Server {
+		Names: func() []string { return nil },
+		Servers: func(ctx context.Context, _ []string) []page.Server {
 			given = ctx
 			return nil
 		},
-		Recent: func(int) []ledger.Entry { return nil }, Known: func(string) bool { return false }, Now: func() time.Time { return now },
+		LedgerUp: func() bool { return true },
+		Recent:   func(int) []ledger.Entry { return nil }, Known: func(string) bool { return false }, Now: func() time.Time { return now },
 	}, log.NewNopLogger())
 	get(t, http.HandlerFunc(p.Index), "/")
 	if given != t.Context() {

@@ -57,7 +57,13 @@ func longest(servers []Server, minimum float64) []lasting {
 // each, and returns them.
 func (p *Pages) addSessions(ctx context.Context, v *indexView, servers []Server, f filter) []lasting {
 	all := longest(servers, p.site.MinDuration)
-	v.Filter = filterView{Choices: f.choices(servers, all), On: !f.all(), All: len(all)}
+	v.Filter = filterView{Choices: f.choices(servers, all), On: !f.all(), All: len(all), Everything: p.base + "/"}
+	if v.Fleet != nil { // the server is chosen elsewhere
+		v.Filter.Choices, v.Filter.Server = v.Filter.Choices[1:], f.Server
+		v.Filter.On = f.User != "" || f.State != ""
+		v.Filter.Everything += filter{Server: f.Server}.query(0)
+		v.Filter.Fixed = name(f.Server) != f.Server // its name cannot be in a form as it is
+	}
 	selected := slices.DeleteFunc(slices.Clone(all), func(l lasting) bool { return !f.selects(l.Session, servers[l.server].Name) })
 	shown := f.window(selected, p.base, &v.Filter)
 	v.Sessions = make([]sessionView, len(shown))

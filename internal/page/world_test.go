@@ -34,6 +34,7 @@ type world struct {
 	Policy    *policy.Policy
 	Preview   func(context.Context, session.Session, map[string]string) remediation.Preview
 	FindErr   error
+	Down      bool                // the ledger
 	Sudden    remediation.Preview // of orders by hand, where not the policy decides
 }
 
@@ -45,6 +46,7 @@ type orders struct {
 
 	mu      sync.Mutex // guards the rest
 	ordered []remediation.Request
+	read    []int    // how many servers, each time
 	answers []string // approve or deny, the id, who, and the comment
 }
 
@@ -122,21 +124,44 @@ func handler(w world) http.Handler { return (&orders{world: w}).handler() }
 
 func (o *orders) handler() http.Handler {
 	p := page.New(o.Site, page.Source{
-		Orders:  o,
-		Person:  func(*http.Request) page.Person { return o.Person },
-		Servers: func(context.Context) []page.Server { return o.Servers },
+		Orders: o,
+		Person: func(*http.Request) page.Person { return o.Person },
+		Names: func() (names []string) {
+			for _, s := range o.Servers {
+				names = append(names, s.Name)
+			}
+			return names
+		},
+		Servers: func(_ context.Context, names []string) (servers []page.Server) {
+			o.mu.Lock()
+			defer o.mu.Unlock()
+			o.read = append(o.read, len(names))
+			if len(names) == len(o.Servers) { // they may all have the same hostile name
+				return o.Servers
+			}
+			for _, name := range names {
+				servers = append(servers, o.Servers[slices.IndexFunc(o.Servers, func(s page.Server) bool { return s.Name == name })])
+			}
+			return servers
+		},
 		Known: func(server string) bool {
 			return slices.ContainsFunc(o.Servers, func(s page.Server) bool { return s.Name == server })
-		},
-		Server: func(_ context.Context, server string) page.Server {
-			return o.Servers[slices.IndexFunc(o.Servers, func(s page.Server) bool { return s.Name == server })]
 		},
 		Find: func(_ context.Context, server string, pid int32) (session.Found, bool, error) {
 			s, ok := o.session(server, pid)
 			return session.Found{Session: s, SeenAt: o.Now}, ok, o.FindErr
 		},
 		Recent: func(n int) []ledger.Entry { return slices.Clone(o.Decisions[:min(n, len(o.Decisions))]) },
-		Now:    func() time.Time { return o.Now },
+		Suspended: func() (names []string) {
+			for _, s := range o.Servers {
+				if s.Suspended {
+					names = append(names, s.Name)
+				}
+			}
+			return names
+		},
+		LedgerUp: func() bool { return !o.Down },
+		Now:      func() time.Time { return o.Now },
 	}, log.NewNopLogger())
 	return routes(p)
 }

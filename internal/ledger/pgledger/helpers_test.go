@@ -3,12 +3,14 @@ package pgledger_test
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/pgbailiff/pgbailiff/internal/ledger"
 	"github.com/pgbailiff/pgbailiff/internal/pgtest"
 	"github.com/pgbailiff/pgbailiff/internal/policy"
+	"github.com/pgbailiff/pgbailiff/internal/proctest"
 )
 
 // about is an intent about the statement of a backend.
@@ -96,4 +98,9 @@ func entries(t testing.TB, s *pgtest.Server) []ledger.Entry {
 func gone(t testing.TB, s *pgtest.Server, since time.Duration) {
 	t.Helper()
 	s.Exec(t, fmt.Sprintf("update pgbailiff.signals set owner_until = clock_timestamp() - interval '%d ms' where outcome is null", since.Milliseconds()))
+}
+
+func waitForLog(t testing.TB, r replica, text string) {
+	t.Helper()
+	proctest.Until(t, text+" in the log", func() bool { return strings.Contains(r.log.String(), text) })
 }

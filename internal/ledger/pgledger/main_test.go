@@ -42,13 +42,7 @@ type replica struct {
 func opened(t testing.TB, s *pgtest.Server, name string, change func(*pgledger.Options)) replica {
 	t.Helper()
 	r := replica{metrics: ledger.NewMetrics(nil), log: &logged{}}
-	o := pgledger.Options{
-		Config:   ledger.Config{Postgres: ledger.Postgres{DSN: s.DSN("postgres")}},
-		Replica:  name,
-		Patience: func() time.Duration { return time.Minute },
-		Logger:   log.NewLogfmtLogger(r.log),
-		Metrics:  r.metrics,
-	}
+	o := options(r, s.DSN("postgres"), name)
 	if change != nil {
 		change(&o)
 	}
@@ -62,6 +56,16 @@ func opened(t testing.TB, s *pgtest.Server, name string, change func(*pgledger.O
 		}
 	})
 	return r
+}
+
+func options(r replica, dsn, name string) pgledger.Options {
+	return pgledger.Options{
+		Config:   ledger.Config{Postgres: ledger.Postgres{DSN: dsn}},
+		Replica:  name,
+		Patience: func() time.Duration { return time.Minute },
+		Logger:   log.NewLogfmtLogger(r.log),
+		Metrics:  r.metrics,
+	}
 }
 
 // logged is a log that tests can read while others write.

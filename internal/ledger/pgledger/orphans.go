@@ -28,9 +28,15 @@ func (s *Store) keepHouse() {
 		case <-time.After(orphansEvery/2 + rand.N(orphansEvery)):
 		}
 		s.endOrphans(s.working)
-		if errors.Is(s.use(s.working, check), ErrSchema) {
-			s.pool.Reset() // every new connection says so
-		}
+		s.checkSchema(s.working)
+	}
+}
+
+// checkSchema lets no open connection be used any more after a migration that this
+// program does not know. Every new one says so.
+func (s *Store) checkSchema(ctx context.Context) {
+	if errors.Is(s.use(ctx, check), ErrSchema) {
+		s.pool.Reset()
 	}
 }
 

@@ -21,7 +21,10 @@ const ApplicationName = "pgbailiff-ledger"
 const (
 	maxConns       = 8
 	connectTimeout = 3 * time.Second
-	pingTimeout    = time.Second
+	// pingAfter is how long a connection must have been idle to be asked, before
+	// it is used, whether it is alive.
+	pingAfter   = time.Second
+	pingTimeout = time.Second
 )
 
 // connConfig reads a connection string.
@@ -72,8 +75,8 @@ func readPassword(to ledger.Postgres, into *pgx.ConnConfig) error {
 	return nil
 }
 
-// setUp checks a new connection, makes our settings there, and prepares what is
-// on the way to a signal, so that each costs one round trip from then on.
+// setUp checks a new connection, makes our settings there, and prepares what a
+// signal needs, so that each costs one round trip from then on.
 func setUp(ctx context.Context, conn *pgx.Conn) error {
 	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
@@ -83,7 +86,7 @@ func setUp(ctx context.Context, conn *pgx.Conn) error {
 	if err := check(ctx, conn); err != nil {
 		return err
 	}
-	for _, sql := range []string{lockSQL, clearSQL, releaseSQL, beginSQL, holderSQL, repinSQL} {
+	for _, sql := range []string{lockSQL, clearSQL, releaseSQL, beginSQL, holderSQL, repinSQL, finishSQL} {
 		sql, _, err := pgx.NamedArgs{}.RewriteQuery(ctx, conn, sql, nil)
 		if err == nil {
 			_, err = conn.Prepare(ctx, sql, sql)

@@ -142,7 +142,7 @@ func (s *Store) Expire(ctx context.Context, _ time.Time) error {
 	for _, q := range b.QueuedQueries {
 		q.Exec(count)
 	}
-	err := s.use(ctx, send(b))
+	err := s.change(ctx, b)
 	switch before := s.expiryFails.Swap(err != nil); {
 	case err != nil && !before:
 		_ = level.Error(s.options.Logger).Log("msg", "Orders that have waited for a person too long cannot be ended", "err", err)

@@ -1,6 +1,7 @@
 package pgledger
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -11,7 +12,6 @@ import (
 
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/pgbailiff/pgbailiff/internal/ledger"
@@ -27,6 +27,10 @@ type Options struct {
 	Patience func() time.Duration
 	Logger   log.Logger
 	Metrics  *ledger.Metrics
+
+	// pingAfter is how long a connection must have been idle to be asked whether it
+	// is alive; 0: pingAfter.
+	pingAfter time.Duration
 }
 
 // Store is the shared ledger. It is safe for concurrent use.
@@ -42,7 +46,10 @@ type Store struct {
 	connected  context.Context
 	disconnect context.CancelFunc
 	goroutines sync.WaitGroup
+	closing    sync.Once
+	closed     error // of closing
 
+	health      health
 	waiters     *waiters
 	again       *again
 	mirror      *mirror
@@ -65,10 +72,12 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	s.connected, s.disconnect = context.WithCancel(context.Background())
 	s.waiters, s.again = newWaiters(s.working.Done()), newAgain()
 	config.ConnConfig.DialFunc = untilClosed(s.connected)
+	idle := cmp.Or(o.pingAfter, pingAfter)
+	config.ShouldPing = func(_ context.Context, p pgxpool.ShouldPingParams) bool { return p.IdleDuration > idle }
 	if s.pool, err = pgxpool.NewWithConfig(s.working, config); err != nil {
 		return nil, fmt.Errorf("open the ledger: %w", err)
 	}
-	s.mirror = newMirror(func(ctx context.Context, b *pgx.Batch) error { return s.with(ctx, send(b)) })
+	s.mirror = newMirror(s.read)
 	ctx, cancel := context.WithTimeout(ctx, openTimeout)
 	defer cancel()
 	switch err := s.use(ctx, ping); {
@@ -82,6 +91,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	s.goroutines.Go(s.poll)
 	s.goroutines.Go(s.writeAgain)
 	s.goroutines.Go(s.keepHouse)
+	s.goroutines.Go(s.probe)
 	s.goroutines.Go(func() { s.mirror.run(s.working) })
 	s.goroutines.Go(func() { s.cleanUp(s.working) })
 	return s, nil
@@ -96,9 +106,17 @@ func (s *Store) line(e ledger.Entry, event ledger.Event) ledger.Entry {
 // disconnectAfter is how long Close waits for connections to end properly.
 const disconnectAfter = time.Second
 
+// Up reports whether the database could be used the last time.
+func (s *Store) Up() bool { return s.options.Metrics.IsUp() }
+
 // Close writes once more what could not be written, and closes all connections. It
 // waits some seconds at most, and its error says what is lost.
 func (s *Store) Close() error {
+	s.closing.Do(func() { s.closed = s.close() })
+	return s.closed
+}
+
+func (s *Store) close() error {
 	s.stop()
 	s.goroutines.Wait()
 	lost := s.writeLast()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-kit/log/level"
@@ -22,18 +23,13 @@ type notSent struct{ error }
 
 func (e notSent) Unwrap() error { return e.error }
 
-// use runs f with a connection. It tells in the metric whether that went well.
+// use runs f, which writes nothing, with a connection.
 func (s *Store) use(ctx context.Context, f func(context.Context, *pgx.Conn) error) error {
-	err := s.with(ctx, f)
-	if err == nil {
-		s.options.Metrics.Up.Set(1)
-	}
-	return err
+	return s.run(ctx, &s.health.cannotRead, f)
 }
 
-// with is use for what may go well where nothing can be written: the metric tells only
-// its failures.
-func (s *Store) with(ctx context.Context, f func(context.Context, *pgx.Conn) error) error {
+// run runs f with a connection, and remembers whether that went well.
+func (s *Store) run(ctx context.Context, fails *atomic.Bool, f func(context.Context, *pgx.Conn) error) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	conn, err := s.pool.Acquire(ctx)
@@ -43,14 +39,12 @@ func (s *Store) with(ctx context.Context, f func(context.Context, *pgx.Conn) err
 	} else {
 		err = notSent{err}
 	}
-	switch {
-	case err == nil:
-	case errors.Is(context.Cause(ctx), context.Canceled): // the caller has gone away
-	default:
-		s.options.Metrics.Up.Set(0)
-		if refused, ok := errors.AsType[*pgconn.PgError](err); ok && refused.Code == readOnly {
-			s.pool.Reset() // after a failover the primary is elsewhere
-		}
+	if err == nil || !errors.Is(context.Cause(ctx), context.Canceled) { // else the caller has gone away
+		fails.Store(err != nil)
+		s.health.show(s.options.Metrics.Up)
+	}
+	if refused, ok := errors.AsType[*pgconn.PgError](err); ok && refused.Code == readOnly {
+		s.pool.Reset() // after a failover the primary is elsewhere
 	}
 	return err
 }
@@ -60,15 +54,24 @@ const readOnly = "25006"
 
 func ping(ctx context.Context, conn *pgx.Conn) error { return conn.Ping(ctx) }
 
-// send sends a batch: one round trip, one transaction.
+// send is what sends a batch: one round trip, one transaction.
 func send(b *pgx.Batch) func(context.Context, *pgx.Conn) error {
 	return func(ctx context.Context, conn *pgx.Conn) error { return conn.SendBatch(ctx, b).Close() }
+}
+
+// read sends a batch that writes nothing.
+func (s *Store) read(ctx context.Context, b *pgx.Batch) error { return s.use(ctx, send(b)) }
+
+// change sends a batch that mostly finds nothing to change. That it goes well does not
+// say that lines can be written.
+func (s *Store) change(ctx context.Context, b *pgx.Batch) error {
+	return s.run(ctx, &s.health.cannotChange, send(b))
 }
 
 // write sends a batch that makes lines durable.
 func (s *Store) write(ctx context.Context, b *pgx.Batch) error {
 	began := time.Now()
-	err := s.use(ctx, send(b))
+	err := s.run(ctx, &s.health.cannotWrite, send(b))
 	if err == nil {
 		s.mirror.wrote()
 		s.options.Metrics.Writes.Observe(time.Since(began).Seconds())

@@ -1,0 +1,16 @@
+package pgledger
+
+import (
+	"context"
+	"time"
+)
+
+// EndOrphans is what every replica does now and then.
+func (s *Store) EndOrphans(ctx context.Context) { s.endOrphans(ctx) }
+
+// CheckSchema is, too.
+func (s *Store) CheckSchema(ctx context.Context) { s.checkSchema(ctx) }
+
+// PingAfter sets how long a connection must have been idle to be asked whether it is
+// alive.
+func PingAfter(o *Options, idle time.Duration) { o.pingAfter = idle }
