@@ -50,6 +50,9 @@ type SessionsSettings struct {
 	// name one. Each reads that many.
 	MostServers int
 	Each        func(n int, read func(i int))
+	// Think waits until a request may ask for the policy of what it has read; it calls
+	// the result when it has.
+	Think func(context.Context) (thought func())
 }
 
 // unreadable is a server that could not be read, and why, in a sentence of ours:
@@ -137,6 +140,7 @@ var errLocks = errors.New("the lock waits were not read")
 // read returns the sessions of one server, with what policy says about them.
 func (h *sessions) read(ctx context.Context, server Server, asked question) ([]*sessionView, error) {
 	found, snapshot, err := h.find(ctx, server, asked)
+	defer h.Think(ctx)()
 	queue := session.NewQueue(snapshot.Waiters)
 	views := make([]*sessionView, len(found))
 	var all sync.WaitGroup // at once, so that they share the statement that finds them

@@ -95,6 +95,7 @@ func settings(servers ...api.Server) api.SessionsSettings {
 		Servers: servers, MinDuration: 10 * time.Second, MaxSessions: 50, Text: strings.ToLower,
 		SeverityLabel: "severity", Severities: []string{"warning", "critical"}, Preview: (&previews{}).preview, Timeout: 5 * time.Second,
 		MostServers: 100, Each: together,
+		Think: func(context.Context) func() { return func() {} },
 	}
 }
 
