@@ -126,6 +126,7 @@ func (a *app) serve(cfg *config.Config, files *config.ServersFiles, access acces
 			return err
 		}
 	}
+	limitGarbage(len(next.servers))
 	for _, server := range fresh {
 		server.Start()
 	}
