@@ -192,9 +192,10 @@ func TestAWaitNamesWhoHasItUnderWay(t *testing.T) {
 	s := database(t)
 	a, b := opened(t, s, "pod-a", nil), opened(t, s, "pod-b", nil)
 	allowed(t, a, about(77, "x", policy.Cancel))
-	short, stop := context.WithTimeout(t.Context(), 2*time.Second)
-	defer stop()
-	_, err := b.Begin(short, about(77, "y", policy.Cancel), plenty)
+	waits := func() {
+		s.WaitFor(t, "select count(*) > 0 from pg_stat_activity where application_name = 'pgbailiff-ledger' and query like '%unnest%'")
+	}
+	err := given(t, beginning(b, about(77, "y", policy.Cancel)), waits)
 	for _, part := range []string{"cancel", "77", "orders", "pod-a"} {
 		if err == nil || !strings.Contains(err.Error(), part) {
 			t.Errorf("%q is not in: %v", part, err)
