@@ -208,6 +208,9 @@ func TestAWaitNamesWhoHasItUnderWay(t *testing.T) {
 
 func TestTheBudgetHoldsOverAllReplicas(t *testing.T) {
 	s := database(t)
+	// Whoever counts takes a while, so that all would count the same without a lock.
+	s.Exec(t, "create function slow() returns trigger language plpgsql as $$ begin perform pg_sleep(0.02); return new; end $$",
+		"create trigger slow before insert on pgbailiff.entries for each row execute function slow()")
 	replicas := []replica{opened(t, s, "a", nil), opened(t, s, "b", nil), opened(t, s, "c", nil)}
 	limits := ledger.Limits{Actions: 7, Window: model.Duration(time.Hour), SuspendAfter: 100, SuspendWindow: model.Duration(time.Hour)}
 	var mu sync.Mutex
