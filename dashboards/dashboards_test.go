@@ -32,6 +32,9 @@ func TestBoards(t *testing.T) {
 			if !strings.HasPrefix(b.Title, "pgbailiff / ") || b.Description == "" {
 				t.Errorf("title %q, description %q", b.Title, b.Description)
 			}
+			if from := b.source(); from != prometheus() && from != postgres() {
+				t.Errorf("its data source is %v", from)
+			}
 			if b.SchemaVersion < 39 || b.SchemaVersion > 42 {
 				t.Errorf("schemaVersion %d, want 39 to 42", b.SchemaVersion)
 			}

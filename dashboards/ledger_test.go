@@ -95,7 +95,7 @@ func writeAll(t *testing.T, store *pgledger.Store) {
 
 func entry(server string, pid int32) ledger.Entry {
 	began := time.Now().Add(-time.Hour)
-	id := string(rune('a' + pid))
+	id := string('a' + pid)
 	return ledger.Entry{
 		Time: time.Now(), ID: id, Decision: id, Server: server, SystemIdentifier: "7" + server,
 		Target: ledger.FenceTarget(session.Fence{Server: server, PID: pid, BackendStart: began, QueryStart: began}),

@@ -105,6 +105,9 @@ func Check(o Options) (*config.Config, error) {
 	if _, err := checkAccess(cfg, o); err != nil {
 		return nil, err
 	}
+	if err := checkLedger(cfg, o.ConfigFile); err != nil {
+		return nil, err
+	}
 	files := cfg.ReadServersFiles(nil)
 	return cfg.With(files), files.Err()
 }

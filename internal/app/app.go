@@ -37,6 +37,7 @@ type app struct {
 	shared   *remediation.Shared
 	messages *webhook.Metrics
 	web      webServers
+	thinking thinking
 	external *url.URL // how people reach this program
 
 	stopExpiring func()
@@ -59,6 +60,9 @@ func newApp(o Options, logger log.Logger) (*app, error) {
 	}
 	// The ledger is opened for a configuration that is good in every respect.
 	access, err := checkAccess(cfg, o)
+	if err == nil {
+		err = checkLedger(cfg, o.ConfigFile)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -68,6 +72,7 @@ func newApp(o Options, logger log.Logger) (*app, error) {
 		dials:       postgres.NewDials(connectionAttempts),
 		generations: generations{logger: logger},
 		reloads:     make(chan reloadRequest),
+		thinking:    make(thinking, placesToThink),
 	}
 	a.metrics = NewMetrics(a.registry)
 	a.metrics.externalURL.WithLabelValues(a.external.String()).Set(1)

@@ -8,6 +8,7 @@ import (
 	"github.com/go-kit/log"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/pgbailiff/pgbailiff/internal/config"
 	"github.com/pgbailiff/pgbailiff/internal/ledger"
 	"github.com/pgbailiff/pgbailiff/internal/ledger/pgledger"
 	"github.com/pgbailiff/pgbailiff/internal/remediation"
@@ -51,6 +52,15 @@ func openLedger(cfg ledger.Config, patience func() time.Duration, logger log.Log
 		Config: cfg, Replica: hostName(), Patience: patience, Logger: logger, Metrics: ledger.NewMetrics(reg),
 	})
 	return store, nil, err
+}
+
+// checkLedger says whether the database of the ledger can be reached as the
+// connection string says. It does not connect.
+func checkLedger(cfg *config.Config, file string) error {
+	if to := cfg.Remediation.Ledger.Postgres; to.DSN != "" {
+		return config.At(file, "remediation.ledger.postgres.dsn", pgledger.Validate(to))
+	}
+	return nil
 }
 
 // ownerPatience is how long after its intent a signal's outcome may come, under the

@@ -83,6 +83,7 @@ func (a *app) pageSource(g *generation) page.Source {
 			eachServer(len(names), func(i int) { servers[i] = a.pageServer(ctx, g, g.readers[names[i]]) })
 			return servers
 		},
+		Think: a.thinking.enter,
 		Known: func(server string) bool { return g.server(server) != nil },
 		Find: func(ctx context.Context, server string, pid int32) (session.Found, bool, error) {
 			ctx, cancel := context.WithTimeout(ctx, snapshotTimeout)

@@ -30,7 +30,7 @@ func (a *app) apiHandlers(g *generation) apiHandlers {
 		MinDuration: time.Duration(g.cfg.Collector.MinDuration), MaxSessions: g.cfg.Collector.MaxSessions,
 		SeverityLabel: g.cfg.Remediation.Policy.SeverityLabel, Severities: ladder(g.cfg.Remediation.Policy.Severities),
 		Preview: g.previews.Preview, Timeout: apiTimeout,
-		MostServers: mostServers, Each: eachServer,
+		MostServers: mostServers, Each: eachServer, Think: a.thinking.enter,
 	}
 	if g.cfg.Collector.QueryText != querytext.None {
 		shown.Text = g.cfg.Collector.Text

@@ -14,7 +14,7 @@ import (
 const mostServers = 100
 
 // findsAtATime is how many sessions people ask for in one statement.
-const findsAtATime = 64
+const findsAtATime = 16
 
 // reader reads a server for people. Everybody who may read the metrics may do that,
 // as often as they like, so at any time one snapshot and one statement that finds

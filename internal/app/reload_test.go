@@ -12,7 +12,7 @@ import (
 )
 
 // newTestApp builds an app from a configuration file, which it does not serve.
-func newTestApp(t *testing.T, config string) (a *app, file string) {
+func newTestApp(t testing.TB, config string) (a *app, file string) {
 	t.Helper()
 	file = filepath.Join(t.TempDir(), "pgbailiff.yml")
 	write(t, file, config)
@@ -23,7 +23,7 @@ func newTestApp(t *testing.T, config string) (a *app, file string) {
 	return a, file
 }
 
-func write(t *testing.T, file, text string) {
+func write(t testing.TB, file, text string) {
 	t.Helper()
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)

@@ -81,6 +81,34 @@ func (t *turns[K, V]) answerAll(ctx context.Context) {
 	})
 }
 
+const (
+	// placesToThink is how many requests of people may think at a time about what was
+	// read: what the policy would do, and the page. That takes processor time, and an
+	// alert needs some as well.
+	placesToThink = 1
+	// longThought is when the next one may begin all the same: it may wait for a server.
+	longThought = time.Second
+)
+
+// thinking are the places.
+type thinking chan struct{}
+
+// enter waits for a place, or for the context to end: then there is little left to
+// think. The caller calls leave.
+func (p thinking) enter(ctx context.Context) (leave func()) {
+	select {
+	case p <- struct{}{}:
+	case <-ctx.Done():
+		return func() {}
+	}
+	free := sync.OnceFunc(func() { <-p })
+	timer := time.AfterFunc(longThought, free)
+	return func() {
+		timer.Stop()
+		free()
+	}
+}
+
 // How many servers are read at a time for one page, and after which time one that
 // has not answered holds up no other.
 const (

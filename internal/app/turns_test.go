@@ -159,3 +159,35 @@ func TestServersThatHangHoldUpTheOthersForAMoment(t *testing.T) {
 		}
 	})
 }
+
+// One request at a time thinks, unless it takes long; who gives up goes on at once.
+func TestOneRequestAtATimeThinks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		places, begun := make(thinking, placesToThink), time.Now()
+		leave := places.enter(t.Context())
+		ctx, cancel := context.WithTimeout(t.Context(), longThought/2)
+		defer cancel()
+		places.enter(ctx)()
+		if took := time.Since(begun); took != longThought/2 {
+			t.Errorf("the one who gave up waited %s", took)
+		}
+		second := places.enter(t.Context())
+		if took := time.Since(begun); took != longThought {
+			t.Errorf("the second waited %s", took)
+		}
+		leave() // late: it must not give the second one's place away
+		third := make(chan func())
+		go func() { third <- places.enter(t.Context()) }()
+		synctest.Wait()
+		select {
+		case <-third:
+			t.Error("two think at a time")
+		default:
+		}
+		second()
+		(<-third)()
+		if took := time.Since(begun); took != longThought {
+			t.Errorf("the third waited %s", took)
+		}
+	})
+}

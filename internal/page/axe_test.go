@@ -18,7 +18,7 @@ func accessibleInOneLook(t *testing.T, browser context.Context) {
 func accessible(t *testing.T, browser context.Context, pages []string, looks ...browsertest.Look) {
 	w := fullPage(t)
 	url := serve(t, handler(w))
-	all := map[string]string{"outcome": serve(t, static(everyPage(t, w)["outcome"]))}
+	all := map[string]string{"outcome": serve(t, static(everyPage(t, w)["outcome"])), "fleet": serve(t, fleet(t).handler()) + "?server=db0"}
 	for _, name := range pages {
 		all[name] = url + paths(w)[name][1:]
 	}

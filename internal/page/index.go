@@ -55,6 +55,7 @@ func (p *Pages) Index(w http.ResponseWriter, r *http.Request) {
 	}
 	v.AllServers = len(names)
 	servers := p.source.Servers(r.Context(), names)
+	defer p.source.Think(r.Context())()
 	for _, s := range servers {
 		v.addServer(p.newServer(s), len(servers))
 		if s.Err != nil {

@@ -24,6 +24,7 @@ func layout(t *testing.T, browser context.Context) {
 			laidOut(t, tb, name+" "+page, url+paths(w)[page][1:], 320)
 		}
 	}
+	laidOut(t, tb, "fleet", serve(t, fleet(t).handler())+"?server=db", 320, 1200)
 	tb.Quiet(t)
 }
 

@@ -96,6 +96,9 @@ type Source struct {
 	// others too: nobody changes it.
 	Names   func() []string
 	Servers func(ctx context.Context, names []string) []Server
+	// Think waits until a page may be made of what was read; the page calls the result
+	// when it is made.
+	Think func(context.Context) (made func())
 	// Known reports whether a server of this name is configured. Find reads one of
 	// its sessions; false: no backend has the pid.
 	Known func(server string) bool

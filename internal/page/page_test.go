@@ -123,8 +123,8 @@ func TestServersAreReadInTheContextOfTheRequest(t *testing.T) {
 			given = ctx
 			return nil
 		},
-		LedgerUp: func() bool { return true },
-		Recent:   func(int) []ledger.Entry { return nil }, Known: func(string) bool { return false }, Now: func() time.Time { return now },
+		LedgerUp: func() bool { return true }, Think: func(context.Context) func() { return func() {} },
+		Recent: func(int) []ledger.Entry { return nil }, Known: func(string) bool { return false }, Now: func() time.Time { return now },
 	}, log.NewNopLogger())
 	get(t, http.HandlerFunc(p.Index), "/")
 	if given != t.Context() {

@@ -160,6 +160,7 @@ func (o *orders) handler() http.Handler {
 			}
 			return names
 		},
+		Think:    func(context.Context) func() { return func() {} },
 		LedgerUp: func() bool { return !o.Down },
 		Now:      func() time.Time { return o.Now },
 	}, log.NewNopLogger())

@@ -62,6 +62,7 @@ type Process struct {
 	patience  time.Duration
 
 	awaited atomic.Bool // Wait has told the test how the program ended
+	quiet   atomic.Bool // its log is of no interest
 	stop    sync.Once
 }
 
@@ -137,6 +138,17 @@ func (p *Process) Wait() int {
 	return p.cmd.ProcessState.ExitCode()
 }
 
+// Kill ends the program with SIGKILL, and waits until it has gone. Its log is
+// searched, but not shown when the test fails.
+func (p *Process) Kill() {
+	p.t.Helper()
+	if err := p.cmd.Process.Kill(); err != nil {
+		p.t.Fatalf("kill %s: %v\n%s", p.name, err, p.Output())
+	}
+	p.Wait()
+	p.quiet.Store(true)
+}
+
 // AwaitLine waits until the program has written a match of the expression, and
 // returns its subexpressions. The test fails when the program ends before that.
 func (p *Process) AwaitLine(expression *regexp.Regexp) []string {
@@ -196,7 +208,7 @@ func (p *Process) Stop() {
 				p.t.Errorf("%q in the log of %s", sign, p.name)
 			}
 		}
-		if p.t.Failed() {
+		if p.t.Failed() && !p.quiet.Load() {
 			p.t.Logf("the end of the log of %s:\n%s", p.name, p.lastLines(60))
 		}
 	})

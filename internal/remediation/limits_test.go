@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/go-kit/log"
+	"github.com/jackc/pgx/v5"
 	"github.com/prometheus/common/model"
 
 	"github.com/pgbailiff/pgbailiff/internal/ledger"
@@ -35,7 +36,13 @@ func crowd(t testing.TB, srv *pgtest.Server, n int) []*pgtest.Client {
 // crowdAlerts are alerts for the queries of the whole crowd.
 func crowdAlerts(t testing.TB, srv *pgtest.Server, severity string) []labels {
 	t.Helper()
-	rows, err := srv.Connect(t, "mon").Query(t.Context(), `select pid, backend_start, query_start from pg_stat_activity
+	return alertsSeenBy(t, srv.Connect(t, "mon"), severity)
+}
+
+// alertsSeenBy reads them on a connection.
+func alertsSeenBy(t testing.TB, conn *pgx.Conn, severity string) []labels {
+	t.Helper()
+	rows, err := conn.Query(t.Context(), `select pid, backend_start, query_start from pg_stat_activity
 		where application_name = 'crowd' and state = 'active'`)
 	if err != nil {
 		t.Fatal(err)

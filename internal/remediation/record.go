@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
+	"errors"
 	"strconv"
 	"strings"
 	"time"
@@ -107,7 +108,10 @@ func (r *record) outcome(ctx context.Context, id string, e ending) {
 	if id != "" {
 		put = shared.ledger.Finish
 	}
-	if err := put(ctx, r.entry(id, e)); err != nil {
+	switch err := put(ctx, r.entry(id, e)); {
+	case errors.Is(err, ledger.ErrNoIntent): // the ledger has an outcome, of whoever has taken the step over
+		_ = level.Warn(r.logger(e)).Log("msg", "The signal has an outcome already: this replica was too slow", "err", err)
+	case err != nil:
 		r.unwritten = true
 		_ = level.Error(r.logger(e)).Log("msg", "Recording the outcome failed", "err", err)
 	}

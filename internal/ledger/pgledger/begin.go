@@ -12,10 +12,6 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/ledger"
 )
 
-// ErrUnderWay is returned by Begin if the context has ended while another request
-// had something under way about the same backend. Nothing was written then.
-var ErrUnderWay = ledger.ErrUnderWay
-
 // Begin claims the step of an intent, reserves one signal of the server's budget
 // and makes the intent durable, in one round trip. The time of all that is the
 // database's. If another request has this step, or another one of that backend,
@@ -139,7 +135,7 @@ func (s *Store) become(ctx context.Context, intent ledger.Entry, h holder) (_ le
 	if err := s.waiters.wait(ctx, *h.id); err != nil {
 		other, _ := decode(time.Time{}, h.intent)
 		return ledger.Begun{}, true, fmt.Errorf("%w: %s of pid %d on %s, at %s: %w",
-			ErrUnderWay, other.Action, intent.PID, intent.Server, other.Replica, err)
+			ledger.ErrUnderWay, other.Action, intent.PID, intent.Server, other.Replica, err)
 	}
 	return ledger.Begun{}, false, nil
 }

@@ -43,6 +43,9 @@ func poolConfig(to ledger.Postgres) (*pgxpool.Config, error) {
 		return nil, parseError(err)
 	}
 	c := config.ConnConfig
+	if err := applyKeywords(c.RuntimeParams); err != nil {
+		return nil, err
+	}
 	c.RuntimeParams["application_name"] = ApplicationName
 	c.ConnectTimeout = connectTimeout
 	c.DefaultQueryExecMode = pgx.QueryExecModeCacheStatement
@@ -56,7 +59,7 @@ func poolConfig(to ledger.Postgres) (*pgxpool.Config, error) {
 	return config, nil
 }
 
-// Validate says what is wrong with a connection string.
+// Validate says what is wrong with a connection string. It shows no password.
 func Validate(to ledger.Postgres) error {
 	_, err := poolConfig(to)
 	return err
