@@ -27,6 +27,9 @@ func (p *Pages) Act(w http.ResponseWriter, r *http.Request) {
 		p.problem(w, r, person, bad.status, "The form cannot be used", bad.sentence+" Nobody was signalled.")
 		return
 	}
+	if person, ok = p.operator(w, r); !ok { // a reload may have taken the right to it while it arrived
+		return
+	}
 	result := p.source.Remediate(context.WithoutCancel(r.Context()), req)
 	v := p.outcome(r, person, result)
 	v.Link, v.Comment = p.link(id), sentence(req.Comment)
@@ -71,12 +74,13 @@ func readOrder(w http.ResponseWriter, r *http.Request, by Person, id session.ID)
 }
 
 // statusOf is the status of an answer: an order that was not carried out is no
-// success.
+// success. What is approved in the mode dry-run has been carried out as far as that
+// goes.
 func statusOf(r remediation.Result) int {
 	switch {
 	case r.Retry:
 		return http.StatusServiceUnavailable
-	case r.Outcome == ledger.Cancelled, r.Outcome == ledger.Terminated:
+	case r.Outcome == ledger.Cancelled, r.Outcome == ledger.Terminated, r.Outcome == ledger.DryRun:
 		return http.StatusOK
 	case r.Outcome == ledger.Gone:
 		return http.StatusNotFound
