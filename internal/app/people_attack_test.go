@@ -44,7 +44,7 @@ func TestAnOperatorWhoIsRemovedWhileTheOrderArrives(t *testing.T) {
 			dir := t.TempDir()
 			a, file := newTestApp(t, peopleConfig(dir, "ann"))
 			main, _ := a.routes()
-			var reloaded error = errors.New("the body was not read")
+			reloaded := errors.New("the body was not read")
 			r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, path, &slowBody{rest: body, meanwhile: func() {
 				write(t, file, peopleConfig(dir, operators))
 				reloaded = a.reload(t.Context(), "")

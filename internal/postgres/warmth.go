@@ -53,15 +53,25 @@ func (w *warmth) note(err error) {
 	before := w.down
 	w.down = err != nil
 	if w.down {
-		w.timer.Reset(w.backoff.failed(err, time.Now()))
+		w.timer.Reset(w.backoff.failed("", time.Now()))
 	} else {
 		w.backoff.reset()
 		w.timer.Reset(keepWarmEvery)
 	}
-	switch {
-	case w.down && !before:
+	if w.down != before {
+		logged := make(chan struct{})
+		go func() { // the stack that this needs would stay with the owner's goroutine
+			defer close(logged)
+			w.log(err)
+		}()
+		<-logged
+	}
+}
+
+func (w *warmth) log(err error) {
+	if err != nil {
 		level.Warn(w.logger).Log("msg", "Server unreachable; nothing can be cancelled or terminated there", "err", err)
-	case before && !w.down:
+	} else {
 		level.Info(w.logger).Log("msg", "Server reachable again")
 	}
 }

@@ -177,14 +177,16 @@ func TestAFileIsTakenInOnce(t *testing.T) {
 	}
 	refused(other, true, "lines of this file already")
 	alike := filepath.Join(t.TempDir(), "alike.jsonl")
-	text := fmt.Sprintf(`{"time":%q,"event":"reloaded","server":"","pid":0,"by":"bob"}`, now.Format(time.RFC3339Nano))
+	text := fmt.Sprintf(`{"time":%q,"event":"reloaded","server":"","pid":0,"by":"bob"}`, now.Format(time.RFC3339Nano)) + `
+		{"time":"2026-11-22T12:00:00Z","event":"suspended","server":"stock","pid":0}
+		{"time":"2026-11-22T12:00:01Z","event":"resumed","server":"stock","pid":0}`
 	if err := os.WriteFile(alike, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := pgledger.Import(t.Context(), to, alike, true); err != nil {
 		t.Error(err)
 	}
-	if got := rows(); got != "41 4 2 1" {
+	if got := rows(); got != "43 4 2 1" {
 		t.Errorf("the rows are %s", got)
 	}
 	if !pgtest.Value[bool](t, s, "select suspended and resumed_at > now() - interval '1 h' from pgbailiff.servers") {
