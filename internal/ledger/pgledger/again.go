@@ -122,10 +122,10 @@ func (s *Store) abandoned(intent ledger.Entry) *late {
 				"id": intent.ID, "server": intent.Server, "owner": s.owner,
 				"intent": encode(intent), "outcome": s.overlay(false, abandonedDetail),
 			}
-			b := underLock(intent.Server)
-			b.Queue(neverSQL, args)
-			b.Queue(abandonSQL, args)
-			return s.write(ctx, b)
+			return s.writeAbout(ctx, intent.Server, true, func(b *pgx.Batch) {
+				b.Queue(neverSQL, args)
+				b.Queue(abandonSQL, args)
+			})
 		},
 	}
 }

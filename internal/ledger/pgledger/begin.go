@@ -90,14 +90,15 @@ func (s *Store) tryBegin(ctx context.Context, intent ledger.Entry, limits ledger
 	}) {
 		args[name] = value
 	}
-	b := underLock(intent.Server)
-	b.Queue(clearSQL, args)
-	if intent.Source == ledger.SourceManual {
-		b.Queue(releaseSQL, args)
-	}
-	b.Queue(beginSQL, args).QueryRow(func(row pgx.Row) error { return row.Scan(&a.says, &a.id, &a.suspends) })
-	b.Queue(holderSQL, args).QueryRow(a.holder.scan)
-	if err := s.write(ctx, b); err != nil {
+	err := s.writeAbout(ctx, intent.Server, false, func(b *pgx.Batch) {
+		b.Queue(clearSQL, args)
+		if intent.Source == ledger.SourceManual {
+			b.Queue(releaseSQL, args)
+		}
+		b.Queue(beginSQL, args).QueryRow(func(row pgx.Row) error { return row.Scan(&a.says, &a.id, &a.suspends) })
+		b.Queue(holderSQL, args).QueryRow(a.holder.scan)
+	})
+	if err != nil {
 		return answer{}, err
 	}
 	switch {
@@ -148,13 +149,14 @@ func (s *Store) Repin(ctx context.Context, intent ledger.Entry) (ledger.Begun, e
 	args := stepArgs(intent)
 	args["owner"], args["patience"] = s.owner, s.options.Patience()
 	moved, h := false, holder{}
-	b := underLock(intent.Server)
-	if intent.Source == ledger.SourceManual {
-		b.Queue(releaseSQL, args)
-	}
-	b.Queue(repinSQL, args).QueryRow(func(row pgx.Row) error { return row.Scan(&moved) })
-	b.Queue(holderSQL, args).QueryRow(h.scan)
-	switch err := s.write(ctx, b); {
+	err := s.writeAbout(ctx, intent.Server, true, func(b *pgx.Batch) {
+		if intent.Source == ledger.SourceManual {
+			b.Queue(releaseSQL, args)
+		}
+		b.Queue(repinSQL, args).QueryRow(func(row pgx.Row) error { return row.Scan(&moved) })
+		b.Queue(holderSQL, args).QueryRow(h.scan)
+	})
+	switch {
 	case err != nil:
 		return ledger.Begun{}, s.failed(err, intent)
 	case moved:
