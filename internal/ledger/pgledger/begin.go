@@ -47,6 +47,8 @@ func (s *Store) Begin(ctx context.Context, intent ledger.Entry, limits ledger.Li
 			return ledger.Begun{Allowance: ledger.Suspended}, nil
 		case a.says == saysOverBudget:
 			return ledger.Begun{Allowance: ledger.OverBudget}, nil
+		case a.says == saysLapsed:
+			return ledger.Begun{}, fmt.Errorf("write the ledger: the approval %s came to nothing for so long that its outcome is failed: ask again", intent.Decision)
 		case a.holder.used:
 			return ledger.Begun{}, fmt.Errorf("write the ledger: an intent needs its own ID, not %q", intent.ID)
 		}
@@ -61,6 +63,7 @@ const (
 	saysAllowed    = "allowed"
 	saysSuspended  = "suspended"
 	saysOverBudget = "over_budget"
+	saysLapsed     = "lapsed"
 )
 
 // answer is the one of begin.sql and holder.sql.
