@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/go-kit/log/level"
@@ -84,15 +85,13 @@ type holder struct {
 
 func (s *Store) tryBegin(ctx context.Context, intent ledger.Entry, limits ledger.Limits) (a answer, _ error) {
 	args := stepArgs(intent)
-	for name, value := range (pgx.NamedArgs{
+	maps.Copy(args, pgx.NamedArgs{
 		"server": intent.Server, "decision": intent.Decision, "manual": intent.Source == ledger.SourceManual,
 		"owner": s.owner, "patience": s.options.Patience(),
 		"actions": int64(limits.Actions), "window": time.Duration(limits.Window),
 		"suspend_after": int64(limits.SuspendAfter), "suspend_window": time.Duration(limits.SuspendWindow),
 		"intent": encode(intent), "suspended": s.suspendedLine(intent.Server), "interrupted": s.overlay(true, interruptedDetail),
-	}) {
-		args[name] = value
-	}
+	})
 	err := s.writeAbout(ctx, intent.Server, false, func(b *pgx.Batch) {
 		b.Queue(clearSQL, args)
 		if intent.Source == ledger.SourceManual {
