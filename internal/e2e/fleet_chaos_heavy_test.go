@@ -29,9 +29,9 @@ const (
 	chaosPace = 16
 
 	chaosActions, chaosWindow = 4, 3 * time.Second
-	// chaosSuspend is more than any name needs but the one that is to be suspended,
-	// which gets chaosTripping alerts.
-	chaosSuspend, chaosTripping = 40, 50
+	// chaosSuspend is more than any name needs, takeovers included, but the one that
+	// is to be suspended: about so many sessions are there.
+	chaosSuspend, chaosTripping = 60, 70
 )
 
 var chaosConfig = fmt.Sprintf(`
@@ -153,7 +153,7 @@ func (c *chaos) more() {
 		}
 		n := len(c.victims)
 		name, kind := n%(chaosNames-1), victimKinds[c.rand.IntN(len(victimKinds))]
-		if n%16 == 15 && n/16 < chaosTripping {
+		if n%12 == 11 && n/12 < chaosTripping {
 			name, kind = chaosNames-1, victimKinds[c.rand.IntN(3)] // of one signal
 		}
 		v := newVictim(c.t, c.watched[name%chaosServers], c.names[name], kind)
