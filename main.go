@@ -1,5 +1,5 @@
 // Command pgbailiff watches PostgreSQL's sessions as a Prometheus exporter and
-// carries out what firing alerts order: it cancels or terminates exactly the
+// carries out what firing alerts and people order: it cancels or terminates exactly the
 // query or session that an alert names.
 package main
 

@@ -255,7 +255,7 @@ func TestTheAnswerSaysHowItEnded(t *testing.T) {
 		"ignored":                           {remediation.Result{Outcome: ledger.Ignored}, http.StatusBadGateway},
 		"superseded":                        {remediation.Result{Outcome: ledger.Superseded}, http.StatusBadGateway},
 		"failed":                            {remediation.Result{Outcome: ledger.Failed}, http.StatusBadGateway},
-		"dry run":                           {remediation.Result{Outcome: ledger.DryRun}, http.StatusBadGateway},
+		"dry run":                           {remediation.Result{Outcome: ledger.DryRun}, http.StatusOK},
 		"pending":                           {remediation.Result{Outcome: ledger.Pending}, http.StatusBadGateway},
 		"none":                              {remediation.Result{}, http.StatusBadGateway},
 		"the server is down":                {remediation.Result{Outcome: ledger.Failed, Retry: true}, http.StatusServiceUnavailable},

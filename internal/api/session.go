@@ -46,6 +46,7 @@ type sessionView struct {
 	QueryDuration             float64            `json:"query_duration_seconds"`
 	TransactionDuration       float64            `json:"transaction_duration_seconds"`
 	IdleInTransactionDuration float64            `json:"idle_in_transaction_duration_seconds"`
+	IdleDuration              float64            `json:"idle_duration_seconds,omitempty"` // outside a transaction
 	Blocked                   int                `json:"blocked"`
 	BlockedBy                 []int32            `json:"blocked_by"`
 	Query                     string             `json:"query"`
@@ -110,6 +111,15 @@ func alertAbout(s session.Session, severityLabel, severity string) remediation.R
 		fence.QueryStart = s.QueryStart
 	}
 	return remediation.Request{Source: remediation.SourceAlert, Labels: labels, Fence: fence}
+}
+
+// idle is how long a session that was found has been idle outside a transaction. 0:
+// it is not.
+func idle(found session.Found) float64 {
+	if found.State != session.StateIdle || found.StateChange.IsZero() {
+		return 0
+	}
+	return max(0, found.SeenAt.Sub(found.StateChange).Seconds())
 }
 
 // ages are the ages of a session that was found, by the server's clock.

@@ -115,7 +115,7 @@ func (h *sessions) parse(r *http.Request) (question, *auth.Denial) {
 		q.servers = h.Servers[i : i+1]
 	}
 	if len(q.servers) > h.MostServers {
-		return q, badRequest(fmt.Sprintf("there are %d servers, and no more than %d are read at once: name one with server=", len(q.servers), h.MostServers))
+		return q, badRequest(fmt.Sprintf("there are %d servers, and no more than %d are read at once: name one with server=NAME, in a terminal with --server=NAME", len(q.servers), h.MostServers))
 	}
 	if text := asked.Get("min_duration"); text != "" {
 		d, err := model.ParseDuration(text)
@@ -145,7 +145,8 @@ func (h *sessions) read(ctx context.Context, server Server, asked question) ([]*
 	views := make([]*sessionView, len(found))
 	var all sync.WaitGroup // at once, so that they share the statement that finds them
 	for i, a := range found {
-		views[i] = newSession(a)
+		views[i] = newSession(a.Aged)
+		views[i].IdleDuration = a.idle
 		views[i].Blocked = snapshot.Blocked(queue, a.Session)
 		views[i].BlockedBy = append(views[i].BlockedBy, queue.Blockers(a.PID)...)
 		if h.Text != nil {
@@ -158,9 +159,16 @@ func (h *sessions) read(ctx context.Context, server Server, asked question) ([]*
 	return views, err
 }
 
+// listed is a session of an answer. A snapshot has none that are idle outside a
+// transaction.
+type listed struct {
+	session.Aged
+	idle float64
+}
+
 // find reads the sessions that are asked for, and the snapshot that tells who
 // waits for whom. They may be there beside the error.
-func (h *sessions) find(ctx context.Context, server Server, asked question) ([]session.Aged, session.Snapshot, error) {
+func (h *sessions) find(ctx context.Context, server Server, asked question) ([]listed, session.Snapshot, error) {
 	opts := session.SnapshotOptions{MinAge: asked.minAge.Seconds(), MaxSessions: h.MaxSessions, Text: h.Text != nil}
 	if asked.pid != 0 {
 		found, ok, err := server.Find(ctx, asked.pid)
@@ -172,15 +180,17 @@ func (h *sessions) find(ctx context.Context, server Server, asked question) ([]s
 		if err != nil {
 			err = errors.Join(errLocks, err)
 		}
-		return []session.Aged{{Session: found.Session, Ages: ages(found)}}, snapshot, locksRead(snapshot, err)
+		return []listed{{session.Aged{Session: found.Session, Ages: ages(found)}, idle(found)}}, snapshot, locksRead(snapshot, err)
 	}
 	snapshot, err := server.Snapshot(ctx, opts)
 	seen := map[int32]bool{}
-	once := slices.DeleteFunc(slices.Clone(snapshot.Sessions), func(a session.Aged) bool {
-		twice := seen[a.PID]
-		seen[a.PID] = true
-		return twice
-	})
+	var once []listed
+	for _, a := range snapshot.Sessions {
+		if !seen[a.PID] {
+			seen[a.PID] = true
+			once = append(once, listed{Aged: a})
+		}
+	}
 	return once, snapshot, locksRead(snapshot, err)
 }
 

@@ -325,7 +325,7 @@ func TestOneSessionByItsPID(t *testing.T) {
 			server{found: found(idle), snapshot: session.Snapshot{LocksKnown: true}},
 			[]string{
 				`"xact_start":"","state_change":"2026-11-22T12:50:00.000000Z"`, `"state":"idle"`,
-				`"query_duration_seconds":0,"transaction_duration_seconds":0,"idle_in_transaction_duration_seconds":0,"blocked":0,"blocked_by":[]`,
+				`"query_duration_seconds":0,"transaction_duration_seconds":0,"idle_in_transaction_duration_seconds":0,"idle_duration_seconds":600,"blocked":0,"blocked_by":[]`,
 			},
 			"",
 		},
@@ -460,7 +460,7 @@ func TestSessionsOfAFleetNameAServer(t *testing.T) {
 	s.MostServers = 3
 	for _, query := range []string{"", "?server=", "?pid=7", "?min_duration=1h"} {
 		status, body := get(t.Context(), api.Sessions(s, log.NewNopLogger()), path+query)
-		if status != http.StatusBadRequest || !strings.Contains(body, "there are 4 servers, and no more than 3 are read at once: name one with server=") {
+		if status != http.StatusBadRequest || !strings.Contains(body, "there are 4 servers, and no more than 3 are read at once: name one with server=NAME, in a terminal with --server=NAME") {
 			t.Errorf("%q: %d %s", query, status, body)
 		}
 	}

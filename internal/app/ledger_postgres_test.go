@@ -62,8 +62,6 @@ func TestReplicasShareTheirLedger(t *testing.T) {
 	if standing, _, err := one.ledger.Ask(t.Context(), asked); standing != ledger.Waiting || err != nil {
 		t.Fatalf("asked: %d, %v", standing, err)
 	}
-	proctest.Until(t, "the question at the other replica", func() bool { return gauge(t, other, "pgbailiff_pending_approvals") == 1 })
-
 	intent := ledger.Entry{
 		Time: now, ID: "two", Decision: "two", Server: "down", Target: ledger.Target{PID: 43, BackendStart: ledger.Time{Time: now}},
 		Action: policy.Cancel, Origin: ledger.Origin{Source: ledger.SourceAlert},
@@ -77,15 +75,16 @@ func TestReplicasShareTheirLedger(t *testing.T) {
 	if err := one.ledger.Finish(t.Context(), outcome); err != nil {
 		t.Fatal(err)
 	}
-	proctest.Until(t, "the suspension at the other replica", func() bool { return gauge(t, other, "pgbailiff_remediation_suspended") == 1 })
+	proctest.Until(t, "both at the other replica", func() bool {
+		return gauge(t, other, "pgbailiff_pending_approvals") == 1 && gauge(t, other, "pgbailiff_remediation_suspended") == 1
+	})
 	if err := other.ledger.Resume(t.Context(), "down", "ann", time.Now()); err != nil {
 		t.Fatal(err)
 	}
-	proctest.Until(t, "its end at the first one", func() bool { return gauge(t, one, "pgbailiff_remediation_suspended") == 0 })
-
 	if err := one.reload(t.Context(), "ann"); err != nil {
 		t.Fatal(err)
 	}
+	proctest.Until(t, "the end of the suspension at the first one", func() bool { return gauge(t, one, "pgbailiff_remediation_suspended") == 0 })
 	proctest.Until(t, "the reload in the other's ledger", func() bool {
 		last := other.ledger.Recent(1)
 		return len(last) == 1 && last[0].Event == ledger.EventReloaded && last[0].By == "ann" && last[0].Replica == hostName()

@@ -104,7 +104,11 @@ func (a *app) apply(cfg *config.Config) error {
 	if err := a.serve(cfg, cfg.ReadServersFiles(a.files), access); err != nil {
 		return err
 	}
-	if a.generations.current.Load().nameless {
+	now := a.generations.current.Load()
+	if len(now.servers) == 0 {
+		level.Warn(a.logger).Log("msg", "There is no server", "hint", "servers_files match no file that lists one, and servers is empty")
+	}
+	if now.nameless {
 		level.Warn(a.logger).Log("msg", "Nobody can prove a name, so there is no operator",
 			"hint", "set people.user_header, or basic_auth_users or client certificates in --web.config.file")
 	}
@@ -126,6 +130,7 @@ func (a *app) serve(cfg *config.Config, files *config.ServersFiles, access acces
 			return err
 		}
 	}
+	limitGarbage(len(next.servers))
 	for _, server := range fresh {
 		server.Start()
 	}

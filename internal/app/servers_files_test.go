@@ -137,11 +137,11 @@ func TestABadServersFileDisturbsNothing(t *testing.T) {
 		t.Errorf("the log at the start:\n%s", &f.out)
 	}
 	before := f.generations.current.Load()
-	f.write(t, "a.json", `[{"nmae": "a"}]`)
+	f.write(t, "a.json", `[{"nam": "a"}]`)
 	for range 3 {
 		f.pollFiles()
 	}
-	if f.generations.current.Load() != before || f.logged(kept) != 2 || f.logged("a.json:1: [0].nmae: there is no such key") != 1 {
+	if f.generations.current.Load() != before || f.logged(kept) != 2 || f.logged("a.json:1: [0].nam: there is no such key") != 1 {
 		t.Errorf("another generation, or the log is wrong:\n%s", &f.out)
 	}
 	if err := f.reload(t.Context(), ""); err != nil { // at a reload too

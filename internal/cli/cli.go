@@ -29,7 +29,7 @@ func Run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 }
 
 func run(args []string, con console) int {
-	cli := kingpin.New("pgbailiff", "A Prometheus exporter for PostgreSQL's backends that carries out what firing alerts order.")
+	cli := kingpin.New("pgbailiff", "A Prometheus exporter for PostgreSQL's backends that carries out what firing alerts and people order.")
 	cli.UsageWriter(con.out).ErrorWriter(con.err)
 	cli.Version(version.Print("pgbailiff"))
 	cli.HelpFlag.Short('h')
@@ -139,7 +139,7 @@ func addFlags(cli *kingpin.Application) *app.Options {
 		Default("info").EnumVar(&o.LogLevel, "debug", "info", "warn", "error")
 	cli.Flag("log.format", "Format of the log: logfmt, json.").
 		Default("logfmt").EnumVar(&o.LogFormat, "logfmt", "json")
-	cli.Flag("web.enable-lifecycle", "Let everybody reload by POST /-/reload who can reach it. Without this it needs the webhook's token.").
+	cli.Flag("web.enable-lifecycle", "Let everybody reload by POST /-/reload who can reach it. Without this it needs the webhook's token or one of people.operators.").
 		BoolVar(&o.Lifecycle)
 	cli.Flag("web.external-url", "The URL by which people reach this program, such as that of a reverse proxy, for links and for the label url of pgbailiff_external_url_info. Everything is also served under its path. Default: the host's name and the port.").
 		SetValue(externalURL{o})

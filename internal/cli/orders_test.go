@@ -73,6 +73,11 @@ Cancel this statement? [y/N] pgbailiff: nothing was done
 	})})
 	got = runWith(&no, 0, "terminate", "4711", "--url="+f.URL)
 	got.expect(t, 1, "", "  state           idle in transaction, for 1m1s\n  transaction     2h11m\n  last statement  select 1, 2\nTerminate this session? [y/N] ")
+	f = newFake(t, map[string]reply{getSessions: sessionsReply([]string{
+		aSession(`state="idle"`, "query_duration_seconds=0", "transaction_duration_seconds=0", "idle_duration_seconds=90", "blocked=1", "blocked_by=[]"),
+	})})
+	got = runWith(&no, 0, "terminate", "4711", "--url="+f.URL)
+	got.expect(t, 1, "", "  state           idle, for 1m30s\n  blocks          1 session waits behind it\n  last statement  select 1, 2\nTerminate this session? [y/N] ")
 }
 
 func TestConfirmation(t *testing.T) {
@@ -142,6 +147,7 @@ func TestOutcomes(t *testing.T) {
 		want                          string
 	}{
 		"gone":       {404, "gone", "manual", "", "", "pid 4711 on orders: nothing was done: it has ended already\n"},
+		"dry run":    {200, "dry_run", "rule", "", "", "pid 4711 on orders: not done: dry run, rule\n"},
 		"ignored":    {502, "ignored", "manual", "", "still there after 5s", "not done: the signal was sent, but it is still there: still there after 5s\n"},
 		"superseded": {502, "superseded", "manual", "", "", "which may have met the session's next statement\n"},
 		"failed":     {502, "failed", "manual", "", "the connection broke", "not done: it failed: the connection broke\n"},

@@ -185,7 +185,11 @@ func (s runningSession) describe(w io.Writer) {
 	_, _ = fmt.Fprintf(w, "pid %d on %s\n", s.PID, plain(s.Server))
 	s.facts.describe(w, since(s.inState()))
 	detail(w, "transaction", since(s.TransactionDuration))
-	if s.Blocked > 0 {
+	switch s.Blocked {
+	case 0:
+	case 1:
+		detail(w, "blocks", "1 session waits behind it")
+	default:
 		detail(w, "blocks", fmt.Sprintf("%d sessions wait behind it", s.Blocked))
 	}
 	if len(s.BlockedBy) > 0 {

@@ -30,7 +30,8 @@ type runningSession struct {
 	facts
 	QueryDuration       float64 `json:"query_duration_seconds"`
 	TransactionDuration float64 `json:"transaction_duration_seconds"`
-	IdleDuration        float64 `json:"idle_in_transaction_duration_seconds"`
+	IdleInTransaction   float64 `json:"idle_in_transaction_duration_seconds"`
+	IdleDuration        float64 `json:"idle_duration_seconds"` // outside a transaction
 	Blocked             int     `json:"blocked"`
 	BlockedBy           []int32 `json:"blocked_by"`
 	Query               string  `json:"query"`
@@ -110,5 +111,5 @@ func (s runningSession) fence() identity {
 // inState is how long the session has done what its state says, in seconds. 0:
 // the API does not say.
 func (s runningSession) inState() float64 {
-	return max(s.QueryDuration, s.IdleDuration)
+	return max(s.QueryDuration, s.IdleInTransaction, s.IdleDuration)
 }

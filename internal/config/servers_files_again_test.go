@@ -27,12 +27,12 @@ func TestABadServersFileKeepsItsServers(t *testing.T) {
 		files := again(nil)
 		f.expect(t, name+": at first", files, map[string]string{"d/a.yml": "a1 a2", "d/b.yml": "b1"})
 
-		f.write(t, "d/a.yml", "[{name: a3}, {nmae: a4}]")
+		f.write(t, "d/a.yml", "[{name: a3}, {nam: a4}]")
 		f.write(t, "d/b.yml", "[{name: b1}, {name: b2}]")
 		for range 2 {
 			files = again(files)
 			f.expect(t, name+": a mistake", files, map[string]string{
-				"d/a.yml": "a1 a2 / d/a.yml:1: [1].nmae: there is no such key", "d/b.yml": "b1 b2",
+				"d/a.yml": "a1 a2 / d/a.yml:1: [1].nam: there is no such key", "d/b.yml": "b1 b2",
 			})
 		}
 		f.write(t, "d/a.yml", "[{name: a3}]")
@@ -98,7 +98,7 @@ func TestAPollWithoutAChange(t *testing.T) {
 	f := newFleet(t, "servers_files: ['d/*.yml']\n")
 	path := filepath.Join(f.dir, "d/a.yml")
 	f.write(t, "d/a.yml", "[{name: a}]")
-	f.write(t, "d/bad.yml", "[{nmae: b}]")
+	f.write(t, "d/bad.yml", "[{nam: b}]")
 	f.write(t, "d/dir.yml/x", "")
 	old := time.Now().Add(-time.Hour)
 	if err := os.Chtimes(path, old, old); err != nil {
@@ -106,7 +106,7 @@ func TestAPollWithoutAChange(t *testing.T) {
 	}
 	files := f.cfg.ReadServersFiles(nil)
 	f.expect(t, "at first", files, map[string]string{
-		"d/a.yml": "a", "d/bad.yml": " / d/bad.yml:1: [0].nmae: there is no such key", "d/dir.yml": " / d/dir.yml: this is not a file",
+		"d/a.yml": "a", "d/bad.yml": " / d/bad.yml:1: [0].nam: there is no such key", "d/dir.yml": " / d/dir.yml: this is not a file",
 	})
 	for range 3 {
 		next := f.cfg.PollServersFiles(files)

@@ -84,29 +84,35 @@ func scrapeTimes(b *testing.B, p *proctest.Process, times int, encoding string) 
 	defer transport.CloseIdleConnections()
 	url := "http://" + p.Address() + "/metrics"
 	for range times {
-		request, err := http.NewRequestWithContext(b.Context(), http.MethodGet, url, nil)
-		if err != nil {
+		scrapeOnce(b, transport, url, encoding)
+	}
+}
+
+// scrapeOnce asks for metrics as Prometheus does.
+func scrapeOnce(b *testing.B, over http.RoundTripper, url, encoding string) {
+	b.Helper()
+	request, err := http.NewRequestWithContext(b.Context(), http.MethodGet, url, nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	request.Header.Set("Accept", benchAccept)
+	request.Header.Set("Accept-Encoding", encoding)
+	answer, err := over.RoundTrip(request)
+	if err != nil {
+		b.Fatal(err)
+	}
+	var body io.Reader = answer.Body
+	if answer.Header.Get("Content-Encoding") == "gzip" {
+		if body, err = gzip.NewReader(body); err != nil {
 			b.Fatal(err)
 		}
-		request.Header.Set("Accept", benchAccept)
-		request.Header.Set("Accept-Encoding", encoding)
-		answer, err := transport.RoundTrip(request)
-		if err != nil {
-			b.Fatal(err)
-		}
-		var body io.Reader = answer.Body
-		if answer.Header.Get("Content-Encoding") == "gzip" {
-			if body, err = gzip.NewReader(body); err != nil {
-				b.Fatal(err)
-			}
-		}
-		text, err := io.ReadAll(body)
-		if err := answer.Body.Close(); err != nil {
-			b.Fatal(err)
-		}
-		if err != nil || answer.StatusCode != http.StatusOK || !strings.Contains(string(text), "_up") {
-			b.Fatalf("%v %s\n%s", err, answer.Status, text)
-		}
+	}
+	text, err := io.ReadAll(body)
+	if err := answer.Body.Close(); err != nil {
+		b.Fatal(err)
+	}
+	if err != nil || answer.StatusCode != http.StatusOK || !strings.Contains(string(text), "_up") {
+		b.Fatalf("%v %s\n%s", err, answer.Status, text)
 	}
 }
 

@@ -71,12 +71,13 @@ func readOrder(w http.ResponseWriter, r *http.Request, by Person, id session.ID)
 }
 
 // statusOf is the status of an answer: an order that was not carried out is no
-// success.
+// success. What is approved in the mode dry-run has been carried out as far as that
+// goes.
 func statusOf(r remediation.Result) int {
 	switch {
 	case r.Retry:
 		return http.StatusServiceUnavailable
-	case r.Outcome == ledger.Cancelled, r.Outcome == ledger.Terminated:
+	case r.Outcome == ledger.Cancelled, r.Outcome == ledger.Terminated, r.Outcome == ledger.DryRun:
 		return http.StatusOK
 	case r.Outcome == ledger.Gone:
 		return http.StatusNotFound

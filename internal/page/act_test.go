@@ -170,7 +170,7 @@ func TestOutcomes(t *testing.T) {
 		{remediation.Result{Outcome: ledger.Failed, Signalled: true}, http.StatusBadGateway, "Look at the session before you order anything again."},
 		{remediation.Result{Outcome: ledger.Failed, Retry: true}, http.StatusServiceUnavailable, "Nobody was signalled."},
 		{remediation.Result{Outcome: ledger.Failed, Retry: true}, http.StatusServiceUnavailable, "To try again can help"},
-		{remediation.Result{Outcome: ledger.DryRun}, http.StatusBadGateway, "No signal was sent"},
+		{remediation.Result{Outcome: ledger.DryRun}, http.StatusOK, "No signal was sent"},
 		{remediation.Result{Outcome: "nonsense"}, http.StatusBadGateway, "The outcome is not known."},
 	} {
 		tc.result.Server, tc.result.PID, tc.result.Action = "orders", 7, policy.Cancel

@@ -67,7 +67,7 @@ type lockRow struct {
 
 // readLocks reads which processes wait, and for which.
 func (c *scrapeConn) readLocks(ctx context.Context) (lockGraph, error) {
-	rows, err := c.conn.Query(ctx, locksSQL, maxBlockerLookups)
+	rows, err := query(ctx, c.conn, locksSQL, maxBlockerLookups)
 	if err != nil {
 		return lockGraph{}, err
 	}
@@ -92,7 +92,7 @@ type lockBackendRow struct {
 
 // readLockBackends reads the backends with these pids.
 func (c *scrapeConn) readLockBackends(ctx context.Context, opts session.SnapshotOptions, pids []int32) (map[int32]lockBackend, error) {
-	rows, err := c.conn.Query(ctx, lockBackendsSQL, pids, opts.Text, c.whoami.role)
+	rows, err := query(ctx, c.conn, lockBackendsSQL, pids, opts.Text, c.whoami.role)
 	if err != nil {
 		return nil, err
 	}

@@ -83,6 +83,7 @@ func (s *Server) connectOnce(ctx context.Context, p purpose) (*pgx.Conn, whoami,
 	conn, err := s.cfg.open(ctx, s.pair.actionAddress())
 	var who whoami
 	if err == nil {
+		s.dials.shapes.attachTo(conn)
 		if who, err = setUp(ctx, conn, p); err != nil {
 			err = errors.Join(err, closeConn(conn))
 		}

@@ -236,3 +236,23 @@ func TestDeltaUsable(t *testing.T) {
 		})
 	}
 }
+
+// Our own sessions are counted as connections and never as idle, also where only
+// changes are read. Those of another program with our role are idle.
+func TestDeltaDoesNotCountOurOwnSessionsAsIdle(t *testing.T) {
+	c := newCrowded(t)
+	for _, application := range []string{ApplicationName, ApplicationName, "psql"} {
+		idle := c.Open(t, "monsig", pgtest.AppName(application))
+		idle.Exec(t, "select 1")
+		if application != ApplicationName {
+			c.idle = append(c.idle, idle)
+		}
+	}
+	for range 3 {
+		c.changesTo(t, "nothing happened", states{})
+	}
+	got, _ := c.snapshot(t)
+	if want := pgtest.Value[int64](t, c.Server, "select count(*) from pg_stat_activity where backend_type = 'client backend'"); got.Connections != want {
+		t.Errorf("%d connections, want %d", got.Connections, want)
+	}
+}

@@ -20,10 +20,12 @@ type Dials struct {
 	free     int
 	reserved int                   // of the free places, for those that somebody waits for
 	waiting  [dialQueues]list.List // of *ticket
+
+	shapes *shapes // of the connections; it has a mutex of its own
 }
 
 // NewDials returns a Dials that lets n attempts run at a time.
-func NewDials(n int) *Dials { return &Dials{free: n, reserved: n / 4} }
+func NewDials(n int) *Dials { return &Dials{free: n, reserved: n / 4, shapes: newShapes()} }
 
 // dialQueue is where an attempt waits. A queue is served only while those before
 // it are empty: actions come before scrapes, and servers that failed at the last

@@ -33,7 +33,7 @@ type factsRow struct {
 // readFacts reads what the server is and what we may do there, and its clock.
 func (c *scrapeConn) readFacts(ctx context.Context, to *session.Snapshot) (now clocks, _ error) {
 	now.before = time.Now()
-	rows, err := c.conn.Query(ctx, factsSQL)
+	rows, err := query(ctx, c.conn, factsSQL)
 	if err != nil {
 		return now, err
 	}

@@ -17,12 +17,9 @@ var (
 	findSQL string
 	//go:embed sql/find_with_names.sql
 	findWithNamesTemplate string
+	// findWithNamesSQL is find_with_names.sql with find.sql in its place.
+	findWithNamesSQL = strings.Replace(findWithNamesTemplate, "-- find.sql\n", findSQL, 1)
 )
-
-// findWithNamesSQL is find_with_names.sql with find.sql in its place.
-func findWithNamesSQL() string {
-	return strings.Replace(findWithNamesTemplate, "-- find.sql\n", findSQL, 1)
-}
 
 // findRequest asks for one session. Requests that wait for the action connection
 // at the same time share one statement.
@@ -121,7 +118,7 @@ type findWithNamesRow struct {
 // find reads sessions with their names. While a catalogue is locked, it reads
 // the sessions alone and uses the names that it remembers.
 func (c *openConn) find(ctx context.Context, pids []int32) (map[int32]findResult, error) {
-	rows, err := c.conn.Query(ctx, c.findWithNames, pids, c.whoami.role)
+	rows, err := query(ctx, c.conn, findWithNamesSQL, pids, c.whoami.role)
 	if err != nil {
 		return nil, err
 	}
@@ -147,7 +144,7 @@ func (c *openConn) find(ctx context.Context, pids []int32) (map[int32]findResult
 
 // findByRememberedNames is find while a catalogue is locked, as blocked says.
 func (c *openConn) findByRememberedNames(ctx context.Context, pids []int32, blocked error) (map[int32]findResult, error) {
-	rows, err := c.conn.Query(ctx, findSQL, pids, c.whoami.role)
+	rows, err := query(ctx, c.conn, findSQL, pids, c.whoami.role)
 	if err != nil {
 		return nil, err
 	}

@@ -24,7 +24,7 @@ type lookRow struct {
 func (s *Server) look(ctx context.Context, pids []int32) (map[int32]session.Observation, error) {
 	var seen map[int32]session.Observation
 	err := s.action.ask(ctx, s.action.urgent, &job{run: func(ctx context.Context, c *openConn) error {
-		rows, err := c.conn.Query(ctx, lookSQL, pids)
+		rows, err := query(ctx, c.conn, lookSQL, pids)
 		if err != nil {
 			return err
 		}

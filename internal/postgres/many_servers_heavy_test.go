@@ -4,4 +4,4 @@ package postgres_test
 
 import "testing"
 
-func TestTwoHundredServersComeUp(t *testing.T) { comeUp(t, 200, 16) }
+func TestAThousandServersComeUp(t *testing.T) { comeUp(t, 1000, 16) }

@@ -33,7 +33,7 @@ type allNamesRow struct {
 // refreshNames reads the names of all sessions, unless the catalogues are locked.
 // Our own role is among them: a connection whose role was dropped is closed.
 func (c *openConn) refreshNames(ctx context.Context) error {
-	rows, err := c.conn.Query(ctx, namesSQL)
+	rows, err := query(ctx, c.conn, namesSQL)
 	if err != nil {
 		return err
 	}
@@ -67,7 +67,7 @@ func (c *openConn) readRoles(ctx context.Context, of []findRow) (map[uint32]role
 		wanted = append(wanted, row.UseSysID)
 	}
 	slices.Sort(wanted)
-	rows, err := c.conn.Query(ctx, rolesSQL, slices.Compact(wanted))
+	rows, err := query(ctx, c.conn, rolesSQL, slices.Compact(wanted))
 	if err != nil {
 		return nil, err
 	}

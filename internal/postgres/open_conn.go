@@ -18,11 +18,10 @@ const catalogLockTimeout = 200 * time.Millisecond
 
 // openConn is an open connection and what is known on it.
 type openConn struct {
-	conn          *pgx.Conn
-	whoami        whoami
-	names         names
-	loginRoles    loginRoles
-	findWithNames string // see findWithNamesSQL
+	conn       *pgx.Conn
+	whoami     whoami
+	names      names
+	loginRoles loginRoles
 
 	running *runningJob // nil: no statement runs
 }
@@ -43,10 +42,10 @@ func (a *actionConn) openNew(ctx context.Context) (*openConn, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, statementTimeout)
 	defer cancel()
-	c := &openConn{conn: conn, whoami: who, findWithNames: findWithNamesSQL()}
-	for _, sql := range []string{findSQL, c.findWithNames, namesSQL, rolesSQL, signalSQL, lookSQL} {
+	c := &openConn{conn: conn, whoami: who}
+	for _, sql := range []string{findSQL, findWithNamesSQL, namesSQL, rolesSQL, signalSQL, lookSQL} {
 		if err == nil {
-			_, err = conn.Prepare(ctx, sql, sql)
+			err = prepare(ctx, conn, sql)
 		}
 	}
 	if err == nil {

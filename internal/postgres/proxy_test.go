@@ -22,6 +22,8 @@ type proxy struct {
 	links   map[*link]bool
 	limit   int // while more than these are opening, none of them is forwarded; 0: no limit
 	opening int
+	most    int // of opening
+	gaveUp  int // clients that left while they were opening
 	closed  bool
 }
 
@@ -75,6 +77,14 @@ func (p *proxy) cut() {
 	}
 }
 
+// atOnce is how many connections were opening at the same time, at most. A client
+// that gave up may have begun anew before the proxy noticed, and is left out.
+func (p *proxy) atOnce() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.most - p.gaveUp
+}
+
 func (p *proxy) close() {
 	_ = p.listener.Close()
 	p.mu.Lock()
@@ -103,9 +113,15 @@ func (p *proxy) accept(ctx context.Context) {
 		}
 		p.mu.Lock()
 		target := p.target
+		p.opening++
+		p.most = max(p.most, p.opening)
 		p.mu.Unlock()
 		server, err := new(net.Dialer).DialContext(ctx, "tcp", target)
 		if err != nil {
+			p.mu.Lock()
+			p.opening--
+			p.changed.Broadcast()
+			p.mu.Unlock()
 			_ = client.Close()
 			continue
 		}
@@ -115,7 +131,6 @@ func (p *proxy) accept(ctx context.Context) {
 			l.close()
 		}
 		p.links[l] = true
-		p.opening++
 		p.mu.Unlock()
 		chunks := make(chan []byte, 64)
 		p.done.Go(func() { p.read(l, chunks) })
@@ -186,6 +201,11 @@ func (p *proxy) opened(l *link) {
 }
 
 func (p *proxy) leave(l *link) {
+	p.mu.Lock()
+	if l.opening {
+		p.gaveUp++
+	}
+	p.mu.Unlock()
 	p.opened(l)
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -1,17 +1,34 @@
 package postgres
 
 import (
-	"fmt"
+	"context"
 	"reflect"
-	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgtype/zeronull"
 
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
+
+// query sends a statement of ours, which it prepares first if need be.
+func query(ctx context.Context, conn *pgx.Conn, sql string, args ...any) (pgx.Rows, error) {
+	if err := prepare(ctx, conn, sql); err != nil {
+		return nil, err
+	}
+	return conn.Query(ctx, sql, args...)
+}
+
+// prepare prepares a statement of ours, unless it has been prepared. Its
+// description is shared with the other connections.
+func prepare(ctx context.Context, conn *pgx.Conn, sql string) error {
+	described, err := conn.Prepare(ctx, sql, sql)
+	if err != nil {
+		return err
+	}
+	shapesOf(conn).share(described)
+	return nil
+}
 
 // readRows calls do with each row of a statement. Each column goes to the field
 // of T that has its name as db tag; a column without a field, or a field without
@@ -25,7 +42,7 @@ func readRows[T any](rows pgx.Rows, do func(T)) error {
 	var targets []any
 	for rows.Next() {
 		if targets == nil {
-			fields, err := fieldsOf[T](rows)
+			fields, err := shapesOf(rows.Conn()).fieldsOf(reflect.TypeFor[T](), rows.FieldDescriptions())
 			if err != nil {
 				return err
 			}
@@ -40,54 +57,6 @@ func readRows[T any](rows pgx.Rows, do func(T)) error {
 		do(row)
 	}
 	return rows.Err()
-}
-
-// fields are the indices of the fields of a struct, in the order of the columns
-// that they were looked up for.
-type fields struct {
-	columns []string
-	indices [][]int
-}
-
-// fieldsOf returns the index of the field of each column. The connection
-// remembers it: to look it up costs more than to read a row.
-func fieldsOf[T any](rows pgx.Rows) ([][]int, error) {
-	columns := rows.FieldDescriptions()
-	row := reflect.TypeFor[T]()
-	remembered, key := rows.Conn().PgConn().CustomData(), "fields of "+row.Name()
-	known, ok := remembered[key].(fields)
-	if ok && slices.EqualFunc(known.columns, columns, func(name string, c pgconn.FieldDescription) bool { return name == c.Name }) {
-		return known.indices, nil
-	}
-	found, err := lookUpFields(row, columns)
-	if err != nil {
-		return nil, err
-	}
-	remembered[key] = found
-	return found.indices, nil
-}
-
-// lookUpFields matches the columns with the db tags of the struct.
-func lookUpFields(row reflect.Type, columns []pgconn.FieldDescription) (fields, error) {
-	tagged := map[string][]int{}
-	for _, f := range reflect.VisibleFields(row) {
-		if name, ok := f.Tag.Lookup("db"); ok {
-			tagged[name] = f.Index
-		}
-	}
-	var found fields
-	for _, column := range columns {
-		index, ok := tagged[column.Name]
-		if !ok {
-			return fields{}, fmt.Errorf("%s has no field for the column %s", row, column.Name)
-		}
-		found.columns, found.indices = append(found.columns, column.Name), append(found.indices, index)
-		delete(tagged, column.Name)
-	}
-	for name := range tagged {
-		return fields{}, fmt.Errorf("the statement returns no column %s for %s", name, row)
-	}
-	return found, nil
 }
 
 // utc is a time as package session has it: in UTC, and zero for NULL.

@@ -56,7 +56,7 @@ func (s *Server) Signal(ctx context.Context, verb session.Verb, f session.Fence)
 
 // signal runs signal.sql. A zero time of the fence is NULL there.
 func (c *openConn) signal(ctx context.Context, verb session.Verb, f session.Fence) (row signalRow, _ error) {
-	rows, err := c.conn.Query(ctx, signalSQL, string(verb), f.PID, f.BackendStart,
+	rows, err := query(ctx, c.conn, signalSQL, string(verb), f.PID, f.BackendStart,
 		zeronull.Timestamptz(f.QueryStart), zeronull.Timestamptz(f.XactStart), zeronull.Timestamptz(f.StateChange),
 		c.whoami.role, c.loginRoles.of(f.PID), f.AlsoIdle)
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 var snapshotSQL string
 
 // snapshotRow is a row of snapshot.sql: one backend, or, with pid 0, a number of
-// idle sessions.
+// idle sessions, all ours or none of them.
 type snapshotRow struct {
 	scrapedRow
 	Sessions int64                `db:"sessions"`
@@ -34,7 +34,7 @@ func (c *scrapeConn) readSnapshot(ctx context.Context, opts session.SnapshotOpti
 	if !c.delta.usable(now) {
 		c.delta = delta{}
 	}
-	rows, err := c.conn.Query(ctx, snapshotSQL, minAge, opts.Text, c.whoami.role, c.delta.since(), c.delta.notIdle)
+	rows, err := query(ctx, c.conn, snapshotSQL, minAge, opts.Text, c.whoami.role, c.delta.since(), c.delta.notIdle)
 	if err != nil {
 		return err
 	}
@@ -64,6 +64,8 @@ func (c *scrapeConn) readSnapshot(ctx context.Context, opts session.SnapshotOpti
 func (r snapshotRow) count(t *tally, namesEncoding string) {
 	client := r.BackendType == session.BackendTypeClient
 	switch {
+	case r.PID == 0 && r.Own:
+		t.to.Connections += r.Sessions
 	case r.PID == 0:
 		t.idle(r.session(t.to.Server, namesEncoding), r.Sessions)
 	case r.Hidden:

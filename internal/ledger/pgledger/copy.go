@@ -18,7 +18,9 @@ const (
 	// copySoon is how long after one of our own lines the copy has it, so that many
 	// lines cost one reading.
 	copySoon = 100 * time.Millisecond
-	// copyPatience is how long one reading may take, and a caller waits for it.
+	// copyTimeout is how long one reading may take.
+	copyTimeout = 3 * time.Second
+	// copyPatience is how long a caller waits for one.
 	copyPatience = time.Second
 	// maxRecent is how many lines are kept.
 	maxRecent = 500
@@ -90,13 +92,13 @@ func (m *mirror) run(ctx context.Context) {
 		case <-m.now:
 		}
 		due = nil
-		m.refresh(ctx)
+		m.refresh(ctx, copyTimeout)
 	}
 }
 
 // refresh reads once. After an error the copy stays as it is.
-func (m *mirror) refresh(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, copyPatience)
+func (m *mirror) refresh(ctx context.Context, timeout time.Duration) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	m.mu.Lock()
 	before, window, ended := m.image, m.widest, m.next
@@ -116,8 +118,8 @@ func (m *mirror) refresh(ctx context.Context) {
 	m.image = after.image
 }
 
-// catchUp returns when the copy has what was in the ledger at the call. It waits
-// for as long as one reading may take, and no longer.
+// catchUp returns when the copy has what was in the ledger at the call, or when
+// copyPatience is over.
 func (m *mirror) catchUp(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, copyPatience)
 	defer cancel()

@@ -49,17 +49,17 @@ func TestTheCopyFollows(t *testing.T) {
 	}
 
 	s.Exec(t, `insert into pgbailiff.servers values ('orders', true), ('stock', false)`,
-		`insert into pgbailiff.signals select n::text, 'orders', 'x', n, now(), now(), 'cancel', true, now() - n * interval '40 s', n = 5, n <> 4, true, 'o', now(), '{}', '{}'
+		`insert into pgbailiff.signals select n::text, 'orders', 'x', n, now(), now(), 'cancel', true, now() - n * n * interval '30 min', n = 5, n <> 4, true, 'o', now(), '{}', '{}'
 			from generate_series(1, 5) n`)
 	for _, r := range []replica{one, other} {
 		proctest.Until(t, "the suspension shows", func() bool { return r.Suspended("orders") })
 		if all := r.AllSuspended(); len(all) != 1 || all[0] != "orders" || r.Suspended("stock") || r.Suspended("unknown") {
 			t.Errorf("others are suspended: %v", all)
 		}
-		for window, want := range map[time.Duration]int{time.Minute: 1, 100 * time.Second: 2, time.Hour: 3} {
+		for window, want := range map[time.Duration]int{time.Hour: 1, 3 * time.Hour: 2, 9 * time.Hour: 3} {
 			proctest.Until(t, "what is spent shows", func() bool { return r.Spent("orders", window, time.Now()) == want })
 		}
-		if n := r.Spent("stock", time.Hour, time.Now()); n != 0 {
+		if n := r.Spent("stock", 9*time.Hour, time.Now()); n != 0 {
 			t.Errorf("%d are spent", n)
 		}
 	}

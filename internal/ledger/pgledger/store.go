@@ -86,7 +86,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	case err != nil:
 		_ = level.Error(o.Logger).Log("msg", "The ledger's database cannot be used; nothing is signalled until it can be", "err", err)
 	default:
-		s.mirror.refresh(ctx)
+		s.mirror.refresh(ctx, openTimeout)
 	}
 	s.goroutines.Go(s.poll)
 	s.goroutines.Go(s.writeAgain)

@@ -12,12 +12,13 @@
 -- changed: those in $5, those in a transaction, those that have begun a statement or
 -- their session since $4, and those that show no statement (a session that has run
 -- none yet, one that has turned track_activities off, or a background process).
--- Every other backend was idle then and is idle now. If more than a quarter can
--- have changed, all are read.
+-- Every other backend was idle then and is idle now. Those of our own role are read
+-- as well, because some are ours, which are not counted as idle. If more than a
+-- quarter is to be read, all are.
 --
 -- A row is one backend, or, with pid 0, a number of idle client sessions of one
--- database. A database that accepts connections has at least one row with pid 0,
--- possibly of 0 sessions.
+-- database, either all ours or none of them. A database that accepts connections has
+-- at least one row with pid 0 of sessions that are not ours, possibly of 0 sessions.
 WITH backend AS MATERIALIZED (
   SELECT pg_catalog.pg_stat_get_backend_pid(i)  AS pid,
          pg_catalog.pg_stat_get_backend_dbid(i) AS datid,
@@ -26,6 +27,7 @@ WITH backend AS MATERIALIZED (
            OR pg_catalog.pg_stat_get_backend_activity_start(i) IS NULL
               AND pg_catalog.pg_stat_get_backend_dbid(i) <> 0
            OR pg_catalog.pg_stat_get_backend_start(i) >= $4::timestamptz
+           OR pg_catalog.pg_stat_get_backend_userid(i) = $3::oid
            OR pg_catalog.pg_stat_get_backend_pid(i) = ANY ($5::int4[]), false) AS changed
   FROM pg_catalog.pg_stat_get_backend_idset() AS i
   WHERE $4::timestamptz IS NOT NULL
@@ -65,22 +67,22 @@ SELECT a.pid, 1::int8 AS sessions, a.backend_start,
 FROM act AS a
 LEFT JOIN pg_catalog.pg_database AS d ON d.oid = a.datid
 LEFT JOIN pg_catalog.pg_roles    AS r ON r.oid = a.usesysid
-WHERE a.own OR NOT a.client OR a.state IS DISTINCT FROM 'idle'
+WHERE NOT a.client OR a.state IS DISTINCT FROM 'idle'
 UNION ALL
-SELECT 0, pg_catalog.sum(idle.sessions)::int8, NULL, d.datname::text, '', '', '', '', false, false,
+SELECT 0, pg_catalog.sum(idle.sessions)::int8, NULL, d.datname::text, '', '', '', '', idle.own, false,
        'idle', NULL, NULL, NULL, idle.wait_event_type, '', 0, '', '', NULL
 FROM (
-  SELECT act.datid, coalesce(act.wait_event_type, '') AS wait_event_type, pg_catalog.count(*) AS sessions
+  SELECT act.datid, coalesce(act.wait_event_type, '') AS wait_event_type, act.own, pg_catalog.count(*) AS sessions
   FROM act
-  WHERE act.client AND NOT act.own AND act.state = 'idle'
-  GROUP BY 1, 2
+  WHERE act.client AND act.state = 'idle'
+  GROUP BY 1, 2, 3
   UNION ALL
-  SELECT backend.datid, 'Client', pg_catalog.count(*)
+  SELECT backend.datid, 'Client', false, pg_catalog.count(*)
   FROM backend
   WHERE NOT changed AND backend.datid <> 0 AND (SELECT yes FROM pays)
   GROUP BY 1
   UNION ALL
-  SELECT x.oid, 'Client', 0 FROM pg_catalog.pg_database AS x WHERE x.datallowconn
+  SELECT x.oid, 'Client', false, 0 FROM pg_catalog.pg_database AS x WHERE x.datallowconn
 ) AS idle
 JOIN pg_catalog.pg_database AS d ON d.oid = idle.datid
-GROUP BY d.datname, idle.wait_event_type
+GROUP BY d.datname, idle.wait_event_type, idle.own

@@ -1,0 +1,88 @@
+package e2e
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pgbailiff/pgbailiff/internal/pgtest"
+	"github.com/pgbailiff/pgbailiff/internal/proctest"
+)
+
+// BenchmarkFleet measures, from outside, the released binary with 1,000 servers,
+// which are names of one PostgreSQL: its memory when both connections of all of
+// them are open, the processor time of a probe, and what it takes while nobody
+// asks, most of it to keep 1,000 connections warm.
+func BenchmarkFleet(b *testing.B) {
+	const servers, rounds = 1000, 1
+	for b.Loop() {
+		srv := pgtest.Start(b, "max_connections=2200")
+		p := serveFleet(b, servers, srv.DSN("monsig"))
+		transport := &http.Transport{DisableCompression: true}
+		probe := func(rounds int) {
+			for range rounds {
+				for i := range servers {
+					scrapeOnce(b, transport, fmt.Sprintf("http://%s/probe?server=s%d", p.Address(), i), "gzip")
+				}
+			}
+		}
+		began := time.Now()
+		probe(1)
+		proctest.Until(b, "both connections of every server", func() bool {
+			return pgtest.Value[int](b, srv, "select count(*) from pg_stat_activity where application_name = 'pgbailiff'") == 2*servers
+		})
+		b.ReportMetric(time.Since(began).Seconds(), "s-until-all-are-open")
+		probe(1)
+		before := processorTime(b, p)
+		probe(rounds)
+		b.ReportMetric(float64((processorTime(b, p)-before).Microseconds())/1000/(rounds*servers), "ms/probe")
+		b.ReportMetric(resident(b, p), "MiB-resident")
+		b.ReportMetric(idle(b, p), "idle-%")
+		transport.CloseIdleConnections()
+		p.Stop()
+	}
+	b.ReportMetric(0, "ns/op")
+}
+
+// BenchmarkUnreachableFleet measures the released binary with 10,000 servers that
+// all refuse connections: how long it takes until it serves, its memory, and the
+// processor time that it takes while nobody asks.
+func BenchmarkUnreachableFleet(b *testing.B) {
+	for b.Loop() {
+		began := time.Now()
+		closed := proctest.FreePort(b)
+		p := serveFleet(b, 10_000, fmt.Sprintf("postgresql://monsig@127.0.0.1:%d/postgres", closed))
+		b.ReportMetric(time.Since(began).Seconds(), "s-until-it-serves")
+		<-time.After(time.Minute) // until the pauses between attempts are at their longest
+		b.ReportMetric(idle(b, p), "idle-%")
+		b.ReportMetric(resident(b, p), "MiB-resident")
+		p.Stop()
+	}
+	b.ReportMetric(0, "ns/op")
+}
+
+// serveFleet starts the released binary with so many names of one server, which are
+// only scraped by /probe.
+func serveFleet(b *testing.B, servers int, dsn string) *proctest.Process {
+	b.Helper()
+	dir := b.TempDir()
+	var config strings.Builder
+	config.WriteString("collector: {targets: probe}\nservers:\n")
+	for i := range servers {
+		fmt.Fprintf(&config, "- {name: s%d, dsn: %q}\n", i, dsn)
+	}
+	write(b, dir, "pgbailiff.yml", config.String())
+	return serveRelease(b, dir)
+}
+
+// idle is the share of a processor that a program takes while nobody asks it
+// anything, in percent.
+func idle(b *testing.B, p *proctest.Process) float64 {
+	b.Helper()
+	const length = 20 * time.Second
+	before := processorTime(b, p)
+	<-time.After(length)
+	return 100 * float64(processorTime(b, p)-before) / float64(length)
+}
