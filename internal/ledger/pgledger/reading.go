@@ -27,6 +27,7 @@ type reading struct {
 
 // queue adds the statements that read the image.
 func (r *reading) queue(batch *pgx.Batch, window time.Duration) {
+	r.image = image{suspended: map[string]bool{}, spent: map[string][]time.Time{}}
 	lines, seqs := map[int64]ledger.Entry{}, []int64{}
 	for _, l := range r.before.lines {
 		lines[l.seq], seqs = l.entry, append(seqs, l.seq)
@@ -50,7 +51,6 @@ func (r *reading) queue(batch *pgx.Batch, window time.Duration) {
 		})
 	})
 	batch.Queue(copySuspendedSQL).Query(func(rows pgx.Rows) error {
-		r.image.suspended = map[string]bool{}
 		var server string
 		_, err := pgx.ForEachRow(rows, []any{&server}, func() error {
 			r.image.suspended[server] = true
@@ -60,7 +60,6 @@ func (r *reading) queue(batch *pgx.Batch, window time.Duration) {
 	})
 	batch.Queue(copySpentSQL, pgx.NamedArgs{"window": window}).Query(func(rows pgx.Rows) error {
 		now := time.Now()
-		r.image.spent = map[string][]time.Time{}
 		var server string
 		var age float64 // in seconds
 		_, err := pgx.ForEachRow(rows, []any{&server, &age}, func() error {
