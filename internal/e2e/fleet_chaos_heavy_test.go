@@ -177,12 +177,12 @@ func (c *chaos) pulse() {
 	case c.outages == 0 && c.alerts > chaosAlerts/3:
 		c.outages++
 		c.t.Logf("%s: the ledger's database stops", time.Since(c.began))
-		c.fleet.ledger.Stop(c.t)
-		c.restored, c.until = func() { c.fleet.ledger.Restart(c.t) }, time.Now().Add(3*time.Second)
+		c.ledger.Stop(c.t)
+		c.restored, c.until = func() { c.ledger.Restart(c.t) }, time.Now().Add(3*time.Second)
 	case c.outages == 1 && c.alerts > chaosAlerts*2/3:
 		c.outages++
 		c.t.Logf("%s: the ledger's database is halted", time.Since(c.began))
-		c.restored, c.until = c.fleet.ledger.Halt(c.t), time.Now().Add(5*time.Second)
+		c.restored, c.until = c.ledger.Halt(c.t), time.Now().Add(5*time.Second)
 	}
 	if !c.quiet && time.Since(c.killed) >= time.Second {
 		r := c.replicas[c.rand.IntN(len(c.replicas))]
