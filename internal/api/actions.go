@@ -73,6 +73,11 @@ func Actions(
 			denial.Write(w, r, logger)
 			return
 		}
+		// While it arrived, a reload may have taken the right to it.
+		if _, denial = operator(r, person); denial != nil {
+			denial.Write(w, r, logger)
+			return
+		}
 		got := remediate(context.WithoutCancel(r.Context()), request)
 		write(w, statusOf(got), newResult(got), logger)
 	})

@@ -81,6 +81,11 @@ func Answer(
 			denial.Write(w, r, logger)
 			return
 		}
+		// While it arrived, a reload may have taken the right to it.
+		if _, denial = operator(r, person); denial != nil {
+			denial.Write(w, r, logger)
+			return
+		}
 		give := deny
 		if approved {
 			give = approve

@@ -74,7 +74,7 @@ func (a *app) pageSource(g *generation) page.Source {
 	}
 	return page.Source{
 		Orders: orders{g.remediator, g.previews},
-		Person: func(r *http.Request) page.Person { return page.Person(g.people.Person(r)) },
+		Person: func(r *http.Request) page.Person { return page.Person(a.person(r)) },
 		Names:  func() []string { return names },
 		Servers: func(ctx context.Context, names []string) []page.Server {
 			ctx, cancel := context.WithTimeout(ctx, snapshotTimeout)

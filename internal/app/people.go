@@ -41,11 +41,16 @@ func (a *app) apiHandlers(g *generation) apiHandlers {
 	names := slices.Sorted(maps.Keys(g.servers))
 	return apiHandlers{
 		sessions:  api.Sessions(shown, a.logger),
-		actions:   api.Actions(g.remediator.Remediate, g.people.Person, a.logger),
+		actions:   api.Actions(g.remediator.Remediate, a.person, a.logger),
 		approvals: api.Approvals(g.remediator.Approvals, a.logger),
-		answer:    api.Answer(g.remediator.Approve, g.remediator.Deny, g.people.Person, a.logger),
+		answer:    api.Answer(g.remediator.Approve, g.remediator.Deny, a.person, a.logger),
 		targets:   api.Targets(names, a.options.ExternalURL, a.logger),
 	}
+}
+
+// person tells who makes a request, by the generation in force at the call.
+func (a *app) person(r *http.Request) auth.Person {
+	return a.generations.current.Load().people.Person(r)
 }
 
 // nobody is the person of every request on the webhook's own listener.

@@ -104,7 +104,7 @@ func separateFlags(cli *kingpin.Application, commands []command, args []string) 
 		return nil
 	}
 	foreign := func(flag string) bool {
-		return ofDaemon(cli, flag) && !(commands[i].configured && flag == "config.file")
+		return ofDaemon(cli, flag) && (flag != "config.file" || !commands[i].configured)
 	}
 	for _, element := range parsed.Elements {
 		if flag, is := element.Clause.(*kingpin.FlagClause); is && foreign(flag.Model().Name) {

@@ -27,6 +27,9 @@ func (p *Pages) Act(w http.ResponseWriter, r *http.Request) {
 		p.problem(w, r, person, bad.status, "The form cannot be used", bad.sentence+" Nobody was signalled.")
 		return
 	}
+	if person, ok = p.operator(w, r); !ok { // a reload may have taken the right to it while it arrived
+		return
+	}
 	result := p.source.Remediate(context.WithoutCancel(r.Context()), req)
 	v := p.outcome(r, person, result)
 	v.Link, v.Comment = p.link(id), sentence(req.Comment)

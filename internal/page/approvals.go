@@ -86,6 +86,9 @@ func (p *Pages) Answer(w http.ResponseWriter, r *http.Request) {
 		p.problem(w, r, person, bad.status, "The form cannot be used", bad.sentence+" Nothing was decided.")
 		return
 	}
+	if person, ok = p.operator(w, r); !ok { // a reload may have taken the right to it while it arrived
+		return
+	}
 	answer := p.source.Deny
 	if decision == "approve" {
 		answer = p.source.Approve

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -22,9 +23,10 @@ func basePath(address string) string {
 }
 
 // sessionPath is the path of a session's page below the base. It is empty for
-// what is no session, or one that our role may not see.
+// what is no session, or one that our role may not see. No part of a path can be
+// called "." or "..", because a browser takes it away.
 func sessionPath(id session.ID) string {
-	if id.PID == session.PreparedTransaction || id.BackendStart.IsZero() || id.Server == "" {
+	if id.PID == session.PreparedTransaction || id.BackendStart.IsZero() || slices.Contains([]string{"", ".", ".."}, id.Server) {
 		return ""
 	}
 	return fmt.Sprintf("/sessions/%s/%d/%s", url.PathEscape(id.Server), id.PID, session.FormatTime(id.BackendStart))

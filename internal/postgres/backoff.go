@@ -5,6 +5,8 @@ import (
 	"math/rand/v2"
 	"sync"
 	"time"
+
+	"github.com/pgbailiff/pgbailiff/internal/session"
 )
 
 // The pause after a connection attempt that nobody waits for has failed doubles
@@ -22,20 +24,20 @@ type backoff struct {
 	mu    sync.Mutex // guards the rest
 	pause time.Duration
 	until time.Time
-	last  error
+	last  string // the error; as a value it would keep the whole configuration in memory
 }
 
 func newBackoff() *backoff { return &backoff{least: minRetryPause, most: maxRetryPause} }
 
-// failed records a failure and returns the pause after it: between half of the
-// bound and all of it, so that servers that failed together do not try again
+// failed records a failure and returns the pause after it: between three quarters
+// of the bound and all of it, so that servers that failed together do not try again
 // together.
 func (b *backoff) failed(err error, now time.Time) time.Duration {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.pause = min(max(2*b.pause, b.least), b.most)
-	pause := b.pause - rand.N(b.pause/2)
-	b.until, b.last = now.Add(pause), err
+	pause := b.pause - rand.N(b.pause/4)
+	b.until, b.last = now.Add(pause), oneLine{err}.Error()
 	return pause
 }
 
@@ -43,15 +45,16 @@ func (b *backoff) failed(err error, now time.Time) time.Duration {
 func (b *backoff) reset() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.pause, b.until, b.last = 0, time.Time{}, nil
+	b.pause, b.until, b.last = 0, time.Time{}, ""
 }
 
-// wait is the last error while the pause after it lasts, or nil.
+// wait is session.ErrUnreachable with the text of the last error while the pause
+// after it lasts, or nil.
 func (b *backoff) wait(now time.Time) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if left := b.until.Sub(now); b.last != nil && left > 0 {
-		return fmt.Errorf("%w (the next attempt is in %s at the earliest)", b.last, left.Round(100*time.Millisecond))
+	if left := b.until.Sub(now); left > 0 {
+		return fmt.Errorf("%w: %s (the next attempt is in %s at the earliest)", session.ErrUnreachable, b.last, left.Round(100*time.Millisecond))
 	}
 	return nil
 }

@@ -23,10 +23,10 @@ func TestBackoffDoublesUpToItsBound(t *testing.T) {
 	}
 	for i, most := range []time.Duration{500 * time.Millisecond, time.Second, 2 * time.Second, 4 * time.Second, 8 * time.Second, 16 * time.Second, 30 * time.Second, 30 * time.Second} {
 		pause := b.failed(refused, now)
-		if pause > most || pause <= most/2 {
+		if pause > most || pause <= most*3/4 {
 			t.Errorf("after failure %d: a pause of %s, want at most %s", i+1, pause, most)
 		}
-		if err := b.wait(now.Add(pause - time.Nanosecond)); !errors.Is(err, refused) || !strings.Contains(err.Error(), "the next attempt") {
+		if err := b.wait(now.Add(pause - time.Nanosecond)); !errors.Is(err, session.ErrUnreachable) || !strings.Contains(err.Error(), refused.Error()) || !strings.Contains(err.Error(), "the next attempt") {
 			t.Errorf("in the pause: %v", err)
 		}
 		now = now.Add(pause)

@@ -58,10 +58,20 @@ func (w *warmth) note(err error) {
 		w.backoff.reset()
 		w.timer.Reset(keepWarmEvery)
 	}
-	switch {
-	case w.down && !before:
+	if w.down != before {
+		logged := make(chan struct{})
+		go func() { // the stack that logging needs would stay with the owner's goroutine
+			defer close(logged)
+			w.log(err)
+		}()
+		<-logged
+	}
+}
+
+func (w *warmth) log(err error) {
+	if err != nil {
 		level.Warn(w.logger).Log("msg", "Server unreachable; nothing can be cancelled or terminated there", "err", err)
-	case before && !w.down:
+	} else {
 		level.Info(w.logger).Log("msg", "Server reachable again")
 	}
 }

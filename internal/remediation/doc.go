@@ -40,9 +40,10 @@
 // very statement or idle period that was found.
 //
 // Time limits: the first signal is decided within firstTimeout of the request's
-// arrival, so that an unreachable server is reported in time. Once the session
-// was found every later step has at least laterTimeout. Grace and verify_timeout
-// bound the watching.
+// arrival, so that an unreachable server is reported in time. A signal of another
+// replica is waited for no longer than that either; then a repeat is asked for. Once
+// the session was found every later step has at least laterTimeout. Grace and
+// verify_timeout bound the watching.
 //
 // A result asks for a repeat when one can help: a server could not be reached, or
 // nothing was signalled and a line could not be written. A repeat does no harm,

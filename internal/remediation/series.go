@@ -41,7 +41,9 @@ func (m *metrics) serve(now Settings) {
 		}
 	}
 	for server := range now.Servers {
-		m.servers[server] = m.servers[server] // that it is configured
+		if _, stays := m.servers[server]; !stays {
+			m.servers[server] = shown{}
+		}
 		if !m.onDemand {
 			m.showOrders(server)
 			m.showGauges(server)

@@ -192,9 +192,10 @@ func TestAWaitNamesWhoHasItUnderWay(t *testing.T) {
 	s := database(t)
 	a, b := opened(t, s, "pod-a", nil), opened(t, s, "pod-b", nil)
 	allowed(t, a, about(77, "x", policy.Cancel))
-	short, stop := context.WithTimeout(t.Context(), 2*time.Second)
-	defer stop()
-	_, err := b.Begin(short, about(77, "y", policy.Cancel), plenty)
+	waits := func() {
+		s.WaitFor(t, "select count(*) > 0 from pg_stat_activity where application_name = 'pgbailiff-ledger' and query like '%unnest%'")
+	}
+	err := given(t, beginning(b, about(77, "y", policy.Cancel)), waits)
 	for _, part := range []string{"cancel", "77", "orders", "pod-a"} {
 		if err == nil || !strings.Contains(err.Error(), part) {
 			t.Errorf("%q is not in: %v", part, err)
@@ -207,6 +208,9 @@ func TestAWaitNamesWhoHasItUnderWay(t *testing.T) {
 
 func TestTheBudgetHoldsOverAllReplicas(t *testing.T) {
 	s := database(t)
+	// Whoever counts takes a while, so that all would count the same without a lock.
+	s.Exec(t, "create function slow() returns trigger language plpgsql as $$ begin perform pg_sleep(0.02); return new; end $$",
+		"create trigger slow before insert on pgbailiff.entries for each row execute function slow()")
 	replicas := []replica{opened(t, s, "a", nil), opened(t, s, "b", nil), opened(t, s, "c", nil)}
 	limits := ledger.Limits{Actions: 7, Window: model.Duration(time.Hour), SuspendAfter: 100, SuspendWindow: model.Duration(time.Hour)}
 	var mu sync.Mutex

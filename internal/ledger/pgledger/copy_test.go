@@ -48,7 +48,9 @@ func TestTheCopyFollows(t *testing.T) {
 		proctest.Until(t, "the line that became visible late is in the copy", func() bool { return latest(r) == "early late 599" })
 	}
 
-	s.Exec(t, `insert into pgbailiff.servers values ('orders', true), ('stock', false)`,
+	// Lines that were taken in from a file are old.
+	s.Exec(t, `insert into pgbailiff.entries (time, entry) values (now() - interval '2 h', '{"event":"outcome","server":"s","decision":"old"}')`,
+		`insert into pgbailiff.servers values ('orders', true), ('stock', false)`,
 		`insert into pgbailiff.signals select n::text, 'orders', 'x', n, now(), now(), 'cancel', true, now() - n * n * interval '30 min', n = 5, n <> 4, true, 'o', now(), '{}', '{}'
 			from generate_series(1, 5) n`)
 	for _, r := range []replica{one, other} {
@@ -56,10 +58,13 @@ func TestTheCopyFollows(t *testing.T) {
 		if all := r.AllSuspended(); len(all) != 1 || all[0] != "orders" || r.Suspended("stock") || r.Suspended("unknown") {
 			t.Errorf("others are suspended: %v", all)
 		}
-		for window, want := range map[time.Duration]int{time.Hour: 1, 3 * time.Hour: 2, 9 * time.Hour: 3} {
+		if got := latest(r); got != "early late 599" {
+			t.Errorf("the last lines are %s", got)
+		}
+		for window, want := range map[time.Duration]int{time.Hour: 1, 3 * time.Hour: 2, 20 * time.Hour: 3} {
 			proctest.Until(t, "what is spent shows", func() bool { return r.Spent("orders", window, time.Now()) == want })
 		}
-		if n := r.Spent("stock", 9*time.Hour, time.Now()); n != 0 {
+		if n := r.Spent("stock", 20*time.Hour, time.Now()); n != 0 {
 			t.Errorf("%d are spent", n)
 		}
 	}

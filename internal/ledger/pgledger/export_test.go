@@ -11,6 +11,9 @@ func (s *Store) EndOrphans(ctx context.Context) { s.endOrphans(ctx) }
 // CheckSchema is, too.
 func (s *Store) CheckSchema(ctx context.Context) { s.checkSchema(ctx) }
 
+// Connecting reports whether a connection is being opened.
+func (s *Store) Connecting() bool { return s.pool.Stat().ConstructingConns() > 0 }
+
 // PingAfter sets how long a connection must have been idle to be asked whether it is
 // alive.
 func PingAfter(o *Options, idle time.Duration) { o.pingAfter = idle }

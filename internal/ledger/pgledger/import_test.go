@@ -64,12 +64,15 @@ func fileLedger(t *testing.T, now time.Time) string {
 	return file
 }
 
-// holds checks what must hold in every ledger after that, whatever it is kept in.
-func holds(t *testing.T, l interface {
+// wholeLedger is a ledger of which a test asks everything.
+type wholeLedger interface {
 	desk
 	Suspended(server string) bool
 	Spent(server string, window time.Duration, now time.Time) int
-}, now time.Time) {
+}
+
+// holds checks what must hold in every ledger after that, whatever it is kept in.
+func holds(t *testing.T, l wholeLedger, now time.Time) {
 	t.Helper()
 	proctest.Until(t, "only stock is suspended", func() bool { return l.Suspended("stock") && !l.Suspended("orders") })
 	for server, want := range map[string]int{"orders": 2, "stock": 2, "billing": 0} {
@@ -173,7 +176,17 @@ func TestAFileIsTakenInOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	refused(other, true, "lines of this file already")
-	if got := rows(); got != "40 4 2 1" {
+	alike := filepath.Join(t.TempDir(), "alike.jsonl")
+	text := fmt.Sprintf(`{"time":%q,"event":"reloaded","server":"","pid":0,"by":"bob"}`, now.Format(time.RFC3339Nano)) + `
+		{"time":"2026-11-22T12:00:00Z","event":"suspended","server":"stock","pid":0}
+		{"time":"2026-11-22T12:00:01Z","event":"resumed","server":"stock","pid":0}`
+	if err := os.WriteFile(alike, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := pgledger.Import(t.Context(), to, alike, true); err != nil {
+		t.Error(err)
+	}
+	if got := rows(); got != "43 4 2 1" {
 		t.Errorf("the rows are %s", got)
 	}
 	if !pgtest.Value[bool](t, s, "select suspended and resumed_at > now() - interval '1 h' from pgbailiff.servers") {

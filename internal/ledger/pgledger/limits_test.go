@@ -29,6 +29,12 @@ func TestTheLimitsAreThoseOfTheFile(t *testing.T) {
 			t.Error(err)
 		}
 	}()
+	end := func(e ledger.Entry) {
+		if err := file.Finish(t.Context(), e); err != nil {
+			t.Fatal(err)
+		}
+		finish(t, r, e)
+	}
 	seed := uint64(time.Now().UnixNano())
 	random := rand.New(rand.NewPCG(seed, 0))
 	now, open, pid := noon, []ledger.Entry{}, 0
@@ -68,10 +74,7 @@ func TestTheLimitsAreThoseOfTheFile(t *testing.T) {
 				e = became(open[i], ledger.Cancelled, true)
 			}
 			open = append(open[:i], open[i+1:]...)
-			if err := file.Finish(t.Context(), e); err != nil {
-				t.Fatal(err)
-			}
-			finish(t, r, e)
+			end(e)
 		case n < 18:
 			if err := file.Resume(t.Context(), server, "", now); err != nil {
 				t.Fatal(err)
@@ -80,6 +83,12 @@ func TestTheLimitsAreThoseOfTheFile(t *testing.T) {
 				t.Fatal(err)
 			}
 		default:
+			// The file forgets what no window reaches by now, although it may count at the
+			// time of an intent that is open for so long.
+			for _, e := range open {
+				end(became(e, ledger.Cancelled, random.IntN(2) > 0))
+			}
+			open = open[:0]
 			d := time.Duration(1+random.IntN(30)) * time.Minute
 			now = now.Add(d)
 			older(t, s, d)
@@ -100,6 +109,27 @@ func TestTheLimitsAreThoseOfTheFile(t *testing.T) {
 	}
 	if got[ledger.Allowed] == 0 || got[ledger.OverBudget] == 0 || got[ledger.Suspended] == 0 {
 		t.Errorf("seed %d: some answers were never given: %v", seed, got)
+	}
+}
+
+// A signal counts at the time of its intent, however late its outcome is.
+func TestALateOutcomeSuspendsByTheTimeOfItsIntent(t *testing.T) {
+	s := database(t)
+	r := opened(t, s, "a", nil)
+	limits := ledger.Limits{Actions: 9, Window: model.Duration(time.Minute), SuspendAfter: 2, SuspendWindow: model.Duration(10 * time.Minute)}
+	for i, later := range []time.Duration{9 * time.Minute, 2 * time.Minute} {
+		if begun := begin(t, r, about(i, fmt.Sprint(i), policy.Cancel), limits); begun.Allowance != ledger.Allowed {
+			t.Fatalf("%+v", begun)
+		}
+		older(t, s, later)
+	}
+	finish(t, r, became(about(1, "1", policy.Cancel), ledger.Cancelled, true))
+	if r.Suspended("orders") {
+		t.Error("suspended by one")
+	}
+	finish(t, r, became(about(0, "0", policy.Cancel), ledger.Cancelled, true))
+	if !r.Suspended("orders") {
+		t.Error("not suspended by two within ten minutes")
 	}
 }
 

@@ -49,8 +49,8 @@ func poolConfig(to ledger.Postgres) (*pgxpool.Config, error) {
 	c.RuntimeParams["application_name"] = ApplicationName
 	c.ConnectTimeout = connectTimeout
 	c.DefaultQueryExecMode = pgx.QueryExecModeCacheStatement
-	c.StatementCacheCapacity = 64 // more than our statements
-	config.MaxConns, config.MinConns, config.MinIdleConns = maxConns, 1, 0
+	c.StatementCacheCapacity = 64                                          // more than our statements
+	config.MaxConns, config.MinConns, config.MinIdleConns = maxConns, 0, 0 // the copy keeps one warm
 	config.MaxConnLifetime, config.MaxConnLifetimeJitter = time.Hour, 10*time.Minute
 	config.MaxConnIdleTime, config.HealthCheckPeriod = 5*time.Minute, 10*time.Second
 	config.PingTimeout = pingTimeout

@@ -81,6 +81,26 @@ func TestAStepIsTakenOverWithItsIntent(t *testing.T) {
 	}
 }
 
+// An order by hand counts for nothing, until an alert takes it over.
+func TestAnAlertTakesOverAnOrderByHand(t *testing.T) {
+	s := database(t)
+	a, b := opened(t, s, "a", nil), opened(t, s, "b", nil)
+	manual := about(1, "by hand", policy.Cancel)
+	manual.Source = ledger.SourceManual
+	allowed(t, a, manual)
+	gone(t, s, time.Second)
+	if begun := begin(t, b, about(1, "alert", policy.Cancel), atMost(1)); begun.Allowance != ledger.Allowed || begun.ID != "by hand" {
+		t.Errorf("%+v", begun)
+	}
+	if begun := begin(t, b, about(2, "next", policy.Cancel), atMost(1)); begun.Allowance != ledger.OverBudget {
+		t.Errorf("%+v", begun)
+	}
+	finish(t, b, became(about(1, "by hand", policy.Cancel), ledger.Cancelled, true))
+	if begun := begin(t, b, about(2, "next", policy.Cancel), atMost(1)); begun.Allowance != ledger.OverBudget {
+		t.Errorf("%+v", begun)
+	}
+}
+
 // An owner that was only slow may say that it has signalled. It may not say that
 // nothing was, because the other may be about to.
 func TestAnOwnerThatWasOnlySlow(t *testing.T) {

@@ -61,6 +61,7 @@ func TestInTroubleNothingIsSignalled(t *testing.T) {
 			s := database(t)
 			r := opened(t, s, "a", nil)
 			before := allowed(t, r, about(1, "before", policy.Cancel))
+			proctest.Until(t, "no new connection", func() bool { return !r.Connecting() })
 			end := begins(t, s)
 			n := 0
 			proctest.Eventually(t, "the trouble", func() error { // a reload takes a moment
@@ -71,7 +72,7 @@ func TestInTroubleNothingIsSignalled(t *testing.T) {
 					return nil
 				}
 				if begun.Allowance == ledger.Allowed {
-					finish(t, r, became(e, ledger.Gone, false))
+					_ = r.Finish(shortly(t), became(e, ledger.Gone, false)) // what fails is written again
 				}
 				return errors.New("it goes on")
 			})

@@ -7,7 +7,7 @@ WITH turn AS MATERIALIZED (
 ), old AS MATERIALIZED (
     SELECT e.seq
     FROM pgbailiff.entries AS e
-    WHERE (SELECT ours FROM turn) AND e.time < pg_catalog.clock_timestamp() - @age::interval
+    WHERE (SELECT ours FROM turn) AND e.time < (SELECT pg_catalog.clock_timestamp()) - @age::interval
       AND NOT EXISTS (SELECT FROM pgbailiff.signals AS s WHERE s.id = e.id AND s.outcome IS NULL)
       AND NOT EXISTS (SELECT FROM pgbailiff.questions AS q
                       WHERE q.id = e.id AND (q.answer IS NULL OR q.answer = 'approved' AND NOT q.acted))

@@ -7,7 +7,7 @@ WITH turn AS MATERIALIZED (
     SELECT id
     FROM pgbailiff.signals
     WHERE (SELECT ours FROM turn) AND outcome IS NOT NULL
-      AND begun_at < pg_catalog.clock_timestamp() - CASE WHEN holds THEN interval '7 days' ELSE interval '1 day' END
+      AND begun_at < (SELECT pg_catalog.clock_timestamp()) - CASE WHEN holds THEN interval '7 days' ELSE interval '1 day' END
     LIMIT @most::int
 )
 DELETE FROM pgbailiff.signals AS s USING old WHERE s.id = old.id AND s.outcome IS NOT NULL

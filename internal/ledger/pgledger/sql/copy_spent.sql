@@ -3,4 +3,4 @@
 --   @window interval
 SELECT server, extract(epoch FROM pg_catalog.clock_timestamp() - begun_at)::float8 AS age
 FROM pgbailiff.signals
-WHERE spent AND NOT manual AND begun_at > pg_catalog.clock_timestamp() - @window::interval
+WHERE spent AND NOT manual AND begun_at > (SELECT pg_catalog.clock_timestamp()) - @window::interval
