@@ -475,3 +475,30 @@ func TestSessionsOfAFleetNameAServer(t *testing.T) {
 		}
 	}
 }
+
+// The policy is asked between the two ends of a thought, and the servers are read
+// before it.
+func TestThePolicyIsAskedInATurn(t *testing.T) {
+	var mu sync.Mutex
+	var said []string
+	note := func(what string) {
+		mu.Lock()
+		defer mu.Unlock()
+		said = append(said, what)
+	}
+	found := session.Snapshot{LocksKnown: true, Sessions: []session.Aged{aged(client("orders", 42, session.StateActive, 20), session.Ages{20, 20})}}
+	s := settings(&server{name: "orders", snapshot: found})
+	s.Severities = s.Severities[:1]
+	s.Preview = func(context.Context, remediation.Request) remediation.Preview {
+		note("asked")
+		return remediation.Preview{}
+	}
+	s.Think = func(context.Context) func() {
+		note(fmt.Sprintf("begins after %d readings", len(s.Servers[0].(*server).asked)))
+		return func() { note("ends") }
+	}
+	sessions(t, s, "")
+	if got := strings.Join(said, ", "); got != "begins after 1 readings, asked, ends" {
+		t.Error(got)
+	}
+}

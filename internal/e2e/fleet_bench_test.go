@@ -97,7 +97,7 @@ func BenchmarkFleetAlertToSignal(b *testing.B) {
 	for b.Loop() {
 		started := session.Activity(b).BackendStart
 		trip = append(trip, timed(func() {
-			run(eyes, string(guard), "cancel", session.PID(), started, started, nil, nil, 10, nil, false)
+			run(eyes, string(guard), "cancel", session.PID(), started, started, nil, nil, 10, nil, false, nil)
 		}))
 		commit = append(commit, timed(func() { run(writer, "insert into line values ($1)", strings.Repeat("x", 1000)) }))
 		ended, answered := f.cancelled(transport, session)

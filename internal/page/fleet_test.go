@@ -96,3 +96,12 @@ func TestALedgerThatIsDownShows(t *testing.T) {
 		t.Error("it is down")
 	}
 }
+
+// TestAPageIsMadeInATurn, when the servers have been read.
+func TestAPageIsMadeInATurn(t *testing.T) {
+	o := &orders{world: calm(t)}
+	get(t, o.handler(), "/")
+	if got := strings.Join(o.thoughts, ", "); got != "begins after 1, made" {
+		t.Error(got)
+	}
+}

@@ -44,10 +44,23 @@ type orders struct {
 	Result remediation.Result
 	Err    error
 
-	mu      sync.Mutex // guards the rest
-	ordered []remediation.Request
-	read    []int    // how many servers, each time
-	answers []string // approve or deny, the id, who, and the comment
+	mu       sync.Mutex // guards the rest
+	ordered  []remediation.Request
+	read     []int // how many servers, each time
+	thoughts []string
+	answers  []string // approve or deny, the id, who, and the comment
+}
+
+// think notes when a page is made of what was read.
+func (o *orders) think() (made func()) {
+	o.note("begins after " + fmt.Sprint(len(o.read)))
+	return func() { o.note("made") }
+}
+
+func (o *orders) note(thought string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.thoughts = append(o.thoughts, thought)
 }
 
 func (o *orders) Approvals() []ledger.Entry { return o.Waiting }
@@ -160,7 +173,7 @@ func (o *orders) handler() http.Handler {
 			}
 			return names
 		},
-		Think:    func(context.Context) func() { return func() {} },
+		Think:    func(context.Context) func() { return o.think() },
 		LedgerUp: func() bool { return !o.Down },
 		Now:      func() time.Time { return o.Now },
 	}, log.NewNopLogger())

@@ -24,20 +24,20 @@ type backoff struct {
 	mu    sync.Mutex // guards the rest
 	pause time.Duration
 	until time.Time
-	last  string // the error; as a value it would keep the whole configuration in memory
+	last  string // the error's text; the error would keep the whole configuration in memory
 }
 
 func newBackoff() *backoff { return &backoff{least: minRetryPause, most: maxRetryPause} }
 
-// failed records a failure and returns the pause after it: between three quarters
+// failed records a failure, with the error's text, and returns the pause after it: between three quarters
 // of the bound and all of it, so that servers that failed together do not try again
 // together.
-func (b *backoff) failed(err error, now time.Time) time.Duration {
+func (b *backoff) failed(text string, now time.Time) time.Duration {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.pause = min(max(2*b.pause, b.least), b.most)
 	pause := b.pause - rand.N(b.pause/4)
-	b.until, b.last = now.Add(pause), oneLine{err}.Error()
+	b.until, b.last = now.Add(pause), text
 	return pause
 }
 

@@ -16,7 +16,7 @@ import (
 
 func TestBackoffDoublesUpToItsBound(t *testing.T) {
 	b := newBackoff()
-	refused := errors.New("refused")
+	const refused = "refused"
 	now := t0
 	if err := b.wait(now); err != nil {
 		t.Errorf("before the first attempt: %v", err)
@@ -26,7 +26,7 @@ func TestBackoffDoublesUpToItsBound(t *testing.T) {
 		if pause > most || pause <= most*3/4 {
 			t.Errorf("after failure %d: a pause of %s, want at most %s", i+1, pause, most)
 		}
-		if err := b.wait(now.Add(pause - time.Nanosecond)); !errors.Is(err, session.ErrUnreachable) || !strings.Contains(err.Error(), refused.Error()) || !strings.Contains(err.Error(), "the next attempt") {
+		if err := b.wait(now.Add(pause - time.Nanosecond)); !errors.Is(err, session.ErrUnreachable) || !strings.Contains(err.Error(), refused) || !strings.Contains(err.Error(), "the next attempt") {
 			t.Errorf("in the pause: %v", err)
 		}
 		now = now.Add(pause)

@@ -92,7 +92,7 @@ func (s *Server) connectOnce(ctx context.Context, p purpose) (*pgx.Conn, whoami,
 		if ctx.Err() == nil { // else the attempt was given up, which says nothing about the server
 			s.lastDialFailed.Store(true)
 			if p == forScrape {
-				s.scrape.backoff.failed(err, time.Now())
+				s.scrape.backoff.failed(oneLine{err}.Error(), time.Now())
 			}
 		}
 		return nil, whoami{}, connectError(err)

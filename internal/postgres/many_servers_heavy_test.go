@@ -2,6 +2,10 @@
 
 package postgres_test
 
-import "testing"
+import (
+	"testing"
+	"time"
+)
 
-func TestAThousandServersComeUp(t *testing.T) { comeUp(t, 1000, 16) }
+// How long it takes without the race detector is in BenchmarkFleet of internal/e2e.
+func TestAThousandServersComeUp(t *testing.T) { comeUp(t, 1000, 16, 5*time.Minute) }

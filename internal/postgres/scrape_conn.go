@@ -116,7 +116,12 @@ func (c *scrapeConn) run() {
 		case <-c.lifetime.Done():
 			return
 		case request := <-c.requests:
-			c.serve(request)
+			served := make(chan struct{})
+			go func() { // the stack that this needs would stay with this goroutine
+				defer close(served)
+				c.serve(request)
+			}()
+			<-served
 			idle.Reset(c.idleTime)
 		case <-idle.C:
 			c.close()

@@ -58,7 +58,7 @@ func (s *Server) Signal(ctx context.Context, verb session.Verb, f session.Fence)
 func (c *openConn) signal(ctx context.Context, verb session.Verb, f session.Fence) (row signalRow, _ error) {
 	rows, err := query(ctx, c.conn, signalSQL, string(verb), f.PID, f.BackendStart,
 		zeronull.Timestamptz(f.QueryStart), zeronull.Timestamptz(f.XactStart), zeronull.Timestamptz(f.StateChange),
-		c.whoami.role, c.loginRoles.of(f.PID), f.AlsoIdle)
+		c.whoami.role, c.loginRoles.of(f.PID), f.AlsoIdle, zeronull.Timestamptz(f.NotAfter))
 	if err != nil {
 		return row, err
 	}

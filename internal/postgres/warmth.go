@@ -53,14 +53,14 @@ func (w *warmth) note(err error) {
 	before := w.down
 	w.down = err != nil
 	if w.down {
-		w.timer.Reset(w.backoff.failed(err, time.Now()))
+		w.timer.Reset(w.backoff.failed("", time.Now()))
 	} else {
 		w.backoff.reset()
 		w.timer.Reset(keepWarmEvery)
 	}
 	if w.down != before {
 		logged := make(chan struct{})
-		go func() { // the stack that logging needs would stay with the owner's goroutine
+		go func() { // the stack that this needs would stay with the owner's goroutine
 			defer close(logged)
 			w.log(err)
 		}()

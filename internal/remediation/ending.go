@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/pgbailiff/pgbailiff/internal/ledger"
 	"github.com/pgbailiff/pgbailiff/internal/policy"
@@ -43,7 +44,8 @@ type aim struct {
 type target struct {
 	aim
 	session  session.Session
-	system   string // the server's identifier; empty where it is not known
+	system   string    // the server's identifier; empty where it is not known
+	seen     time.Time // by the server's clock
 	decision policy.Decision
 	verb     session.Verb
 	// signalFence is the fence of the signal: what the request names, as far as the
@@ -102,6 +104,12 @@ func (t target) failed(detail string, err error) *ending {
 	e := t.ending(ledger.Failed, detail)
 	e.cause, e.retry = err, true
 	return &e
+}
+
+// tooLate is the ending of a signal that was not sent, because another request may
+// have the step by now.
+func (t target) tooLate(err error) *ending {
+	return t.failed("nothing was signalled: the claim is too old", err)
 }
 
 // signalled is the ending of a signal that was sent.
@@ -183,6 +191,8 @@ func (t target) notSignalled(verdict session.Verdict, err error) *ending {
 		e := t.ending(ledger.Gone, "it ended between the look and the signal")
 		e.reason = ""
 		return &e
+	case session.VerdictLate:
+		return t.tooLate(nil)
 	case session.VerdictNotVisible:
 		return t.refused(policy.ReasonNotVisible, "")
 	case session.VerdictProtected:

@@ -85,7 +85,7 @@ func (r *Remediator) find(ctx context.Context, server Server, req Request, a aim
 // what may be done to it. A target without an ending may be signalled.
 func (r *Remediator) decide(req Request, a aim, found session.Found, lag time.Duration) (target, *ending) {
 	s, subject := found.Session, policy.NewSubject(found)
-	t := target{aim: a, session: s, system: found.SystemIdentifier}
+	t := target{aim: a, session: s, system: found.SystemIdentifier, seen: found.SeenAt}
 	named := a.named(s, lag)
 	decision, protected := policy.AlwaysProtected(subject)
 	if req.manual() {

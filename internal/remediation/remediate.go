@@ -158,12 +158,15 @@ func (o *order) signal(ctx context.Context, t target) (session.Signalled, *endin
 		return session.Signalled{}, end
 	}
 	if late := time.Since(o.claimed); late > claimLife { // the process was stopped, perhaps
-		return session.Signalled{}, t.failed("nothing was signalled: the claim is too old",
-			fmt.Errorf("%s have passed since the ledger was asked", late.Round(time.Second)))
+		return session.Signalled{}, t.tooLate(fmt.Errorf("%s have passed since the ledger was asked", late.Round(time.Second)))
+	}
+	fence := t.signalFence
+	if !t.seen.IsZero() { // which was before the claim; from here on only the server can tell
+		fence.NotAfter = t.seen.Add(claimLife)
 	}
 	ctx, cancel := context.WithDeadline(ctx, o.later())
 	defer cancel()
-	answer, err := o.server.Signal(ctx, t.verb, t.signalFence)
+	answer, err := o.server.Signal(ctx, t.verb, fence)
 	if err == nil && answer.Verdict == session.VerdictSignalled {
 		o.turn.signalSent()
 		if since := o.request.Since; !since.IsZero() && o.approved == nil {

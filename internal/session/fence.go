@@ -58,6 +58,11 @@ type Fence struct {
 	// transaction too. Only a person's order has it.
 	AlsoIdle bool
 
+	// NotAfter, where set, is the last instant of the server's clock at which a signal
+	// may be sent: a process may be stopped after its last look at any clock of its
+	// own. The zero time sets no limit.
+	NotAfter time.Time
+
 	// Before, where set, fences by time as well: what the session is doing must
 	// have begun before it. It is set for an alert without a whole identity.
 	Before time.Time

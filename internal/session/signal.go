@@ -40,6 +40,7 @@ const (
 	VerdictNotVisible Verdict = "not_visible" // our role may not see what it does
 	VerdictProtected  Verdict = "protected"   // not a client backend, or one of our own
 	VerdictSyncRep    Verdict = "sync_rep"    // waits for a synchronous standby
+	VerdictLate       Verdict = "late"        // the fence's NotAfter was over
 )
 
 // Observation is one look at a backend after a signal.

@@ -122,10 +122,10 @@ func (s *Store) abandoned(intent ledger.Entry) *late {
 				"id": intent.ID, "server": intent.Server, "owner": s.owner,
 				"intent": encode(intent), "outcome": s.overlay(false, abandonedDetail),
 			}
-			b := underLock(intent.Server)
-			b.Queue(neverSQL, args)
-			b.Queue(abandonSQL, args)
-			return s.write(ctx, b)
+			return s.writeAbout(ctx, intent.Server, true, func(b *pgx.Batch) {
+				b.Queue(neverSQL, args)
+				b.Queue(abandonSQL, args)
+			})
 		},
 	}
 }
@@ -143,16 +143,16 @@ func (s *Store) writeAgain() {
 			select {
 			case <-s.working.Done():
 				return
-			case <-time.After(pause/2 + rand.N(pause)):
+			case <-time.After(pause/2 + rand.N(pause+1)):
 			}
 			ctx, cancel := context.WithTimeout(s.working, againTimeout)
 			err := l.write(ctx)
 			cancel()
 			if err != nil {
-				pause = min(2*pause, againMost)
+				pause = min(max(2*pause, againFirst), againMost)
 				continue
 			}
-			pause = againFirst
+			pause = 0 // others wait behind it
 			_ = level.Info(s.options.Logger).Log("msg", "Ledger written after all", "event", l.entry.Event,
 				"server", l.entry.Server, "pid", l.entry.PID, "outcome", l.entry.Outcome, "id", l.entry.ID)
 			s.again.done()

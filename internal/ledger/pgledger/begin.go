@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/go-kit/log/level"
@@ -47,6 +48,8 @@ func (s *Store) Begin(ctx context.Context, intent ledger.Entry, limits ledger.Li
 			return ledger.Begun{Allowance: ledger.Suspended}, nil
 		case a.says == saysOverBudget:
 			return ledger.Begun{Allowance: ledger.OverBudget}, nil
+		case a.says == saysLapsed:
+			return ledger.Begun{}, fmt.Errorf("write the ledger: the approval %s came to nothing for so long that its outcome is failed: ask again", intent.Decision)
 		case a.holder.used:
 			return ledger.Begun{}, fmt.Errorf("write the ledger: an intent needs its own ID, not %q", intent.ID)
 		}
@@ -61,6 +64,7 @@ const (
 	saysAllowed    = "allowed"
 	saysSuspended  = "suspended"
 	saysOverBudget = "over_budget"
+	saysLapsed     = "lapsed"
 )
 
 // answer is the one of begin.sql and holder.sql.
@@ -81,23 +85,22 @@ type holder struct {
 
 func (s *Store) tryBegin(ctx context.Context, intent ledger.Entry, limits ledger.Limits) (a answer, _ error) {
 	args := stepArgs(intent)
-	for name, value := range (pgx.NamedArgs{
+	maps.Copy(args, pgx.NamedArgs{
 		"server": intent.Server, "decision": intent.Decision, "manual": intent.Source == ledger.SourceManual,
 		"owner": s.owner, "patience": s.options.Patience(),
 		"actions": int64(limits.Actions), "window": time.Duration(limits.Window),
 		"suspend_after": int64(limits.SuspendAfter), "suspend_window": time.Duration(limits.SuspendWindow),
 		"intent": encode(intent), "suspended": s.suspendedLine(intent.Server), "interrupted": s.overlay(true, interruptedDetail),
-	}) {
-		args[name] = value
-	}
-	b := underLock(intent.Server)
-	b.Queue(clearSQL, args)
-	if intent.Source == ledger.SourceManual {
-		b.Queue(releaseSQL, args)
-	}
-	b.Queue(beginSQL, args).QueryRow(func(row pgx.Row) error { return row.Scan(&a.says, &a.id, &a.suspends) })
-	b.Queue(holderSQL, args).QueryRow(a.holder.scan)
-	if err := s.write(ctx, b); err != nil {
+	})
+	err := s.writeAbout(ctx, intent.Server, false, func(b *pgx.Batch) {
+		b.Queue(clearSQL, args)
+		if intent.Source == ledger.SourceManual {
+			b.Queue(releaseSQL, args)
+		}
+		b.Queue(beginSQL, args).QueryRow(func(row pgx.Row) error { return row.Scan(&a.says, &a.id, &a.suspends) })
+		b.Queue(holderSQL, args).QueryRow(a.holder.scan)
+	})
+	if err != nil {
 		return answer{}, err
 	}
 	switch {
@@ -148,13 +151,14 @@ func (s *Store) Repin(ctx context.Context, intent ledger.Entry) (ledger.Begun, e
 	args := stepArgs(intent)
 	args["owner"], args["patience"] = s.owner, s.options.Patience()
 	moved, h := false, holder{}
-	b := underLock(intent.Server)
-	if intent.Source == ledger.SourceManual {
-		b.Queue(releaseSQL, args)
-	}
-	b.Queue(repinSQL, args).QueryRow(func(row pgx.Row) error { return row.Scan(&moved) })
-	b.Queue(holderSQL, args).QueryRow(h.scan)
-	switch err := s.write(ctx, b); {
+	err := s.writeAbout(ctx, intent.Server, true, func(b *pgx.Batch) {
+		if intent.Source == ledger.SourceManual {
+			b.Queue(releaseSQL, args)
+		}
+		b.Queue(repinSQL, args).QueryRow(func(row pgx.Row) error { return row.Scan(&moved) })
+		b.Queue(holderSQL, args).QueryRow(h.scan)
+	})
+	switch {
 	case err != nil:
 		return ledger.Begun{}, s.failed(err, intent)
 	case moved:

@@ -49,7 +49,8 @@ func TestTheCopyFollows(t *testing.T) {
 	}
 
 	// Lines that were taken in from a file are old.
-	s.Exec(t, `insert into pgbailiff.entries (time, entry) values (now() - interval '2 h', '{"event":"outcome","server":"s","decision":"old"}')`,
+	s.Exec(t, `insert into pgbailiff.entries (time, entry)
+		select now() - interval '2 h', '{"event":"outcome","server":"s","decision":"old"}' from generate_series(1, 600)`,
 		`insert into pgbailiff.servers values ('orders', true), ('stock', false)`,
 		`insert into pgbailiff.signals select n::text, 'orders', 'x', n, now(), now(), 'cancel', true, now() - n * n * interval '30 min', n = 5, n <> 4, true, 'o', now(), '{}', '{}'
 			from generate_series(1, 5) n`)

@@ -2,6 +2,7 @@ package pgledger
 
 import (
 	"context"
+	"strconv"
 	"time"
 )
 
@@ -17,3 +18,6 @@ func (s *Store) Connecting() bool { return s.pool.Stat().ConstructingConns() > 0
 // PingAfter sets how long a connection must have been idle to be asked whether it is
 // alive.
 func PingAfter(o *Options, idle time.Duration) { o.pingAfter = idle }
+
+// LockOf is the advisory lock of a server.
+func LockOf(server string) string { return strconv.FormatInt(lockOf(server), 10) }

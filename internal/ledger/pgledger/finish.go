@@ -45,13 +45,14 @@ func holds(outcome ledger.Entry) bool {
 // this very one already.
 func (s *Store) finish(ctx context.Context, outcome ledger.Entry) (ended, already bool, _ error) {
 	suspends := false
-	b := underLock(outcome.Server)
-	b.Queue(finishSQL, pgx.NamedArgs{
-		"id": outcome.ID, "server": outcome.Server, "owner": s.owner,
-		"signalled": outcome.Signalled, "holds": holds(outcome),
-		"outcome": encode(outcome), "suspended": s.suspendedLine(outcome.Server),
-	}).QueryRow(func(row pgx.Row) error { return row.Scan(&ended, &already, &suspends) })
-	if err := s.write(ctx, b); err != nil {
+	err := s.writeAbout(ctx, outcome.Server, true, func(b *pgx.Batch) {
+		b.Queue(finishSQL, pgx.NamedArgs{
+			"id": outcome.ID, "server": outcome.Server, "owner": s.owner,
+			"signalled": outcome.Signalled, "holds": holds(outcome),
+			"outcome": encode(outcome), "suspended": s.suspendedLine(outcome.Server),
+		}).QueryRow(func(row pgx.Row) error { return row.Scan(&ended, &already, &suspends) })
+	})
+	if err != nil {
 		return false, false, err
 	}
 	if suspends {
@@ -72,9 +73,10 @@ func (s *Store) Append(ctx context.Context, e ledger.Entry) error {
 // token.
 func (s *Store) Resume(ctx context.Context, server, by string, _ time.Time) error {
 	e := s.line(ledger.Entry{Server: server, Origin: ledger.Origin{By: by}}, ledger.EventResumed)
-	b := underLock(e.Server)
-	b.Queue(resumeSQL, pgx.NamedArgs{"server": e.Server, "line": encode(e)})
-	if err := s.write(ctx, b); err != nil {
+	err := s.writeAbout(ctx, e.Server, true, func(b *pgx.Batch) {
+		b.Queue(resumeSQL, pgx.NamedArgs{"server": e.Server, "line": encode(e)})
+	})
+	if err != nil {
 		return s.failed(err, e)
 	}
 	s.mirror.tell(e.Server, false)

@@ -66,8 +66,10 @@ func TestAnotherSchemaIsRefused(t *testing.T) {
 		"none":  {nil, "run `pgbailiff ledger migrate`"},
 		"older": {[]string{pgledger.SQL(), "update pgbailiff.migrations set version = version - 1"}, "run `pgbailiff ledger migrate`"},
 		"newer": {[]string{pgledger.SQL(), "update pgbailiff.migrations set version = version + 1"}, "start the newer pgbailiff that has run `pgbailiff ledger migrate`"},
-		"not UTF8": {[]string{"create database latin encoding latin1 template template0 lc_collate 'C' lc_ctype 'C'"},
-			"encoding is LATIN1"},
+		"not UTF8": {
+			[]string{"create database latin encoding latin1 template template0 lc_collate 'C' lc_ctype 'C'"},
+			"encoding is LATIN1",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

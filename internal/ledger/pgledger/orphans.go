@@ -59,11 +59,12 @@ func (s *Store) endOrphans(ctx context.Context) {
 			return
 		}
 		ended := false
-		b := underLock(o.Server)
-		b.Queue(endOrphanSQL, pgx.NamedArgs{
-			"id": o.ID, "long": orphanAfter, "interrupted": s.overlay(true, interruptedDetail),
-		}).QueryRow(func(row pgx.Row) error { return row.Scan(&ended) })
-		if err = s.write(ctx, b); err == nil && ended {
+		err = s.writeAbout(ctx, o.Server, false, func(b *pgx.Batch) {
+			b.Queue(endOrphanSQL, pgx.NamedArgs{
+				"id": o.ID, "long": orphanAfter, "interrupted": s.overlay(true, interruptedDetail),
+			}).QueryRow(func(row pgx.Row) error { return row.Scan(&ended) })
+		})
+		if err == nil && ended {
 			_ = level.Warn(s.options.Logger).Log("msg", "Recorded an interrupted signal as failed", "server", o.Server, "id", o.ID)
 		}
 	}

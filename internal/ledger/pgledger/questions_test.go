@@ -146,7 +146,7 @@ func expiresOnce(t *testing.T, o *office) {
 		o.waits(o, name)
 		o.pass(time.Minute)
 		at := o.other()
-		o.waits(at, "")
+		o.waits(o.desk, "")
 		for range 2 {
 			due(at)
 		}

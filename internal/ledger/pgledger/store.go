@@ -50,6 +50,7 @@ type Store struct {
 	closed     error // of closing
 
 	health      health
+	turns       *turns
 	waiters     *waiters
 	again       *again
 	mirror      *mirror
@@ -70,7 +71,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	s := &Store{options: o, owner: o.Replica + "/" + rand.Text()}
 	s.working, s.stop = context.WithCancel(context.Background())
 	s.connected, s.disconnect = context.WithCancel(context.Background())
-	s.waiters, s.again = newWaiters(s.working.Done()), newAgain()
+	s.turns, s.waiters, s.again = newTurns(), newWaiters(s.working.Done()), newAgain()
 	config.ConnConfig.DialFunc = untilClosed(s.connected)
 	idle := cmp.Or(o.pingAfter, pingAfter)
 	config.ShouldPing = func(_ context.Context, p pgxpool.ShouldPingParams) bool { return p.IdleDuration > idle }

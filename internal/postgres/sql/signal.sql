@@ -9,6 +9,7 @@
 --   $7 oid          our own role
 --   $8 oid          the session's login role, as it was found; NULL: not known
 --   $9 bool         $6 may be the start of plain idleness too; only a person orders that
+--   $10 timestamptz nothing is signalled after this instant of our clock; NULL: no limit
 --
 -- It reads pg_stat_get_activity(pid), never the view: the view builds a row for
 -- every backend between the read and the signal. "hit" must not read a catalogue,
@@ -45,6 +46,7 @@ WITH roles AS MATERIALIZED (
 ), hit AS MATERIALIZED (
   SELECT pg_catalog.clock_timestamp() AS before,
          CASE
+           WHEN pg_catalog.clock_timestamp() > $10::timestamptz      THEN 'late'
            WHEN s.pid IS NULL                                        THEN 'gone'
            WHEN s.pid = pg_catalog.pg_backend_pid()                  THEN 'protected'
            WHEN s.backend_start IS NULL OR s.backend_type IS NULL    THEN 'not_visible'

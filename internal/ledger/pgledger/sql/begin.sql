@@ -1,6 +1,7 @@
 -- Claims a step, takes its signal out of the budget and writes the intent, or says
 -- why not. It answers one row:
---   says     allowed, suspended, over_budget or busy
+--   says     allowed, suspended, over_budget, busy or lapsed: nothing came of the
+--            approval for so long that it has an outcome
 --   id       with allowed, that of the intent; null: somebody else was faster
 --   suspends this call has suspended the server
 --
@@ -35,9 +36,12 @@ WITH clock AS MATERIALIZED (
       AND (s.holds OR s.outcome IS NULL)
 ), former AS ( -- the owner of this step is gone
     SELECT b.* FROM backend AS b, clock AS c WHERE b.same AND b.outcome IS NULL AND b.owner_until <= c.at
+), approval AS MATERIALIZED ( -- unacted.sql leaves it alone from here on
+    SELECT q.answer FROM pgbailiff.questions AS q WHERE q.id = @decision::text FOR UPDATE
 ), verdict AS (
     SELECT v.at, v.suspended,
         CASE
+            WHEN EXISTS (SELECT FROM approval WHERE answer = 'expired') THEN 'lapsed'
             WHEN EXISTS (SELECT FROM pgbailiff.signals WHERE id = @id::text) THEN 'busy'
             WHEN EXISTS (SELECT FROM backend AS b
                          WHERE (b.same OR b.outcome IS NULL) AND b.id NOT IN (SELECT f.id FROM former AS f)) THEN 'busy'

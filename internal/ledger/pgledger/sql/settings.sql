@@ -15,6 +15,7 @@ FROM (VALUES
     ('timezone', 'UTC'),
     ('search_path', 'pg_catalog'),
     ('jit', 'off'),
+    ('plan_cache_mode', 'force_generic_plan'), -- planning takes longer than the rest
     -- A line must outlive a crash, and a failover where a standby is synchronous.
     ('synchronous_commit', CASE pg_catalog.current_setting('synchronous_commit')
         WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END),

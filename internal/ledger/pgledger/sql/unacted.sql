@@ -8,7 +8,7 @@ WITH due AS MATERIALIZED (
     FOR UPDATE SKIP LOCKED
 ), ended AS (
     UPDATE pgbailiff.questions AS q
-    SET acted = true
+    SET acted = true, answer = 'expired' -- begin.sql does not begin it any more
     FROM due
     WHERE q.id = due.id
     RETURNING q.id, q.answered_at, q.answered
