@@ -55,6 +55,7 @@ type chaos struct {
 	began    time.Time
 	told     time.Time // how far it is
 	killed   time.Time // when a replica was killed last
+	last     *replica  // that one
 	kills    int
 	quiet    bool // no replica is killed any more
 	restored func()
@@ -123,7 +124,7 @@ func startChaos(t *testing.T) *chaos {
 	c.start()
 	c.recorders = []*recorder{startRecorder(t, c.url), startRecorder(t, c.url)}
 	c.alertmanagers = startAlertmanagers(t, 5*time.Second, c.recorders[0].url, c.recorders[1].url)
-	c.began, c.killed = time.Now(), time.Now()
+	c.began, c.killed, c.last = time.Now(), time.Now(), c.replicas[0]
 	return c
 }
 
@@ -164,7 +165,8 @@ func (c *chaos) more() {
 	fire(c.t, c.alertmanagers, alerts...)
 }
 
-// pulse kills a replica every second and starts it again, stops the ledger's
+// pulse kills a replica every second and starts it again, unless the machine is too
+// slow for the last one to be ready by then. It stops the ledger's
 // database once, and halts it once.
 func (c *chaos) pulse() {
 	c.t.Helper()
@@ -184,10 +186,10 @@ func (c *chaos) pulse() {
 		c.t.Logf("%s: the ledger's database is halted", time.Since(c.began))
 		c.restored, c.until = c.ledger.Halt(c.t), time.Now().Add(5*time.Second)
 	}
-	if !c.quiet && time.Since(c.killed) >= time.Second {
-		r := c.replicas[c.rand.IntN(len(c.replicas))]
-		r.process.Kill()
-		r.start()
+	if !c.quiet && time.Since(c.killed) >= time.Second && c.last.ready() {
+		c.last = c.replicas[c.rand.IntN(len(c.replicas))]
+		c.last.process.Kill()
+		c.last.start()
 		c.kills++
 		c.killed = time.Now()
 	}
