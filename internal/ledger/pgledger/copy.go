@@ -22,7 +22,7 @@ const (
 	copyTimeout = 3 * time.Second
 	// copyPatience is how long a caller waits for one.
 	copyPatience = time.Second
-	// maxRecent is how many lines are kept.
+	// maxRecent is how many lines are kept; copy_recent.sql has it as well.
 	maxRecent = 500
 	// firstWindow is the length of the window of which signals are read until Spent
 	// was asked about a longer one.

@@ -32,7 +32,7 @@ func (r *reading) queue(batch *pgx.Batch, window time.Duration) {
 	for _, l := range r.before.lines {
 		lines[l.seq], seqs = l.entry, append(seqs, l.seq)
 	}
-	batch.Queue(copyRecentSQL, pgx.NamedArgs{"known": seqs, "most": maxRecent}).Query(func(rows pgx.Rows) error {
+	batch.Queue(copyRecentSQL, pgx.NamedArgs{"known": seqs}).Query(func(rows pgx.Rows) error {
 		return each(rows, func(seq int64, at time.Time, text []byte) {
 			if e, ok := known(lines[seq], at, text); ok {
 				r.image.lines = append(r.image.lines, line{seq, e})
