@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -37,9 +38,7 @@ func identity(server string, a pgtest.Activity, more labels) labels {
 	} else {
 		l["state_change"] = identityTime(a.StateChange)
 	}
-	for name, value := range more {
-		l[name] = value
-	}
+	maps.Copy(l, more)
 	return l
 }
 

@@ -29,9 +29,9 @@ const (
 	chaosPace = 16
 
 	chaosActions, chaosWindow = 4, 3 * time.Second
-	// chaosSuspend is more than any name needs but the one that is to be suspended,
-	// which gets chaosTripping alerts.
-	chaosSuspend, chaosTripping = 40, 50
+	// chaosSuspend is more than any name needs, takeovers included, but the one that
+	// is to be suspended: about so many sessions are there.
+	chaosSuspend, chaosTripping = 60, 70
 )
 
 var chaosConfig = fmt.Sprintf(`
@@ -55,6 +55,7 @@ type chaos struct {
 	began    time.Time
 	told     time.Time // how far it is
 	killed   time.Time // when a replica was killed last
+	last     *replica  // that one
 	kills    int
 	quiet    bool // no replica is killed any more
 	restored func()
@@ -123,7 +124,7 @@ func startChaos(t *testing.T) *chaos {
 	c.start()
 	c.recorders = []*recorder{startRecorder(t, c.url), startRecorder(t, c.url)}
 	c.alertmanagers = startAlertmanagers(t, 5*time.Second, c.recorders[0].url, c.recorders[1].url)
-	c.began, c.killed = time.Now(), time.Now()
+	c.began, c.killed, c.last = time.Now(), time.Now(), c.replicas[0]
 	return c
 }
 
@@ -153,7 +154,7 @@ func (c *chaos) more() {
 		}
 		n := len(c.victims)
 		name, kind := n%(chaosNames-1), victimKinds[c.rand.IntN(len(victimKinds))]
-		if n%16 == 15 && n/16 < chaosTripping {
+		if n%12 == 11 && n/12 < chaosTripping {
 			name, kind = chaosNames-1, victimKinds[c.rand.IntN(3)] // of one signal
 		}
 		v := newVictim(c.t, c.watched[name%chaosServers], c.names[name], kind)
@@ -164,7 +165,8 @@ func (c *chaos) more() {
 	fire(c.t, c.alertmanagers, alerts...)
 }
 
-// pulse kills a replica every second and starts it again, stops the ledger's
+// pulse kills a replica every second and starts it again, unless the machine is too
+// slow for the last one to be ready by then. It stops the ledger's
 // database once, and halts it once.
 func (c *chaos) pulse() {
 	c.t.Helper()
@@ -177,17 +179,17 @@ func (c *chaos) pulse() {
 	case c.outages == 0 && c.alerts > chaosAlerts/3:
 		c.outages++
 		c.t.Logf("%s: the ledger's database stops", time.Since(c.began))
-		c.fleet.ledger.Stop(c.t)
-		c.restored, c.until = func() { c.fleet.ledger.Restart(c.t) }, time.Now().Add(3*time.Second)
+		c.ledger.Stop(c.t)
+		c.restored, c.until = func() { c.ledger.Restart(c.t) }, time.Now().Add(3*time.Second)
 	case c.outages == 1 && c.alerts > chaosAlerts*2/3:
 		c.outages++
 		c.t.Logf("%s: the ledger's database is halted", time.Since(c.began))
-		c.restored, c.until = c.fleet.ledger.Halt(c.t), time.Now().Add(5*time.Second)
+		c.restored, c.until = c.ledger.Halt(c.t), time.Now().Add(5*time.Second)
 	}
-	if !c.quiet && time.Since(c.killed) >= time.Second {
-		r := c.replicas[c.rand.IntN(len(c.replicas))]
-		r.process.Kill()
-		r.start()
+	if !c.quiet && time.Since(c.killed) >= time.Second && c.last.ready() {
+		c.last = c.replicas[c.rand.IntN(len(c.replicas))]
+		c.last.process.Kill()
+		c.last.start()
 		c.kills++
 		c.killed = time.Now()
 	}

@@ -79,7 +79,7 @@ func (h *hundred) flood(alerts int) (wait func(answered func(status int, results
 			message = append(message, alert)
 		}
 		go func() {
-			ctx, cancel := context.WithTimeout(context.WithoutCancel(h.t.Context()), proctest.Patience)
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(h.t.Context()), 3*proctest.Patience)
 			defer cancel()
 			over := &http.Transport{DisableKeepAlives: true}
 			results, status, err := post(ctx, over, h.replicas[0].url(), message...)
@@ -103,7 +103,7 @@ func (h *hundred) flood(alerts int) (wait func(answered func(status int, results
 				if answered != nil {
 					answered(a.status, a.results)
 				}
-			case <-time.After(proctest.Patience):
+			case <-time.After(3 * proctest.Patience):
 				h.t.Fatal("the alerts about the server that hangs are not answered")
 			}
 		}

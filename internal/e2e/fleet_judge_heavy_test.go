@@ -19,7 +19,7 @@ import (
 func (c *chaos) closeBooks() {
 	c.t.Helper()
 	c.await("each intent to have its outcome", func() int {
-		return pgtest.Value[int](c.t, c.fleet.ledger, `
+		return pgtest.Value[int](c.t, c.ledger, `
 			with late as (
 				update pgbailiff.signals set owner_until = owner_until - interval '1 hour'
 				where outcome is null and owner_until between clock_timestamp() - interval '10 minutes' and clock_timestamp()
@@ -44,7 +44,7 @@ func (c *chaos) judge(spared []*pgtest.Client) {
 	for name, signals := range map[string][]sharedIntent{"lines": intents, "account": c.account(c.t)} {
 		expectWithin(c.t, name, signals, chaosActions, chaosWindow)
 	}
-	if refused := pgtest.Value[int](c.t, c.fleet.ledger, "select count(*) from pgbailiff.entries where entry->>'reason' = 'over_budget'"); refused == 0 {
+	if refused := pgtest.Value[int](c.t, c.ledger, "select count(*) from pgbailiff.entries where entry->>'reason' = 'over_budget'"); refused == 0 {
 		c.t.Error("nothing was refused as over_budget: this proves little")
 	}
 }
@@ -155,7 +155,7 @@ func (c *chaos) expectSuspended(server string) {
 		}
 	}
 	// What a killed replica may have signalled counts, and its takeover as well.
-	sent := pgtest.Value[int](c.t, c.fleet.ledger, "select count(*) from pgbailiff.signals where server = $1 and sent", server)
+	sent := pgtest.Value[int](c.t, c.ledger, "select count(*) from pgbailiff.signals where server = $1 and sent", server)
 	if sent != chaosSuspend {
 		c.t.Errorf("%s was suspended after %d signals, not %d", server, sent, chaosSuspend)
 	}

@@ -26,6 +26,7 @@ func TestFleetLoop(t *testing.T) {
 	f := newFleet(t, 2, "servers_files: [servers.d/*.yml]", `
   rules:
     - {name: nightly load, matchers: ['usename="etl"'], action: none}
+    - {name: reports are only cancelled, matchers: ['application_name="reports"'], action: cancel}
     - {name: month-end asks first, matchers: ['application_name="month-end"'], action: cancel, approval: required}`)
 	if err := os.Mkdir(filepath.Join(f.dir, "servers.d"), 0o700); err != nil {
 		t.Fatal(err)

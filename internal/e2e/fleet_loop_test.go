@@ -42,8 +42,6 @@ func startPrometheuses(t testing.TB, f *fleet, n int, alertmanagers []string) (u
 		write(t, dir, "rules.yml", shipped(t, "alerts/pgbailiff.rules.yml"))
 		write(t, dir, "prometheus.yml", fmt.Sprintf(`
 global:
-  scrape_interval: 1s
-  scrape_timeout: 1s
   evaluation_interval: 1s
   external_labels: {replica: prometheus%d}
 rule_files: [thresholds.yml, rules.yml]
@@ -65,8 +63,8 @@ func (f *fleet) scrapeConfigs() string {
 	for _, swap := range [][2]string{
 		{`"pgbailiff-a:10187", "pgbailiff-b:10187"`, addresses(f.urls())},
 		{"http://pgbailiff:10187", f.url},
-		{"scrape_interval: 15s", "scrape_interval: 1s"},
-		{"scrape_timeout: 10s", "scrape_timeout: 1s"},
+		{"scrape_interval: 15s", "scrape_interval: 3s"},
+		{"scrape_timeout: 10s", "scrape_timeout: 3s"},
 		{"refresh_interval: 1m", "refresh_interval: 5s"},
 	} {
 		if !strings.Contains(text, swap[0]) {

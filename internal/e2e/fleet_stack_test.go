@@ -1,9 +1,12 @@
 package e2e
 
 import (
+	"context"
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/pgbailiff/pgbailiff/internal/pgtest"
 	"github.com/pgbailiff/pgbailiff/internal/proctest"
@@ -84,6 +87,14 @@ func (r *replica) url() string { return "http://" + r.address() }
 func (r *replica) awaitReady() {
 	r.fleet.t.Helper()
 	awaitReady(r.fleet.t, r.process, r.url())
+}
+
+// ready reports whether the replica answers.
+func (r *replica) ready() bool {
+	ctx, cancel := context.WithTimeout(r.fleet.t.Context(), time.Second)
+	defer cancel()
+	answer, err := proctest.Fetch(ctx, http.MethodGet, r.url()+"/-/ready", nil)
+	return err == nil && answer.Status == http.StatusOK
 }
 
 // awaitReady waits until /-/ready is answered with 200.

@@ -145,7 +145,7 @@ func embedded(doc *ast.CommentGroup) bool {
 }
 
 // pure functions make values that do not change afterwards.
-var pure = []string{"errors.New", "fmt.Errorf", "regexp.MustCompile", "template.Must", "strings.NewReplacer"}
+var pure = []string{"errors.New", "fmt.Errorf", "regexp.MustCompile", "template.Must", "strings.NewReplacer", "strings.Replace"}
 
 // fixed reports whether a variable with this value stays as it is: a table in a
 // literal (Go has no constant tables) or the result of a pure function.
