@@ -160,7 +160,7 @@ func (s *Store) writeAgain() {
 	}
 }
 
-// writeLast tries everything once more. Its error says what is lost. No goroutine
+// writeLast tries everything until closeTimeout. Its error says what is lost. No goroutine
 // writes any more.
 func (s *Store) writeLast() error {
 	ctx, cancel := context.WithTimeoutCause(context.Background(), closeTimeout,
@@ -169,7 +169,12 @@ func (s *Store) writeLast() error {
 	var lost []error
 	for _, l := range s.again.rest() {
 		err := l.write(ctx)
-		if cause := context.Cause(ctx); err != nil && cause != nil {
+		for err != nil && pauseUntil(ctx, againFirst) { // a connection may have been lost before
+			if later := l.write(ctx); later == nil || ctx.Err() == nil {
+				err = later
+			}
+		}
+		if cause := context.Cause(ctx); errors.Is(err, context.DeadlineExceeded) && cause != nil {
 			err = cause
 		}
 		if err != nil && l.lost != "" {
@@ -177,4 +182,14 @@ func (s *Store) writeLast() error {
 		}
 	}
 	return errors.Join(lost...)
+}
+
+// pauseUntil pauses; false: the context has ended.
+func pauseUntil(ctx context.Context, pause time.Duration) bool {
+	select {
+	case <-time.After(pause):
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
