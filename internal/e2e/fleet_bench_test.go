@@ -16,9 +16,10 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/proctest"
 )
 
-// fleetLimits do not bind.
+// fleetLimits do not bind. Their windows are short, because what lies within them
+// is counted: no server gets thousands of signals in a window.
 const fleetLimits = `
-  limits: {actions: 1000000, suspend_after: 1000000}`
+  limits: {actions: 1000000, window: 1s, suspend_after: 1000000, suspend_window: 1s}`
 
 // samples are durations of the same thing.
 type samples []time.Duration

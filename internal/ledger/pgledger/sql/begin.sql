@@ -33,7 +33,7 @@ WITH clock AS MATERIALIZED (
     SELECT s.*, s.doing = @doing::timestamptz AND s.verb = @verb::text AS same
     FROM pgbailiff.signals AS s
     WHERE s.system = @system::text AND s.pid = @pid::integer AND s.backend_start = @backend_start::timestamptz
-      AND (s.holds OR s.outcome IS NULL)
+      AND (s.outcome IS NULL OR s.holds AND s.doing = @doing AND s.verb = @verb)
 ), former AS ( -- the owner of this step is gone
     SELECT b.* FROM backend AS b, clock AS c WHERE b.same AND b.outcome IS NULL AND b.owner_until <= c.at
 ), approval AS MATERIALIZED ( -- unacted.sql leaves it alone from here on
