@@ -19,6 +19,7 @@ import (
 // often.
 func TestMoreOfPeopleInTheBrowser(t *testing.T) {
 	d := newDesk(t)
+	t.Run("a question is answered once", func(t *testing.T) { aQuestionIsAnsweredOnce(t, d) })
 	t.Run("the query ends before the click", func(t *testing.T) { theQueryEndsBeforeTheClick(t, d) })
 	t.Run("reasons are set aside one by one", func(t *testing.T) { protectionsAreSetAside(t, d) })
 	t.Run("a leaked connection is terminated", func(t *testing.T) { aLeakedConnectionIsTerminated(t, d) })
@@ -175,4 +176,38 @@ func tick(t *testing.T, tab *browsertest.Tab, reasons ...string) {
 	for _, reason := range reasons {
 		tab.Run(t, chromedp.Click("input[name=lift][value="+reason+"]", chromedp.ByQuery))
 	}
+}
+
+// aQuestionIsAnsweredOnce: two people have the same page open.
+func aQuestionIsAnsweredOnce(t *testing.T, d *desk) {
+	slow := d.orders.Run(t, "app", "select pg_sleep(607)", pgtest.AppName("batch"))
+	if got := sendAlert(t, "http://"+d.webhook, alertAbout(t, slow)); got != "pending approval" {
+		t.Fatalf("the answer to the alert is %s", got)
+	}
+	first := d.open(t, "ann", "/")
+	clickOn(t, first, "Approvals")
+	late := map[string]*browsertest.Tab{"approve": d.open(t, hostileName, "/approvals"), "deny": d.open(t, "ann", "/approvals")}
+	for _, tab := range []*browsertest.Tab{first, late["approve"], late["deny"]} {
+		expectShown(t, tab, "main h2", fmt.Sprintf("cancel pid %d on orders", slow.PID()))
+	}
+	first.Run(t, chromedp.SendKeys("textarea", "I have asked them", chromedp.ByQuery))
+	if status := first.Click(t, "button[value=approve]"); status != http.StatusOK {
+		t.Errorf("status %d", status)
+	}
+	expectShown(t, first, "h1", "Cancelled")
+	if code := sqlstate(slow.Wait(t)); code != "57014" {
+		t.Errorf("the query has ended with %s", code)
+	}
+	slow.Start(t, "select pg_sleep(608)")
+	for button, tab := range late {
+		if status := tab.Click(t, "button[value="+button+"]"); status != http.StatusConflict {
+			t.Errorf("%s again: status %d", button, status)
+		}
+		expectShown(t, tab, "h1", "It was answered already")
+		tab.Quiet(t)
+	}
+	unharmed(t, d, slow,
+		"asked alert cancel pending approval", "approved alert cancel approval ann I have asked them",
+		"intent alert cancel rule ann I have asked them", "outcome alert cancel cancelled rule ann I have asked them")
+	first.Quiet(t)
 }
