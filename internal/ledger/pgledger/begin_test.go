@@ -159,8 +159,10 @@ func TestOneBackendHasOneStepUnderWay(t *testing.T) {
 	terminate.Server = "the same by another name"
 	short, stop := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer stop()
-	for _, r := range []replica{a, b} {
-		if _, err := r.Begin(short, terminate, plenty); !errors.Is(err, context.DeadlineExceeded) {
+	for id, r := range map[string]replica{"at a": a, "at b": b} { // an ID whose Begin was given up is not used again
+		tried := terminate
+		tried.ID = id
+		if _, err := r.Begin(short, tried, plenty); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("%v", err)
 		}
 	}
