@@ -182,6 +182,7 @@ func TestAnOutcomeIsWrittenOnce(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Errorf("it was written in time: %v", err)
 	}
+	waitForLog(t, r, "outcome=cancelled id=x") // no new connection comes through at the end of the test
 	want := []string{"intent x", "intent y", "outcome x cancelled signalled", "outcome y cancelled signalled"}
 	if diff := cmp.Diff(want, lines(t, s)); diff != "" {
 		t.Errorf("the lines (-want +got):\n%s", diff)
