@@ -54,8 +54,8 @@ func openLedger(cfg ledger.Config, patience func() time.Duration, logger log.Log
 	return store, nil, err
 }
 
-// checkLedger says whether the database of the ledger can be reached as the
-// connection string says. It does not connect.
+// checkLedger checks the connection string of the ledger's database. It does not
+// connect.
 func checkLedger(cfg *config.Config, file string) error {
 	if to := cfg.Remediation.Ledger.Postgres; to.DSN != "" {
 		return config.At(file, "remediation.ledger.postgres.dsn", pgledger.Validate(to))

@@ -41,7 +41,8 @@ type Server interface {
 // Ledger records decisions and keeps the budgets.
 type Ledger interface {
 	// Begin claims the step, reserves one signal of the budget and makes the intent
-	// durable. Without an error and the answer ledger.Allowed nothing was written.
+	// durable. Unless it answers ledger.Allowed without an error, nothing may be
+	// signalled.
 	Begin(ctx context.Context, intent ledger.Entry, limits ledger.Limits) (ledger.Begun, error)
 	// Repin claims another statement of the same transaction for an intent that
 	// Begin has allowed and whose signal has not been sent.
