@@ -26,13 +26,18 @@ export GORACE ?= atexit_sleep_ms=0
 test: ## vet, and run the tests under the race detector
 	.ci/require test
 	go vet ./...
-	go vet -tags heavy ./...
+	go vet -tags heavy,install ./...
 	go test -race -count=1 -timeout=15m -p 3 ./... # a package waits for servers most of its time
 
 .PHONY: test-heavy
 test-heavy: ## run the tests that want the machine for themselves
 	.ci/require test
 	.ci/test-heavy
+
+.PHONY: test-install
+test-install: ## build what people install (image, chart, packages, archives), and try each
+	.ci/require install
+	.ci/test-install
 
 .PHONY: test-matrix
 test-matrix: ## run the tests that touch PostgreSQL on every supported major

@@ -7,27 +7,34 @@ import (
 	"testing"
 )
 
-// TestHeavyTestsAreTagged: a file of heavy tests has the build tag, and its name
-// ends in _heavy_test.go, which .ci/test-heavy looks for. No file is excluded by
-// the tag, so one run of the linters with it sees every file.
-func TestHeavyTestsAreTagged(t *testing.T) {
+// TestTaggedTestsAreNamed: a file of heavy tests has the build tag heavy, and its
+// name ends in _heavy_test.go, which .ci/test-heavy looks for; the same holds for
+// install. No file is excluded by a tag, so one run of the linters with both sees
+// every file.
+func TestTaggedTestsAreNamed(t *testing.T) {
 	for _, f := range sourceFiles(t) {
-		tagged, untagged := false, false
-		for _, group := range f.syntax.Comments {
-			for _, comment := range group.List {
-				if strings.HasPrefix(comment.Text, "//go:build ") {
-					tagged = tagged || strings.Contains(comment.Text, "heavy")
-					untagged = untagged || strings.Contains(comment.Text, "!heavy")
-				}
+		for _, tag := range []string{"heavy", "install"} {
+			tagged := slices.Contains(f.buildTags(), tag)
+			if named := strings.HasSuffix(f.path, "_"+tag+"_test.go"); named != tagged {
+				t.Errorf("%s: has the build tag %s: %t, in its name: %t", f.path, tag, tagged, named)
+			}
+			if slices.Contains(f.buildTags(), "!"+tag) {
+				t.Errorf("%s is not built with the tag %s", f.path, tag)
 			}
 		}
-		if named := strings.HasSuffix(f.path, "_heavy_test.go"); named != tagged {
-			t.Errorf("%s: has the build tag heavy: %t, in its name: %t", f.path, tagged, named)
-		}
-		if untagged {
-			t.Errorf("%s is not built with the tag heavy", f.path)
+	}
+}
+
+// buildTags are the words of the file's build constraint.
+func (f sourceFile) buildTags() []string {
+	for _, group := range f.syntax.Comments {
+		for _, comment := range group.List {
+			if constraint, is := strings.CutPrefix(comment.Text, "//go:build "); is {
+				return strings.Fields(constraint)
+			}
 		}
 	}
+	return nil
 }
 
 // fatal are the methods that end a test immediately. In a cleanup they hide how
