@@ -53,7 +53,8 @@ func (a *app) build(cfg *config.Config, access access, before *generation) (_ *g
 func (a *app) remediationOf(g *generation, servers map[string]remediation.Server) remediation.Settings {
 	return remediation.Settings{
 		Config: g.cfg.Remediation.Config, Policy: g.policy, Servers: servers, Text: g.cfg.Collector.Text, ModeNow: a.modeNow,
-		SeriesOnDemand: g.cfg.Collector.Targets == collector.TargetsProbe,
+		ServersFromFiles: len(g.cfg.ServersFiles) > 0,
+		SeriesOnDemand:   g.cfg.Collector.Targets == collector.TargetsProbe,
 	}
 }
 
