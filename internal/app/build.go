@@ -75,7 +75,7 @@ func (a *app) handlers(g *generation, access access) handlers {
 	alertmanager.Open = g.cfg.Remediation.Mode != remediation.ModeEnforce
 	reload, main := g.accessOf(access.main)
 	resume := api.Resume(g.remediator.Resume, g.people.By, a.logger)
-	decisions := api.Decisions(a.ledger.Recent, a.logger)
+	decisions := a.known(api.Decisions(a.ledger.Recent, a.logger))
 	return handlers{
 		pages:        a.pageHandlers(g, access),
 		metrics:      collector.Handler(a.registry, scrape, a.logger),
