@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -22,8 +23,8 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/proctest"
 )
 
-// label begins the names of the labels.
-const label = "org.opencontainers.image."
+// imageLabel begins the names of the labels.
+const imageLabel = "org.opencontainers.image."
 
 // TestImage builds the image for both architectures with `make image`, and runs
 // that of this machine. The images that it begins with are stand-ins: see
@@ -44,16 +45,17 @@ func TestImage(t *testing.T) {
 
 	// The same source in another place, with other times: the same layer. What the
 	// compiler has kept is used again, so this is not about the compiler.
-	first := b.inspect("pgbailiff:amd64")
+	here := "pgbailiff:" + runtime.GOARCH
+	first := b.inspect(here)
 	said := first.Config.Labels
-	b.build(copySource(t), "amd64", "pgbailiff:again",
-		"VERSION="+said[label+"version"], "REVISION="+said[label+"revision"], "CREATED="+said[label+"created"],
+	b.build(copySource(t), runtime.GOARCH, "pgbailiff:again",
+		"VERSION="+said[imageLabel+"version"], "REVISION="+said[imageLabel+"revision"], "CREATED="+said[imageLabel+"created"],
 		"SOURCE_DATE_EPOCH="+strings.TrimSpace(proctest.Output(t, "git", "log", "-1", "--format=%ct")))
 	if diff := cmp.Diff(first.RootFS, b.inspect("pgbailiff:again").RootFS); diff != "" {
 		t.Errorf("two builds of the same source differ:\n%s", diff)
 	}
 
-	rootfs := b.root("pgbailiff:amd64")
+	rootfs := b.root(here)
 	t.Run("environment", func(t *testing.T) { fromTheEnvironment(t, rootfs, first) })
 	t.Run("cancel", func(t *testing.T) { cancelWithImage(t, rootfs, first) })
 }
@@ -99,7 +101,7 @@ func checkImage(t *testing.T, image imageConfig, architecture string) {
 		"version":  strings.TrimPrefix(strings.TrimSpace(proctest.Output(t, "git", "describe", "--tags", "--always", "--dirty")), "v"),
 		"revision": strings.TrimSpace(proctest.Output(t, "git", "rev-parse", "HEAD")),
 	} {
-		if got := c.Labels[label+name]; got != want {
+		if got := c.Labels[imageLabel+name]; got != want {
 			t.Errorf("the label %s of %s is %q, not %q", name, architecture, got, want)
 		}
 	}
@@ -108,7 +110,7 @@ func checkImage(t *testing.T, image imageConfig, architecture string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for what, text := range map[string]string{"the label created": c.Labels[label+"created"], "the time": image.Created} {
+	for what, text := range map[string]string{"the label created": c.Labels[imageLabel+"created"], "the time": image.Created} {
 		if got, err := time.Parse(time.RFC3339, text); err != nil || !got.Equal(committed) {
 			t.Errorf("%s of %s is %q, not %s (%v)", what, architecture, text, committed, err)
 		}
