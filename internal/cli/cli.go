@@ -42,6 +42,10 @@ func run(args []string, con console) int {
 	testFiles := test.Arg("file", "Test files.").Required().Strings()
 
 	commands := addCommands(cli, options)
+	if slices.Equal(args, []string{"--help-man"}) {
+		manPage(cli.Model(), con.out)
+		return 0
+	}
 
 	err := separateFlags(cli, commands, args)
 	var name string
