@@ -47,6 +47,7 @@ func run(args []string, con console) int {
 		return 0
 	}
 
+	args = withoutHalfWord(args)
 	err := separateFlags(cli, commands, args)
 	var name string
 	if err == nil {
@@ -111,7 +112,7 @@ func separateFlags(cli *kingpin.Application, commands []command, args []string) 
 		return ofDaemon(cli, flag) && (flag != "config.file" || !commands[i].configured)
 	}
 	for _, element := range parsed.Elements {
-		if flag, is := element.Clause.(*kingpin.FlagClause); is && foreign(flag.Model().Name) {
+		if flag, is := element.Clause.(*kingpin.FlagClause); is && foreign(flag.Model().Name) && flag.Model().Name != completionFlag {
 			return fmt.Errorf("--%s is not a flag of %s", flag.Model().Name, parsed.SelectedCommand.FullCommand())
 		}
 	}
