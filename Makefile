@@ -23,6 +23,19 @@ build: ## build bin/pgbailiff, static and reproducible
 # detector. No test leaves a goroutine behind that could be the subject of one.
 export GORACE ?= atexit_sleep_ms=0
 
+# Without Docker: make image IMAGE_BUILD='buildah build --format docker --timestamp $$$$SOURCE_DATE_EPOCH'
+# (the OCI format drops HEALTHCHECK). BuildKit reads SOURCE_DATE_EPOCH itself.
+IMAGE       ?= ghcr.io/pgbailiff/pgbailiff:$(VERSION)
+IMAGE_BUILD ?= docker build
+PLATFORM    ?= linux/$(shell go env GOARCH)
+CREATED     ?= $(shell TZ=UTC0 git log -1 --date=format-local:%Y-%m-%dT%H:%M:%SZ --format=%cd 2>/dev/null | grep . || echo 1970-01-01T00:00:00Z)
+
+.PHONY: image
+image: export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
+image: ## build the container image; IMAGE_BUILD='buildah build ...' is another builder
+	$(IMAGE_BUILD) --platform '$(PLATFORM)' --build-arg 'VERSION=$(VERSION)' --build-arg 'REVISION=$(REVISION)' \
+		--build-arg 'BRANCH=$(BRANCH)' --build-arg 'CREATED=$(CREATED)' --tag '$(IMAGE)' .
+
 .PHONY: test
 test: ## vet, and run the tests under the race detector
 	.ci/require test

@@ -2,12 +2,14 @@ package app
 
 import (
 	"context"
+	"net/http"
 	"os"
 	"time"
 
 	"github.com/go-kit/log"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/pgbailiff/pgbailiff/internal/auth"
 	"github.com/pgbailiff/pgbailiff/internal/config"
 	"github.com/pgbailiff/pgbailiff/internal/ledger"
 	"github.com/pgbailiff/pgbailiff/internal/ledger/pgledger"
@@ -26,6 +28,8 @@ type record interface {
 	Reloaded(ctx context.Context, by string, now time.Time) error
 	// Up is false while the ledger cannot be read or written: nothing is signalled.
 	Up() bool
+	// Known is false while lists of the ledger may lack lines of other replicas.
+	Known() bool
 	// Close writes what is queued.
 	Close() error
 }
@@ -61,6 +65,17 @@ func checkLedger(cfg *config.Config, file string) error {
 		return config.At(file, "remediation.ledger.postgres.dsn", pgledger.Validate(to))
 	}
 	return nil
+}
+
+// known answers a request about the ledger only while it is known what it has.
+func (a *app) known(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if a.ledger.Known() {
+			next.ServeHTTP(w, r)
+			return
+		}
+		auth.Refuse(w, r, http.StatusServiceUnavailable, "the ledger cannot be read now; the log of pgbailiff says why")
+	})
 }
 
 // ownerPatience is how long after its intent a signal's outcome may come, under the
