@@ -187,9 +187,13 @@ func placeholder(flag *kingpin.FlagModel) string {
 	return flag.FormatPlaceHolder()
 }
 
-// escape makes roff of a text: a hyphen stays one, and no line is a request.
+// escape makes roff of a text: a hyphen stays one, no line is a request, and a long
+// address may be broken after a slash.
 func escape(text string) string {
 	text = strings.NewReplacer(`\`, `\e`, `-`, `\-`, `"`, `\(dq`, `'`, `\(aq`, "`", `\(ga`).Replace(text)
+	if before, address, found := strings.Cut(text, "://"); found {
+		text = before + "://" + strings.ReplaceAll(address, "/", `/\:`)
+	}
 	if strings.HasPrefix(text, ".") {
 		text = `\&` + text
 	}

@@ -31,7 +31,7 @@ func TestManPage(t *testing.T) {
 
 func TestNoTextIsARequestOfRoff(t *testing.T) {
 	for text, want := range map[string]string{
-		".servers": `\&.servers`, "'a'": `\(aqa\(aq`, `C:\ledger`: `C:\eledger`, "--yes": `\-\-yes`,
+		".servers": `\&.servers`, "'a'": `\(aqa\(aq`, `C:\ledger`: `C:\eledger`, "https://a/b/c": `https://a/\:b/\:c`, "--yes": `\-\-yes`,
 	} {
 		if got := escape(text); got != want {
 			t.Errorf("%q: %q, want %q", text, got, want)
