@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"reflect"
@@ -82,6 +83,28 @@ func TestLedgerKeysAreDocumented(t *testing.T) {
 		documented = append(documented, quoted(row[0])...)
 	}
 	same(t, "the keys of the ledger in docs/decisions.md", keys(reflect.TypeFor[ledger.Entry](), "json", ""), documented)
+}
+
+// TestLedgerLinesOfTheDocumentAreLines: the example of docs/decisions.md is what a
+// ledger has today, with an intent and its outcome.
+func TestLedgerLinesOfTheDocumentAreLines(t *testing.T) {
+	_, example, _ := strings.Cut(document(t, "docs/decisions.md"), "\n```json\n")
+	example, _, _ = strings.Cut(example, "```")
+	lines := json.NewDecoder(strings.NewReader(example))
+	lines.DisallowUnknownFields()
+	outcomes := map[string]ledger.Outcome{} // of the signals that have an intent
+	for lines.More() {
+		var e ledger.Entry
+		if err := lines.Decode(&e); err != nil {
+			t.Fatal(err)
+		}
+		if _, begun := outcomes[e.ID]; begun || e.Event == ledger.EventIntent {
+			outcomes[e.ID] = e.Outcome
+		}
+	}
+	if want := []ledger.Outcome{ledger.Cancelled}; !slices.Equal(slices.Collect(maps.Values(outcomes)), want) {
+		t.Errorf("the signals of the example ended as %v, want %v", outcomes, want)
+	}
 }
 
 // TestOutcomesAreDocumented checks that docs/decisions.md has every outcome, and
