@@ -98,20 +98,21 @@ func makeDirectories(root string, directories ...string) (err error) {
 	return err
 }
 
-// build runs `make image` in a tree of the source.
-func (b *imageBuilder) build(tree, architecture, cache, name string) {
+// build runs `make image` in a tree of the source, with these variables.
+func (b *imageBuilder) build(tree, architecture, name string, variables ...string) {
 	b.t.Helper()
 	b.standIns(architecture)
 	builder := append([]string{"buildah"}, b.store...)
 	builder = append(builder, "build", "--isolation", "chroot", "--format", "docker", "--pull=never", "--timestamp", "$$SOURCE_DATE_EPOCH")
 	builder = append(builder, "--build-arg", "BUILDPLATFORM=linux/"+runtime.GOARCH) // this buildah does not know it
 	for from, to := range map[string]string{
-		"/usr": "/usr:ro", b.goenv("GOROOT"): "/toolchain:ro", b.goenv("GOMODCACHE"): "/modcache", cache: "/gocache",
+		"/usr": "/usr:ro", b.goenv("GOROOT"): "/toolchain:ro", b.goenv("GOMODCACHE"): "/modcache", b.goenv("GOCACHE"): "/gocache",
 	} {
 		builder = append(builder, "--volume", from+":"+to)
 	}
-	cmd := exec.CommandContext(b.t.Context(), proctest.Find(b.t, "make"), "-C", tree, "image",
-		"IMAGE="+name, "PLATFORM=linux/"+architecture, "IMAGE_BUILD="+strings.Join(builder, " "))
+	cmd := exec.CommandContext(b.t.Context(), proctest.Find(b.t, "make"), append([]string{
+		"-C", tree, "image", "IMAGE=" + name, "PLATFORM=linux/" + architecture, "BRANCH=of-the-test", "IMAGE_BUILD=" + strings.Join(builder, " "),
+	}, variables...)...)
 	// Not the variables of a make that has started the tests.
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME")}
 	var output bytes.Buffer
