@@ -33,7 +33,7 @@ func cleanMachine(t *testing.T) {
 		t.Fatal("systemd runs on this machine and would start the service: run this test in a container")
 	}
 	if _, err := os.Stat(inUse); err != nil {
-		if left := traces(t); len(left) > 0 || exists("pgbailiff") {
+		if left := traces(t); len(left) > 0 || userExists("pgbailiff") {
 			t.Fatalf("pgbailiff is installed on this machine, and this test would remove it: run it elsewhere (%q)", left)
 		}
 		if err := os.WriteFile(inUse, nil, 0o600); err != nil {
@@ -50,7 +50,7 @@ func cleanMachine(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		if exists("pgbailiff") {
+		if userExists("pgbailiff") {
 			if out, err := exec.Command("userdel", "pgbailiff").CombinedOutput(); err != nil {
 				t.Errorf("userdel: %v\n%s", err, out)
 			}
@@ -65,8 +65,8 @@ func cleanMachine(t *testing.T) {
 	})
 }
 
-// exists reports whether there is a user.
-func exists(name string) bool {
+// userExists reports whether there is a user.
+func userExists(name string) bool {
 	_, err := user.Lookup(name)
 	return err == nil
 }
