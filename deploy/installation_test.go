@@ -63,7 +63,7 @@ var commands = []command{
 	{"Compose: docker compose down --volumes", "", noCompose},
 	{"Helm: kubectl create namespace pgbailiff", "", noKubernetes},
 	{"Helm: helm install pgbailiff deploy/helm/pgbailiff --namespace pgbailiff --values values.yaml", "", noKubernetes},
-	{"CloudNativePG: kubectl create secret generic pgbailiff-orders --type=kubernetes.io/basic-auth --from-literal=username=pgbailiff --from-literal=password=\"$(openssl rand -hex 32)\"", "", noKubernetes},
+	{"CloudNativePG: kubectl create namespace databases", "", noKubernetes},
 }
 
 // commandBlocks are the blocks of commands of docs/installation.md, by their names.
