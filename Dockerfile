@@ -23,7 +23,8 @@ RUN mkdir -p /out/etc/pgbailiff /out/var/lib/pgbailiff && \
     echo '# Mount your configuration here. Without one, a server from PGHOST, PGUSER, ... is watched in dry run.' \
       > /out/etc/pgbailiff/pgbailiff.yml
 
-FROM gcr.io/distroless/static-debian12:nonroot
+# Said to buildah 1.28, which would take the platform of the stage before.
+FROM --platform=$TARGETPLATFORM gcr.io/distroless/static-debian12:nonroot
 ARG VERSION=unknown
 ARG REVISION=unknown
 ARG CREATED=1970-01-01T00:00:00Z

@@ -61,7 +61,7 @@ func TestStrangersPath(t *testing.T) {
 		return string(text)
 	}
 	for _, b := range steps(t) {
-		text := place(t, b.text, instead, used)
+		text := place(b.text, instead, used)
 		switch file, named := b.file(); {
 		case b.lang == "yaml" && named:
 			note("writes %s:\n%s", file, text)

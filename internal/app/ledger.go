@@ -79,11 +79,18 @@ func (a *app) known(next http.Handler) http.Handler {
 }
 
 // ownerPatience is how long after its intent a signal's outcome may come, under the
-// generation in force. An order looks for the effect of a cancel for grace, and for
-// that of the last signal for verify_timeout.
+// generation in force and those before it that have orders under way. An order looks
+// for the effect of a cancel for grace, and for that of the last signal for
+// verify_timeout.
 func (a *app) ownerPatience() time.Duration {
-	cfg := a.generations.current.Load().cfg.Remediation
-	return time.Duration(max(cfg.Grace, cfg.VerifyTimeout)) + ownerMargin
+	g := a.generations.current.Load()
+	own := time.Duration(max(g.cfg.Remediation.Grace, g.cfg.Remediation.VerifyTimeout)) + ownerMargin
+	select {
+	case <-g.earlier:
+		return own
+	default:
+		return max(own, g.before+ownerMargin)
+	}
 }
 
 // hostName is the name of this host: in Kubernetes that of the pod.
