@@ -23,7 +23,7 @@ func TestInstallation(t *testing.T) {
 		t.Fatal("this test installs programs, in a layer over this machine: run it as root")
 	}
 	texts := commandBlocks(t)
-	before := exists(installed)
+	before := isThere(installed)
 	database := pgtest.Start(t)
 	dist, version := released(t, "archives", "packages")
 	env := append(os.Environ(), "HELM_NAMESPACE=pgbailiff", "DEBIAN_FRONTEND=noninteractive",
@@ -60,7 +60,7 @@ func TestInstallation(t *testing.T) {
 	if out := machines[onDebian].run("dpkg-query --show pgbailiff"); !strings.Contains(out, strings.ReplaceAll(version, "-", "~")) {
 		t.Errorf("after the installation of the deb: %s", out)
 	}
-	if exists(installed) != before {
+	if isThere(installed) != before {
 		t.Errorf("%s: before the test %t, after it %t: the layers did not take what was written", installed, before, !before)
 	}
 }
@@ -68,7 +68,7 @@ func TestInstallation(t *testing.T) {
 // installed is what the archive and the deb install.
 const installed = "/usr/bin/pgbailiff"
 
-func exists(path string) bool {
+func isThere(path string) bool {
 	_, err := os.Stat(path)
 	return err == nil
 }
