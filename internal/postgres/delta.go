@@ -36,12 +36,17 @@ func (d delta) since() *time.Time {
 	return &since
 }
 
-// usable reports whether everything that has begun since the last snapshot has a
-// later time than that. It has not if the server's clock was set back, which
-// shows in that it went on by less than ours.
-func (d delta) usable(now clocks) bool {
-	ours, theirs := now.before.Sub(d.at.after), now.server.Sub(d.at.server)
-	return ours-theirs < visibilityLag/2 && now.before.Sub(d.lastFull) < fullReadEvery
+// old reports whether all backends are to be read again.
+func (d delta) old(now clocks) bool { return now.before.Sub(d.lastFull) >= fullReadEvery }
+
+// setBack reports whether something that has begun since the last snapshot may have
+// an earlier time than that, because the server's clock was set back. This shows in
+// that it went on by less than ours. Ours begins when the answer was there, but no
+// later than a part of visibilityLag after the question: a slow answer must not hide
+// that a clock was set back.
+func (d delta) setBack(now clocks) bool {
+	began := d.at.before.Add(min(d.at.after.Sub(d.at.before), visibilityLag/4))
+	return now.before.Sub(began)-now.server.Sub(d.at.server) >= visibilityLag/2
 }
 
 // next is the delta after a snapshot that was read with this one.

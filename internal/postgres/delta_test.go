@@ -214,6 +214,7 @@ func TestDeltaUsable(t *testing.T) {
 		return clocks{server: at.Add(theirs), before: at.Add(ours), after: at.Add(ours)}
 	}
 	d := delta{}.next(after(0, 0))
+	slow := delta{}.next(clocks{server: at, before: at, after: at.Add(time.Minute / 2)})
 	for name, tt := range map[string]struct {
 		delta delta
 		now   clocks
@@ -225,12 +226,13 @@ func TestDeltaUsable(t *testing.T) {
 		"it was set back":            {d, after(time.Minute, time.Minute-visibilityLag), false},
 		"it was set back, and more":  {d, after(time.Minute, -time.Hour), false},
 		"set back a little":          {d, after(time.Minute, time.Minute-visibilityLag/4), true},
+		"after a slow answer":        {slow, after(time.Minute, time.Minute-visibilityLag), false},
 		"a long time ago":            {d, after(fullReadEvery, fullReadEvery), false},
 		"a full one is long ago":     {d.next(after(time.Minute, time.Minute)), after(fullReadEvery, fullReadEvery), false},
 		"the last one is not":        {d.next(after(time.Minute, time.Minute)), after(2*time.Minute, 2*time.Minute), true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := tt.delta.usable(tt.now); got != tt.want {
+			if got := tt.delta.since() != nil && !tt.delta.old(tt.now) && !tt.delta.setBack(tt.now); got != tt.want {
 				t.Errorf("%t, want %t", got, tt.want)
 			}
 		})

@@ -1,10 +1,10 @@
 package postgres
 
 import (
-	"context"
 	_ "embed"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype/zeronull"
 
 	"github.com/pgbailiff/pgbailiff/internal/session"
@@ -30,17 +30,13 @@ type factsRow struct {
 	Oldest          float64              `db:"oldest"`
 }
 
-// readFacts reads what the server is and what we may do there, and its clock.
-func (c *scrapeConn) readFacts(ctx context.Context, to *session.Snapshot) (now clocks, _ error) {
-	now.before = time.Now()
-	rows, err := query(ctx, c.conn, factsSQL)
-	if err != nil {
-		return now, err
-	}
+// readFacts reads the rows of facts.sql: what the server is and what we may do
+// there. It returns the server's clock when the statement began.
+func (c *scrapeConn) readFacts(rows pgx.Rows, to *session.Snapshot) (clock time.Time, _ error) {
 	encoding := encodingOf(c.conn)
 	var prepared []session.Prepared
 	if err := readRows(rows, func(r factsRow) {
-		now.server = utc(r.Clock)
+		clock = utc(r.Clock)
 		to.Facts = session.Facts{
 			SystemIdentifier: c.whoami.systemIdentifier,
 			MaxConnections:   r.MaxConnections,
@@ -56,10 +52,9 @@ func (c *scrapeConn) readFacts(ctx context.Context, to *session.Snapshot) (now c
 			prepared = append(prepared, session.Prepared{Datname: validText(encoding, *r.Datname), Count: r.Prepared, Oldest: r.Oldest})
 		}
 	}); err != nil {
-		return now, err
+		return clock, err
 	}
-	now.after = time.Now()
 	to.Facts.Prepared = prepared
 	c.logPrivileges(to.Facts)
-	return now, nil
+	return clock, nil
 }

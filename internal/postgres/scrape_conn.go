@@ -162,18 +162,11 @@ func (c *scrapeConn) readActivity(ctx context.Context, opts session.SnapshotOpti
 			return session.Snapshot{}, err
 		}
 	}
-	snapshot := session.Snapshot{Server: c.server}
-	now, err := c.readFacts(ctx, &snapshot)
+	snapshot, err := c.readSnapshot(ctx, opts)
 	if pg, ok := errors.AsType[*pgconn.PgError](err); ok && pg.Code == undefinedObject {
 		_ = closeConn(c.conn) // our role was dropped; another role may have its name
 	}
-	if err != nil {
-		return session.Snapshot{}, classify(err)
-	}
-	if err := c.readSnapshot(ctx, opts, now, &snapshot); err != nil {
-		return session.Snapshot{}, classify(err)
-	}
-	return snapshot, nil
+	return snapshot, classify(err)
 }
 
 func (c *scrapeConn) open(ctx context.Context) error {

@@ -3,8 +3,10 @@ package postgres
 import (
 	"context"
 	_ "embed"
+	"errors"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype/zeronull"
 
 	"github.com/pgbailiff/pgbailiff/internal/session"
@@ -27,17 +29,62 @@ type snapshotRow struct {
 // character boundary, up to 3 bytes earlier.
 const truncationMargin = 1 + 3
 
-// readSnapshot reads the activity, and keeps what the next snapshot needs. now is
-// the clocks before it.
-func (c *scrapeConn) readSnapshot(ctx context.Context, opts session.SnapshotOptions, now clocks, to *session.Snapshot) error {
-	minAge := time.Duration(opts.MinAge * float64(time.Second))
-	if !c.delta.usable(now) {
+// readSnapshot reads the facts and the activity in one round trip, and keeps what
+// the next snapshot needs.
+func (c *scrapeConn) readSnapshot(ctx context.Context, opts session.SnapshotOptions) (session.Snapshot, error) {
+	now := clocks{before: time.Now()}
+	if c.delta.old(now) {
 		c.delta = delta{}
 	}
-	rows, err := query(ctx, c.conn, snapshotSQL, minAge, opts.Text, c.whoami.role, c.delta.since(), c.delta.notIdle)
-	if err != nil {
-		return err
+	to, next, err := c.sendBoth(ctx, opts, &now)
+	if err == nil && c.delta.since() != nil && c.delta.setBack(now) { // what was read is not everything that has changed
+		c.delta = delta{}
+		now.before = time.Now()
+		to, next, err = c.sendBoth(ctx, opts, &now)
 	}
+	if err != nil {
+		return session.Snapshot{}, err
+	}
+	c.delta = next
+	if to.Connections < c.deltaMinBackends || !to.Facts.CanSee { // hidden times cannot tell which backends have changed
+		c.delta = delta{}
+	}
+	return to, nil
+}
+
+// sendBoth sends facts.sql and snapshot.sql, and reads what they return. It sets the
+// clocks of the first one.
+func (c *scrapeConn) sendBoth(ctx context.Context, opts session.SnapshotOptions, now *clocks) (to session.Snapshot, next delta, err error) {
+	for _, sql := range []string{factsSQL, snapshotSQL} {
+		if err := prepare(ctx, c.conn, sql); err != nil {
+			return to, next, err
+		}
+	}
+	minAge := time.Duration(opts.MinAge * float64(time.Second))
+	batch := &pgx.Batch{}
+	batch.Queue(factsSQL)
+	batch.Queue(snapshotSQL, minAge, opts.Text, c.whoami.role, c.delta.since(), c.delta.notIdle)
+	results := c.conn.SendBatch(ctx, batch)
+	defer func() { err = errors.Join(err, results.Close()) }()
+
+	to = session.Snapshot{Server: c.server}
+	rows, err := results.Query()
+	if err != nil {
+		return to, next, err
+	}
+	if now.server, err = c.readFacts(rows, &to); err != nil {
+		return to, next, err
+	}
+	now.after = time.Now()
+	if rows, err = results.Query(); err != nil {
+		return to, next, err
+	}
+	next, err = c.readBackends(rows, opts, *now, &to)
+	return to, next, err
+}
+
+// readBackends reads the rows of snapshot.sql.
+func (c *scrapeConn) readBackends(rows pgx.Rows, opts session.SnapshotOptions, now clocks, to *session.Snapshot) (delta, error) {
 	next := c.delta.next(now)
 	tally := newTally(opts, to)
 	lockWaits := false // somebody waits for a lock, a session or not
@@ -49,15 +96,11 @@ func (c *scrapeConn) readSnapshot(ctx context.Context, opts session.SnapshotOpti
 		lockWaits = lockWaits || r.WaitEventType == session.WaitEventTypeLock
 		r.count(tally, namesEncoding)
 	}); err != nil {
-		return err
+		return delta{}, err
 	}
 	tally.finish()
 	to.LocksKnown = !lockWaits && to.Hidden == 0
-	c.delta = next
-	if to.Connections < c.deltaMinBackends || !to.Facts.CanSee { // hidden times cannot tell which backends have changed
-		c.delta = delta{}
-	}
-	return nil
+	return next, nil
 }
 
 // count adds the row to the snapshot.
