@@ -1,12 +1,13 @@
 SHELL := /bin/bash -eu -o pipefail
 
 PKG      := github.com/prometheus/common/version
-VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null | sed 's/^v//' | grep . || echo unknown)
+VERSION  ?= $(shell .ci/version 2>/dev/null || echo unknown)
 REVISION ?= $(shell git rev-parse --quiet --verify HEAD 2>/dev/null || echo unknown)
 BRANCH   ?= $(shell git symbolic-ref --quiet --short HEAD 2>/dev/null || echo detached)
 # The commit's time and not ours: the same commit builds the same binary.
 DATE     ?= $(shell TZ=UTC0 git log -1 --date=format-local:%Y%m%d-%H:%M:%S --format=%cd 2>/dev/null | grep . || echo unknown)
 BUILDER  ?= $(shell id -un)@$(shell uname -n)
+BINARY   ?= bin/pgbailiff
 
 LDFLAGS = -s -w -X $(PKG).Version=$(VERSION) -X $(PKG).Revision=$(REVISION) \
 	-X $(PKG).Branch=$(BRANCH) -X $(PKG).BuildUser=$(BUILDER) -X $(PKG).BuildDate=$(DATE)
@@ -16,11 +17,24 @@ with-a = $(shell grep -rlE --include='*_test.go' '^func $(1)[A-Z]' . | xargs -r 
 
 .PHONY: build
 build: ## build bin/pgbailiff, static and reproducible
-	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o bin/pgbailiff .
+	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o '$(BINARY)' .
 
 # At its end a program would wait a second for late reports of the race
 # detector. No test leaves a goroutine behind that could be the subject of one.
 export GORACE ?= atexit_sleep_ms=0
+
+# Without Docker: make image IMAGE_BUILD='buildah build --format docker --timestamp $$$$SOURCE_DATE_EPOCH'
+# (the OCI format drops HEALTHCHECK). BuildKit reads SOURCE_DATE_EPOCH itself.
+IMAGE       ?= ghcr.io/pgbailiff/pgbailiff:$(VERSION)
+IMAGE_BUILD ?= docker build
+PLATFORM    ?= linux/$(shell go env GOARCH)
+CREATED     ?= $(shell TZ=UTC0 git log -1 --date=format-local:%Y-%m-%dT%H:%M:%SZ --format=%cd 2>/dev/null | grep . || echo 1970-01-01T00:00:00Z)
+
+.PHONY: image
+image: export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
+image: ## build the container image; IMAGE_BUILD='buildah build ...' is another builder
+	$(IMAGE_BUILD) --platform '$(PLATFORM)' --build-arg 'VERSION=$(VERSION)' --build-arg 'REVISION=$(REVISION)' \
+		--build-arg 'BRANCH=$(BRANCH)' --build-arg 'CREATED=$(CREATED)' --tag '$(IMAGE)' .
 
 .PHONY: test
 test: ## vet, and run the tests under the race detector
@@ -72,9 +86,13 @@ demo: ## the whole loop on this machine; DEMO=once plays it and ends
 	go build -o bin/demo ./demo
 	exec bin/demo --binary bin/pgbailiff $(if $(filter once,$(DEMO)),--once)
 
+.PHONY: release
+release: ## build into dist/ what is released: archives, packages, the chart, the SBOM
+	.ci/release
+
 .PHONY: clean
-clean: ## remove what build has made
-	rm -rf bin
+clean: ## remove what build and release have made
+	rm -rf bin dist
 
 .PHONY: help
 help: ## list these targets

@@ -11,43 +11,65 @@ func waitEventTypes() []string {
 
 // byDatabase are the counts of one database.
 type byDatabase struct {
-	states  map[session.State]int64
-	waiting map[string]int64
-	max     session.Ages // the largest ages
+	name            string
+	states, waiting []count
+	max             session.Ages // the largest ages
 
 	prepared session.Prepared
 }
 
-// counts emits the series of databases. Every database that accepts connections
+// count is how many backends have a value of a label.
+type count struct {
+	label string
+	n     int64
+}
+
+// add counts n backends. There are a dozen labels, so that looking at each is
+// faster than a map.
+func add(counts []count, label string, n int64) []count {
+	label = valid(label) // two may become the same
+	for i := range counts {
+		if counts[i].label == label {
+			counts[i].n += n
+			return counts
+		}
+	}
+	return append(counts, count{label, n})
+}
+
+// counts adds the series of databases. Every database that accepts connections
 // has all of them, at zero too, so that no alert rule depends on a series that
 // may be missing.
-func (c *Collector) counts(snapshot *session.Snapshot, emit emitter) {
-	databases := map[string]*byDatabase{}
+func (c *Collector) counts(snapshot *session.Snapshot, to *series) {
+	var databases []*byDatabase
+	byName := make(map[string]*byDatabase, len(snapshot.Databases))
 	database := func(name string) *byDatabase {
 		name = valid(name) // two names may become the same
-		db, ok := databases[name]
+		db, ok := byName[name]
 		if !ok {
-			db = &byDatabase{states: map[session.State]int64{}, waiting: map[string]int64{}}
-			databases[name] = db
+			db = &byDatabase{name: name}
+			byName[name], databases = db, append(databases, db)
 		}
 		return db
 	}
+	states, waits := session.States(), waitEventTypes()
 	for _, name := range snapshot.Databases {
 		db := database(name)
-		for _, state := range session.States() {
-			db.states[state] = 0
+		for _, state := range states {
+			db.states = add(db.states, stateLabel(state), 0)
 		}
-		for _, wait := range waitEventTypes() {
-			db.waiting[wait] = 0
+		for _, wait := range waits {
+			db.waiting = add(db.waiting, wait, 0)
 		}
 	}
-	for _, count := range snapshot.Counts {
-		db := database(count.Datname)
-		db.states[count.State] += count.Backends
-		if count.WaitEventType != "" {
-			db.waiting[count.WaitEventType] += count.Backends
+	for i := range snapshot.Counts {
+		c := &snapshot.Counts[i]
+		db := database(c.Datname)
+		db.states = add(db.states, stateLabel(c.State), c.Backends)
+		if c.WaitEventType != "" {
+			db.waiting = add(db.waiting, c.WaitEventType, c.Backends)
 		}
-		for i, age := range count.Max {
+		for i, age := range c.Max {
 			db.max[i] = max(db.max[i], age)
 		}
 	}
@@ -56,18 +78,19 @@ func (c *Collector) counts(snapshot *session.Snapshot, emit emitter) {
 		db.prepared.Count += p.Count
 		db.prepared.Oldest = max(db.prepared.Oldest, p.Oldest)
 	}
-	for name, db := range databases {
-		for state, n := range db.states {
-			emit.gauge(c.descs.backends, float64(n), snapshot.Server, name, stateLabel(state))
+	for _, db := range databases {
+		name := db.name
+		for _, state := range db.states {
+			to.gauge(c.metrics.backends, float64(state.n), snapshot.Server, name, state.label)
 		}
-		for wait, n := range db.waiting {
-			emit.gauge(c.descs.waiting, float64(n), snapshot.Server, name, wait)
+		for _, wait := range db.waiting {
+			to.gauge(c.metrics.waiting, float64(wait.n), snapshot.Server, name, wait.label)
 		}
-		emit.gauge(c.descs.prepared, float64(db.prepared.Count), snapshot.Server, name)
-		emit.gauge(c.descs.oldestPrepared, milliseconds(db.prepared.Oldest), snapshot.Server, name)
-		for i, maximum := range c.descs.maxima {
+		to.gauge(c.metrics.prepared, float64(db.prepared.Count), snapshot.Server, name)
+		to.gauge(c.metrics.oldestPrepared, milliseconds(db.prepared.Oldest), snapshot.Server, name)
+		for i, maximum := range c.metrics.maxima {
 			if maximum != nil {
-				emit.gauge(maximum, milliseconds(db.max[i]), snapshot.Server, name)
+				to.gauge(maximum, milliseconds(db.max[i]), snapshot.Server, name)
 			}
 		}
 	}

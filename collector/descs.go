@@ -1,7 +1,8 @@
 package collector
 
 import (
-	"github.com/prometheus/client_golang/prometheus"
+	"cmp"
+	"slices"
 
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
@@ -14,82 +15,86 @@ func identityLabels(more ...string) []string {
 	return append([]string{session.LabelServer, session.LabelPID, session.LabelBackendStart}, more...)
 }
 
-// descs describe the metrics of a scrape.
-type descs struct {
+// metrics are the metrics of a scrape, and the memory for their series.
+type metrics struct {
+	all  []*metric // in the order of their names
+	kept keptSeries
+
 	// Of single backends, by family.
-	families [session.NumFamilies]*prometheus.Desc
-	info     *prometheus.Desc
+	families [session.NumFamilies]*metric
+	info     *metric
 	// Of databases. A family whose value is not an age has no maximum.
-	maxima                       [session.NumFamilies]*prometheus.Desc
-	backends, waiting, overLimit *prometheus.Desc
-	prepared, oldestPrepared     *prometheus.Desc
+	maxima                       [session.NumFamilies]*metric
+	backends, waiting, overLimit *metric
+	prepared, oldestPrepared     *metric
 	// Of servers.
-	up, connections, maxConnections, hidden, canSee, canSignal *prometheus.Desc
-	inRecovery, postmasterStart, serverInfo, scrapeDuration    *prometheus.Desc
+	up, connections, maxConnections, hidden, canSee, canSignal *metric
+	inRecovery, postmasterStart, serverInfo, scrapeDuration    *metric
 }
 
-func newDescs() *descs {
-	d := &descs{
-		info: newDesc("query_info",
+func newMetrics() *metrics {
+	d := &metrics{
+		kept: newKeptSeries(),
+
+		info: newMetric("query_info",
 			"What a backend that has a series of its own is doing now; the value is always 1.",
 			identityLabels(session.LabelQueryStart, "state", "wait_event_type", "wait_event", "query_id", "session_id", "query")...),
 
-		backends: newDesc("backends",
+		backends: newMetric("backends",
 			"Client backends by state.", "server", "datname", "state"),
-		waiting: newDesc("waiting_backends",
+		waiting: newMetric("waiting_backends",
 			"Client backends that wait, by the type of what they wait for.", "server", "datname", "wait_event_type"),
-		overLimit: newDesc("sessions_over_limit",
+		overLimit: newMetric("sessions_over_limit",
 			"Sessions that belong into a family of series and have none, because max_sessions others have.",
 			"server", "family"),
-		prepared: newDesc("prepared_transactions",
+		prepared: newMetric("prepared_transactions",
 			"Transactions that are prepared and neither committed nor rolled back.", "server", "datname"),
-		oldestPrepared: newDesc("oldest_prepared_transaction_age_seconds",
+		oldestPrepared: newMetric("oldest_prepared_transaction_age_seconds",
 			"How long the oldest prepared transaction has been waiting for its end; 0 when there is none.", "server", "datname"),
 
-		up: newDesc("up",
+		up: newMetric("up",
 			"1 when the server's activity could be read in this scrape.", "server"),
-		connections: newDesc("connections",
+		connections: newMetric("connections",
 			"Client connections that are open, pgbailiff's own and hidden ones included.", "server"),
-		maxConnections: newDesc("max_connections",
+		maxConnections: newMetric("max_connections",
 			"The server's max_connections.", "server"),
-		hidden: newDesc("hidden_backends",
+		hidden: newMetric("hidden_backends",
 			"Client connections whose activity our role may not see.", "server"),
-		canSee: newDesc("can_see",
+		canSee: newMetric("can_see",
 			"1 when our role may see what other roles' sessions do (pg_monitor).", "server"),
-		canSignal: newDesc("can_signal",
+		canSignal: newMetric("can_signal",
 			"1 when our role may signal other roles' sessions (pg_signal_backend).", "server"),
-		inRecovery: newDesc("in_recovery",
+		inRecovery: newMetric("in_recovery",
 			"1 when the server is a standby.", "server"),
-		postmasterStart: newDesc("postmaster_start_time_seconds",
+		postmasterStart: newMetric("postmaster_start_time_seconds",
 			"When the server was started, in seconds since the epoch.", "server"),
-		serverInfo: newDesc("server_info",
+		serverInfo: newMetric("server_info",
 			"Which server this is; the value is always 1. A standby has its primary's system_identifier.",
 			"server", "version", "system_identifier"),
-		scrapeDuration: newDesc("scrape_duration_seconds",
+		scrapeDuration: newMetric("scrape_duration_seconds",
 			"How long reading the server took in this scrape.", "server"),
 	}
 	for i, f := range session.Families() {
-		d.families[i] = newDesc(f.Metric, f.Help,
+		d.families[i] = newMetric(f.Metric, f.Help,
 			identityLabels(f.Period, "datname", "usename", "application_name", "client_addr")...)
 		if f.MaxMetric != "" {
-			d.maxima[i] = newDesc(f.MaxMetric, f.MaxHelp, "server", "datname")
+			d.maxima[i] = newMetric(f.MaxMetric, f.MaxHelp, "server", "datname")
 		}
 	}
-	return d
-}
-
-// all returns every desc.
-func (d *descs) all() []*prometheus.Desc {
-	all := []*prometheus.Desc{
+	d.all = []*metric{
 		d.info, d.backends, d.waiting, d.overLimit, d.prepared, d.oldestPrepared,
 		d.up, d.connections, d.maxConnections, d.hidden, d.canSee, d.canSignal,
 		d.inRecovery, d.postmasterStart, d.serverInfo, d.scrapeDuration,
 	}
-	all = append(all, d.families[:]...)
+	d.all = append(d.all, d.families[:]...)
 	for _, maximum := range d.maxima {
 		if maximum != nil {
-			all = append(all, maximum)
+			d.all = append(d.all, maximum)
 		}
 	}
-	return all
+	slices.SortFunc(d.all, func(a, b *metric) int { return cmp.Compare(a.name, b.name) })
+	for i, one := range d.all {
+		one.place = i
+	}
+	return d
 }

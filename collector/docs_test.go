@@ -14,14 +14,14 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
 
-// TestEveryMetricIsDocumented checks that the tables of README.md have every
+// TestEveryMetricIsDocumented checks that the tables of docs/metrics.md have every
 // metric with its labels, and no other.
 func TestEveryMetricIsDocumented(t *testing.T) {
-	readme, err := os.ReadFile(filepath.Join("..", "README.md"))
+	document, err := os.ReadFile(filepath.Join("..", "docs", "metrics.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := documented(string(readme))
+	got := documented(string(document))
 	want := map[string][]string{}
 	for name, metric := range metricstest.Catalogue(t) {
 		if strings.HasPrefix(name, "pgbailiff_") {
@@ -30,20 +30,20 @@ func TestEveryMetricIsDocumented(t *testing.T) {
 	}
 	want["pgbailiff_build_info"] = []string{"version"} // its other labels are left out on purpose
 	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("the metrics of README.md (-code +README):\n%s", diff)
+		t.Errorf("the metrics of docs/metrics.md (-code +document):\n%s", diff)
 	}
 }
 
-// TestEveryFamilyIsDocumented checks that README.md has every value of the label
+// TestEveryFamilyIsDocumented checks that docs/metrics.md has every value of the label
 // family, and no other.
 func TestEveryFamilyIsDocumented(t *testing.T) {
-	readme, err := os.ReadFile(filepath.Join("..", "README.md"))
+	document, err := os.ReadFile(filepath.Join("..", "docs", "metrics.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	row := regexp.MustCompile("(?m)^\\| `pgbailiff_sessions_over_limit` \\|.*?\\| (.*) \\|$").FindStringSubmatch(string(readme))
+	row := regexp.MustCompile("(?m)^\\| `pgbailiff_sessions_over_limit` \\|.*?\\| (.*) \\|$").FindStringSubmatch(string(document))
 	if row == nil {
-		t.Fatal("README.md has no row of pgbailiff_sessions_over_limit")
+		t.Fatal("docs/metrics.md has no row of pgbailiff_sessions_over_limit")
 	}
 	var want, got []string
 	for _, f := range session.Families() {
@@ -54,11 +54,11 @@ func TestEveryFamilyIsDocumented(t *testing.T) {
 		got = append(got, name[1])
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("the families of README.md (-code +README):\n%s", diff)
+		t.Errorf("the families of docs/metrics.md (-code +document):\n%s", diff)
 	}
 }
 
-// The README's text above the table gives the labels of the identity to every
+// The document's text above the table gives the labels of the identity to every
 // series of a single backend, and the facts to all of them but query_info.
 var (
 	identityLabels = []string{"server", "pid", "backend_start"}
@@ -66,13 +66,13 @@ var (
 )
 
 // documented returns the labels of each metric in the tables.
-func documented(readme string) map[string][]string {
+func documented(text string) map[string][]string {
 	metrics := map[string][]string{}
 	row := regexp.MustCompile("(?m)^\\| `(pgbailiff_[a-z_]+)` \\| (.*?) ?\\|")
-	single := strings.Index(readme, "Of single backends")
-	always := strings.Index(readme, "Always there for every server")
-	for _, m := range row.FindAllStringSubmatchIndex(readme, -1) {
-		name, cell := readme[m[2]:m[3]], readme[m[4]:m[5]]
+	single := strings.Index(text, "\n## Of single backends")
+	always := strings.Index(text, "\n## Of every server")
+	for _, m := range row.FindAllStringSubmatchIndex(text, -1) {
+		name, cell := text[m[2]:m[3]], text[m[4]:m[5]]
 		labels := []string{}
 		for _, l := range regexp.MustCompile("`([a-z_]+)`").FindAllStringSubmatch(cell, -1) {
 			labels = append(labels, l[1])

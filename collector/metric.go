@@ -1,29 +1,43 @@
 package collector
 
 import (
+	"cmp"
+	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-func newDesc(name, help string, labels ...string) *prometheus.Desc {
-	return prometheus.NewDesc("pgbailiff_"+name, help, labels, nil)
+// metric is what the series of one metric have in common.
+type metric struct {
+	desc       *prometheus.Desc
+	name, help string
+	labels     []label // in the order of their names, as in the answer
+	place      int     // among all metrics, in the order of their names
 }
 
-// emitter sends the gauges of one server. It never panics: an invalid metric
-// becomes an error of Gather, and label values are made valid UTF-8.
-type emitter struct{ ch chan<- prometheus.Metric }
+// label is one label of a metric, and its place in the order in which newMetric
+// and series.gauge take the labels.
+type label struct {
+	name  string
+	place int
+}
 
-func (e emitter) gauge(d *prometheus.Desc, value float64, labels ...string) {
-	for i, label := range labels {
-		labels[i] = valid(label)
+func newMetric(name, help string, labels ...string) *metric {
+	name = "pgbailiff_" + name
+	m := &metric{name: name, help: help, desc: prometheus.NewDesc(name, help, labels, nil)}
+	for i, l := range labels {
+		m.labels = append(m.labels, label{l, i})
 	}
-	m, err := prometheus.NewConstMetric(d, prometheus.GaugeValue, value, labels...)
-	if err != nil {
-		m = prometheus.NewInvalidMetric(d, err)
-	}
-	e.ch <- m
+	slices.SortFunc(m.labels, func(a, b label) int { return cmp.Compare(a.name, b.name) })
+	return m
 }
 
 // valid replaces the bytes of a text that are no valid UTF-8.
-func valid(text string) string { return strings.ToValidUTF8(text, "\uFFFD") }
+func valid(text string) string {
+	if utf8.ValidString(text) { // faster than ToValidUTF8
+		return text
+	}
+	return strings.ToValidUTF8(text, "\uFFFD")
+}

@@ -9,7 +9,7 @@ import (
 // Probe serves /probe?server=NAME: the series of one server, and nothing of
 // ourselves. It answers 200 even when that server is down.
 func Probe(settings Settings, logger log.Logger) http.Handler {
-	descs, compress := newDescs(), newCompressor()
+	metrics, compress := newMetrics(), newCompressor()
 	servers := make(map[string]Server, len(settings.Servers))
 	for _, server := range settings.Servers {
 		servers[valid(server.Name())] = server // as the label has it
@@ -25,7 +25,7 @@ func Probe(settings Settings, logger log.Logger) http.Handler {
 		default:
 			one := Settings{Config: settings.Config, Servers: []Server{server}}
 			compress.serve(w, r, func(w http.ResponseWriter, r *http.Request) {
-				scrapeServers(w, r, descs, one, nil, logger)
+				scrapeServers(w, r, metrics, one, nil, logger)
 			})
 		}
 	})

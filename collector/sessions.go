@@ -14,9 +14,9 @@ type backend struct {
 	pid, backendStart string
 }
 
-// sessions emits the series of single backends, family by family, and then
+// sessions adds the series of single backends, family by family, and then
 // pgbailiff_query_info for each backend that has one.
-func (c *Collector) sessions(snapshot *session.Snapshot, opts session.SnapshotOptions, emit emitter) {
+func (c *Collector) sessions(snapshot *session.Snapshot, opts session.SnapshotOptions, to *series) {
 	backends := map[int32]backend{}
 	for i, f := range session.Families() {
 		members, more := snapshot.Top(i, opts)
@@ -28,15 +28,15 @@ func (c *Collector) sessions(snapshot *session.Snapshot, opts session.SnapshotOp
 			if !known {
 				backends[m.PID] = b
 			}
-			emit.gauge(c.descs.families[i], milliseconds(m.Value),
+			to.gauge(c.metrics.families[i], milliseconds(m.Value),
 				m.Server, b.pid, b.backendStart, session.FormatTime(f.PeriodStart(&m.Activity)),
 				m.Datname, m.Usename, m.ApplicationName, m.ClientAddr)
 		}
-		emit.gauge(c.descs.overLimit, float64(more), snapshot.Server, f.Name)
+		to.gauge(c.metrics.overLimit, float64(more), snapshot.Server, f.Name)
 	}
 	delete(backends, session.PreparedTransaction)
 	for _, b := range backends {
-		emit.gauge(c.descs.info, 1,
+		to.gauge(c.metrics.info, 1,
 			b.Server, b.pid, b.backendStart, session.FormatTime(b.QueryStart),
 			string(b.State), b.WaitEventType, b.WaitEvent, queryID(b.QueryID), b.LogID(), c.cfg.Text(b.Query))
 	}

@@ -81,23 +81,6 @@ func TestExampleHasTheDefaults(t *testing.T) {
 	}
 }
 
-func TestUnitMatchesTheExample(t *testing.T) {
-	unit, example := read(t, "pgbailiff.service"), read(t, "pgbailiff.yml")
-	for _, line := range []string{
-		"ExecStart=/usr/local/bin/pgbailiff --config.file=/etc/pgbailiff/pgbailiff.yml",
-		"ExecReload=/bin/kill -HUP $MAINPID", "StateDirectory=pgbailiff", "ProtectSystem=strict", "NoNewPrivileges=true", "User=pgbailiff",
-	} {
-		if !strings.Contains(unit, "\n"+line+"\n") {
-			t.Errorf("the unit has no line %s", line)
-		}
-	}
-	for _, file := range []string{"orders.password", "webhook.token"} {
-		if !strings.Contains(unit, file) || !strings.Contains(example, filepath.Join("/etc/pgbailiff", file)) {
-			t.Errorf("%s: the unit and the example differ", file)
-		}
-	}
-}
-
 // Prometheus takes the example, and the jobs have the names that the rules ask for.
 func TestScrapeConfigurationOfAFleet(t *testing.T) {
 	proctest.Output(t, "promtool", "check", "config", "prometheus-fleet.yml")

@@ -1,8 +1,10 @@
 -- The role of pgbailiff. It may see what every session does and may signal the
 -- sessions of everybody but superusers; it owns nothing and reads no table.
 --
--- Run it as a superuser on each server (not on standbys, which copy it). To run
--- it again does no harm:
+-- Run it on each server (not on standbys, which copy it), as a superuser or, where
+-- nobody is one, as a role with CREATEROLE that may grant pg_monitor and
+-- pg_signal_backend (rds_superuser, cloudsqlsuperuser, azure_pg_admin). To run it
+-- again does no harm:
 --
 --   psql -X -v ON_ERROR_STOP=1 -d postgres -f role.sql
 --
@@ -15,11 +17,15 @@ BEGIN
   IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = 'pgbailiff') THEN
     CREATE ROLE pgbailiff;
   END IF;
+  -- Only a superuser may say NOSUPERUSER, even where it changes nothing.
+  IF EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = 'pgbailiff'
+             AND (rolsuper OR rolcreatedb OR rolcreaterole OR rolreplication OR rolbypassrls)) THEN
+    ALTER ROLE pgbailiff NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS;
+  END IF;
 END
 $$;
 
-ALTER ROLE pgbailiff LOGIN INHERIT
-  NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS;
+ALTER ROLE pgbailiff LOGIN INHERIT;
 
 -- To see: without it PostgreSQL shows NULL for what other sessions do, and
 -- pgbailiff refuses to signal what it cannot see (not_visible).

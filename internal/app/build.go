@@ -53,7 +53,8 @@ func (a *app) build(cfg *config.Config, access access, before *generation) (_ *g
 func (a *app) remediationOf(g *generation, servers map[string]remediation.Server) remediation.Settings {
 	return remediation.Settings{
 		Config: g.cfg.Remediation.Config, Policy: g.policy, Servers: servers, Text: g.cfg.Collector.Text, ModeNow: a.modeNow,
-		SeriesOnDemand: g.cfg.Collector.Targets == collector.TargetsProbe,
+		ServersFromFiles: len(g.cfg.ServersFiles) > 0,
+		SeriesOnDemand:   g.cfg.Collector.Targets == collector.TargetsProbe,
 	}
 }
 
@@ -74,7 +75,7 @@ func (a *app) handlers(g *generation, access access) handlers {
 	alertmanager.Open = g.cfg.Remediation.Mode != remediation.ModeEnforce
 	reload, main := g.accessOf(access.main)
 	resume := api.Resume(g.remediator.Resume, g.people.By, a.logger)
-	decisions := api.Decisions(a.ledger.Recent, a.logger)
+	decisions := a.known(api.Decisions(a.ledger.Recent, a.logger))
 	return handlers{
 		pages:        a.pageHandlers(g, access),
 		metrics:      collector.Handler(a.registry, scrape, a.logger),

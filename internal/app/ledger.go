@@ -2,12 +2,14 @@ package app
 
 import (
 	"context"
+	"net/http"
 	"os"
 	"time"
 
 	"github.com/go-kit/log"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/pgbailiff/pgbailiff/internal/auth"
 	"github.com/pgbailiff/pgbailiff/internal/config"
 	"github.com/pgbailiff/pgbailiff/internal/ledger"
 	"github.com/pgbailiff/pgbailiff/internal/ledger/pgledger"
@@ -26,6 +28,8 @@ type record interface {
 	Reloaded(ctx context.Context, by string, now time.Time) error
 	// Up is false while the ledger cannot be read or written: nothing is signalled.
 	Up() bool
+	// Known is false while lists of the ledger may lack lines of other replicas.
+	Known() bool
 	// Close writes what is queued.
 	Close() error
 }
@@ -63,12 +67,30 @@ func checkLedger(cfg *config.Config, file string) error {
 	return nil
 }
 
+// known answers a request about the ledger only while it is known what it has.
+func (a *app) known(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if a.ledger.Known() {
+			next.ServeHTTP(w, r)
+			return
+		}
+		auth.Refuse(w, r, http.StatusServiceUnavailable, "the ledger cannot be read now; the log of pgbailiff says why")
+	})
+}
+
 // ownerPatience is how long after its intent a signal's outcome may come, under the
-// generation in force. An order looks for the effect of a cancel for grace, and for
-// that of the last signal for verify_timeout.
+// generation in force and those before it that have orders under way. An order looks
+// for the effect of a cancel for grace, and for that of the last signal for
+// verify_timeout.
 func (a *app) ownerPatience() time.Duration {
-	cfg := a.generations.current.Load().cfg.Remediation
-	return time.Duration(max(cfg.Grace, cfg.VerifyTimeout)) + ownerMargin
+	g := a.generations.current.Load()
+	own := time.Duration(max(g.cfg.Remediation.Grace, g.cfg.Remediation.VerifyTimeout)) + ownerMargin
+	select {
+	case <-g.earlier:
+		return own
+	default:
+		return max(own, g.before+ownerMargin)
+	}
 }
 
 // hostName is the name of this host: in Kubernetes that of the pod.

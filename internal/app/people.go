@@ -42,7 +42,7 @@ func (a *app) apiHandlers(g *generation) apiHandlers {
 	return apiHandlers{
 		sessions:  api.Sessions(shown, a.logger),
 		actions:   api.Actions(g.remediator.Remediate, a.person, a.logger),
-		approvals: api.Approvals(g.remediator.Approvals, a.logger),
+		approvals: a.known(api.Approvals(g.remediator.Approvals, a.logger)),
 		answer:    api.Answer(g.remediator.Approve, g.remediator.Deny, a.person, a.logger),
 		targets:   api.Targets(names, a.options.ExternalURL, a.logger),
 	}

@@ -42,7 +42,12 @@ func run(args []string, con console) int {
 	testFiles := test.Arg("file", "Test files.").Required().Strings()
 
 	commands := addCommands(cli, options)
+	if slices.Equal(args, []string{"--help-man"}) {
+		manPage(cli.Model(), con.out)
+		return 0
+	}
 
+	args = withoutHalfWord(args)
 	err := separateFlags(cli, commands, args)
 	var name string
 	if err == nil {
@@ -107,7 +112,7 @@ func separateFlags(cli *kingpin.Application, commands []command, args []string) 
 		return ofDaemon(cli, flag) && (flag != "config.file" || !commands[i].configured)
 	}
 	for _, element := range parsed.Elements {
-		if flag, is := element.Clause.(*kingpin.FlagClause); is && foreign(flag.Model().Name) {
+		if flag, is := element.Clause.(*kingpin.FlagClause); is && foreign(flag.Model().Name) && flag.Model().Name != completionFlag {
 			return fmt.Errorf("--%s is not a flag of %s", flag.Model().Name, parsed.SelectedCommand.FullCommand())
 		}
 	}

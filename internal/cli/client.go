@@ -34,14 +34,23 @@ type target struct {
 	url        string
 	configFile string
 	output     string
+	// anyCertificate says that pgbailiff's certificate is not checked where there
+	// is no configFile.
+	anyCertificate bool
 }
 
 func addTarget(command *kingpin.CmdClause) *target {
+	t := addAddress(command)
+	command.Flag("output", "Form of the output: table, json.").Short('o').Default("table").EnumVar(&t.output, "table", "json")
+	return t
+}
+
+// addAddress adds the flags that say where pgbailiff is and how to reach it.
+func addAddress(command *kingpin.CmdClause) *target {
 	t := &target{}
 	command.Flag("url", "Address of pgbailiff; default: "+defaultURL+".").Envar("PGBAILIFF_URL").Default(defaultURL).PlaceHolder("URL").StringVar(&t.url)
 	command.Flag("http.config.file", "File with credentials and TLS settings of the HTTP client, as for promtool.").
 		PlaceHolder("FILE").StringVar(&t.configFile)
-	command.Flag("output", "Form of the output: table, json.").Short('o').Default("table").EnumVar(&t.output, "table", "json")
 	return t
 }
 
@@ -60,13 +69,16 @@ func (t target) connect() (*client, error) {
 		return nil, usagef("--url=%q is not an address like %s", t.url, defaultURL)
 	}
 	base.RawQuery, base.Fragment = "", ""
-	cfg := &config.DefaultHTTPClientConfig
+	cfg := config.DefaultHTTPClientConfig
+	cfg.TLSConfig.InsecureSkipVerify = t.anyCertificate
 	if t.configFile != "" {
-		if cfg, _, err = config.LoadHTTPConfigFile(t.configFile); err != nil {
+		fromFile, _, err := config.LoadHTTPConfigFile(t.configFile)
+		if err != nil {
 			return nil, fmt.Errorf("--http.config.file=%s: %w", t.configFile, err)
 		}
+		cfg = *fromFile
 	}
-	c, err := config.NewClientFromConfig(*cfg, "pgbailiff", config.WithUserAgent("pgbailiff/"+version.Version))
+	c, err := config.NewClientFromConfig(cfg, "pgbailiff", config.WithUserAgent("pgbailiff/"+version.Version))
 	if err != nil {
 		return nil, fmt.Errorf("--http.config.file=%s: %w", t.configFile, err)
 	}

@@ -17,6 +17,9 @@ import (
 
 const credentials = "give credentials with --http.config.file"
 
+// errSpeaksTLS: pgbailiff was asked without TLS, and its listener has TLS.
+var errSpeaksTLS = errors.New("speaks TLS")
+
 // unreachable is the sentence about a request that was not answered.
 func (c *client) unreachable(method string, err error) error {
 	if wrapped, is := errors.AsType[*url.Error](err); is {
@@ -81,7 +84,7 @@ func (c *client) foreign(response *http.Response, body []byte) error {
 	case status >= 300 && status < 400:
 		return fmt.Errorf("%s redirects to %s: give pgbailiff's own address with --url", c, redirection(response))
 	case status == http.StatusBadRequest && bytes.Contains(body, []byte("HTTP request to an HTTPS server")):
-		return fmt.Errorf("%s speaks TLS: use https://", c)
+		return fmt.Errorf("%s %w: use https://", c, errSpeaksTLS)
 	case status == http.StatusNotFound, status == http.StatusMethodNotAllowed:
 		return fmt.Errorf("%s has no such API (%s): it is an older pgbailiff, or something else", c, statusText(status))
 	case status >= 400:

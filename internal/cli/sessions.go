@@ -29,7 +29,7 @@ type command struct {
 
 // addCommands adds the subcommands for a person.
 func addCommands(cli *kingpin.Application, options *app.Options) []command {
-	return slices.Concat([]command{addSessions(cli)}, addOrders(cli), addApprovals(cli), addLedger(cli, options))
+	return slices.Concat([]command{addSessions(cli)}, addOrders(cli), addApprovals(cli), addLedger(cli, options), []command{addHealthcheck(cli)})
 }
 
 // sessionsQuery says which sessions to list.

@@ -34,7 +34,7 @@ func atDB(t *testing.T, host, port string) {
 	t.Setenv("PGPORT", port)
 }
 
-// defaults is what an empty file means, as the README says.
+// defaults is what an empty file means, as docs/configuration.md says.
 func defaults() *config.Config {
 	return &config.Config{
 		Servers: []postgres.Config{{Name: "db.example:5433"}},

@@ -18,7 +18,6 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/config"
 	"github.com/pgbailiff/pgbailiff/internal/ledger"
 	"github.com/pgbailiff/pgbailiff/internal/ledger/pgledger"
-	"github.com/pgbailiff/pgbailiff/internal/metricstest"
 	"github.com/pgbailiff/pgbailiff/internal/pgtest"
 	"github.com/pgbailiff/pgbailiff/internal/policy"
 	"github.com/pgbailiff/pgbailiff/internal/session"
@@ -60,27 +59,6 @@ func TestFleetConfigurationLoads(t *testing.T) {
 	var servers []map[string]string
 	if err := yaml.Unmarshal([]byte(blocks["yaml servers"][0]), &servers); err != nil || len(servers) != 2 {
 		t.Errorf("%d servers: %v", len(servers), err)
-	}
-}
-
-// TestFleetGuideNamesWhatExists checks the metrics and the alerts that the guide
-// names.
-func TestFleetGuideNamesWhatExists(t *testing.T) {
-	text, _ := fleetGuide(t)
-	metrics := metricstest.Catalogue(t)
-	for _, name := range regexp.MustCompile("`(pgbailiff_[a-z_]+)[`{]").FindAllStringSubmatch(text, -1) {
-		if _, is := metrics[name[1]]; !is {
-			t.Errorf("there is no metric %s", name[1])
-		}
-	}
-	runbook, err := os.ReadFile(filepath.Join("..", "..", "alerts", "runbook.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, alert := range regexp.MustCompile("`(Pgbailiff[A-Za-z]+)`").FindAllStringSubmatch(text, -1) {
-		if !strings.Contains(string(runbook), "\n## "+alert[1]+"\n") {
-			t.Errorf("there is no alert %s", alert[1])
-		}
 	}
 }
 

@@ -20,10 +20,9 @@ const (
 // text that others have chosen has gone through name, sentence or statement.
 type indexView struct {
 	frame
-	Mode       mode
-	LedgerDown bool
-	Minimum    string
-	Fleet      *fleetView // where there are too many servers to read them all
+	Mode    mode
+	Minimum string
+	Fleet   *fleetView // where there are too many servers to read them all
 	// Servers are those with something to say, and Fine the others where there
 	// are many.
 	Servers, Fine []serverView
@@ -46,8 +45,8 @@ func (p *Pages) Index(w http.ResponseWriter, r *http.Request) {
 	f := readFilter(r.URL.Query())
 	names := p.source.Names()
 	v := indexView{
-		frame: p.frame(r, p.source.Person(r), "What runs now"), LedgerDown: !p.source.LedgerUp(),
-		Mode: newMode(p.site.Mode), Minimum: duration(p.site.MinDuration),
+		frame: p.frame(r, p.source.Person(r), "What runs now"),
+		Mode:  newMode(p.site.Mode), Minimum: duration(p.site.MinDuration),
 	}
 	v.Self = p.base + "/" + f.query(f.From)
 	if len(names) > p.site.MostServers {

@@ -170,6 +170,9 @@ type frame struct {
 	Version string
 	Person  Person // its name is fit to be shown
 	Waiting int    // orders that wait for a person
+	// LedgerDown says that nothing is signalled, and that of what waits and of what is
+	// on record some may not be known.
+	LedgerDown bool
 }
 
 func (p *Pages) frame(r *http.Request, person Person, title string) frame {
@@ -184,5 +187,6 @@ func (p *Pages) frame(r *http.Request, person Person, title string) frame {
 	return frame{
 		Title: title, Base: p.base, Self: self, Now: p.source.Now().UTC().Format(time.DateTime),
 		Version: name(p.site.Version), Person: person, Waiting: len(p.source.Approvals()),
+		LedgerDown: !p.source.LedgerUp(),
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"go/token"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,8 +17,8 @@ import (
 )
 
 // RefusalReasons has each reason of a refusal once. Each reason is given by Decide
-// or DecideOrder or, where the policy cannot know, by the remediation, and is
-// explained in the README.
+// or DecideOrder or, where the policy cannot know, by the remediation.
+// docs/decisions.md explains each of them, and no other.
 func TestEveryReasonIsListedAndGiven(t *testing.T) {
 	names := reasonConstants(t)
 	never := []policy.Reason{policy.ReasonSeverity, policy.ReasonManual}
@@ -35,18 +36,38 @@ func TestEveryReasonIsListedAndGiven(t *testing.T) {
 	}
 	given := decided(t)
 	elsewhere := usedByRemediation(t)
-	readme, err := os.ReadFile("../../README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
+	explained := documented(t)
 	for name, reason := range names {
 		if !given[reason] && !elsewhere[name] {
 			t.Errorf("%s: no code gives it", name)
 		}
-		if !strings.Contains(string(readme), "`"+string(reason)+"`") {
-			t.Errorf("%s: the README does not know %s", name, reason)
+		if !explained[reason] {
+			t.Errorf("%s: docs/decisions.md does not know %s", name, reason)
+		}
+		delete(explained, reason)
+	}
+	for reason := range explained {
+		t.Errorf("docs/decisions.md explains the reason %s, which there is not", reason)
+	}
+}
+
+// documented are the reasons in the first column of the tables of
+// docs/decisions.md.
+func documented(t *testing.T) map[policy.Reason]bool {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("..", "..", "docs", "decisions.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(text), "\n## Reasons\n")
+	section, _, _ = strings.Cut(section, "\n## ")
+	explained := map[policy.Reason]bool{}
+	for _, row := range regexp.MustCompile("(?m)^\\| (`.*?) \\|").FindAllStringSubmatch(section, -1) {
+		for _, reason := range regexp.MustCompile("`([a-z_]+)`").FindAllStringSubmatch(row[1], -1) {
+			explained[policy.Reason(reason[1])] = true
 		}
 	}
+	return explained
 }
 
 // reasonConstants are the constants of type Reason by their names.

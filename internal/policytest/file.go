@@ -69,9 +69,13 @@ func read(name string) (*file, error) {
 	if len(keys.Tests) == 0 {
 		return nil, fmt.Errorf("%s: there are no tests", name)
 	}
+	first := "" // where all servers are in servers_files
+	if len(cfg.Servers) > 0 {
+		first = cfg.Servers[0].Name
+	}
 	names := map[string]bool{}
 	for i, t := range keys.Tests {
-		s, err := t.Session.session(cmp.Or(t.Alert[session.LabelServer], cfg.Servers[0].Name))
+		s, err := t.Session.session(cmp.Or(t.Alert[session.LabelServer], first))
 		switch {
 		case t.Name == "":
 			err = errors.New("the test has no name")

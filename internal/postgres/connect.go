@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -80,7 +82,15 @@ func (s *Server) connectOnce(ctx context.Context, p purpose) (*pgx.Conn, whoami,
 		return nil, whoami{}, connectError(err)
 	}
 	defer s.dials.release()
-	conn, err := s.cfg.open(ctx, s.pair.actionAddress())
+	if p == forAction && !isClosed(awaited) {
+		if err := s.doors.knock(ctx, connectTimeout); err != nil {
+			return nil, whoami{}, connectError(err)
+		}
+	}
+	conn, nobody, err := s.cfg.open(ctx, s.pair.actionAddress())
+	if ctx.Err() == nil {
+		s.doors.set(nobody)
+	}
 	var who whoami
 	if err == nil {
 		s.dials.shapes.attachTo(conn)
@@ -102,16 +112,25 @@ func (s *Server) connectOnce(ctx context.Context, p purpose) (*pgx.Conn, whoami,
 }
 
 // open opens one connection, to the wanted address if that is one of the
-// configured ones and alive.
-func (c Config) open(ctx context.Context, wanted string) (*pgx.Conn, error) {
+// configured ones and alive. If nobody was there, it returns where.
+func (c Config) open(ctx context.Context, wanted string) (_ *pgx.Conn, nobody []door, _ error) {
 	to, err := c.destination()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
+	}
+	var reached atomic.Bool // pgx may dial in the background, too: to cancel
+	dial := to.DialFunc
+	to.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := dial(ctx, network, address)
+		if err == nil {
+			reached.Store(true)
+		}
+		return conn, err
 	}
 	if c.PasswordFile != "" {
 		secret, err := os.ReadFile(c.PasswordFile)
 		if err != nil {
-			return nil, fmt.Errorf("read password_file: %w", err)
+			return nil, nil, fmt.Errorf("read password_file: %w", err)
 		}
 		to.Password = strings.TrimRight(string(secret), "\r\n")
 	}
@@ -120,11 +139,14 @@ func (c Config) open(ctx context.Context, wanted string) (*pgx.Conn, error) {
 	for _, config := range to.connConfigs(ctx, connectTimeout, wanted) {
 		var conn *pgx.Conn
 		if conn, err = pgx.ConnectConfig(ctx, config); err == nil {
-			return conn, nil
+			return conn, nil, nil
 		}
 	}
-	if pg, ok := errors.AsType[*pgconn.PgError](err); ok && strings.HasPrefix(pg.Message, "unsupported startup parameter") {
-		return nil, fmt.Errorf("%w (%w)", errPooler, err)
+	if !reached.Load() {
+		return nil, to.doors(), err
 	}
-	return nil, err
+	if pg, ok := errors.AsType[*pgconn.PgError](err); ok && strings.HasPrefix(pg.Message, "unsupported startup parameter") {
+		return nil, nil, fmt.Errorf("%w (%w)", errPooler, err)
+	}
+	return nil, nil, err
 }

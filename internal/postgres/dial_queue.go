@@ -78,10 +78,8 @@ type ticket struct {
 // closed, the attempt goes on to wait in the queue of those that somebody waits
 // for; nil: it never does. It leaves the queue when the context ends.
 func (d *Dials) acquire(ctx context.Context, q dialQueue, awaited <-chan struct{}) error {
-	select {
-	case <-awaited:
+	if isClosed(awaited) {
 		q, awaited = q.awaited(), nil
-	default:
 	}
 	t := d.enqueue(q)
 	for {
@@ -96,6 +94,17 @@ func (d *Dials) acquire(ctx context.Context, q dialQueue, awaited <-chan struct{
 		}
 		d.leave(t)
 		return fmt.Errorf("wait for other connection attempts: %w", context.Cause(ctx))
+	}
+}
+
+// isClosed reports whether a channel that nobody sends on is closed. A nil channel
+// is not.
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
 	}
 }
 

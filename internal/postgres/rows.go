@@ -40,19 +40,23 @@ func readRows[T any](rows pgx.Rows, do func(T)) error {
 	defer rows.Close()
 	var row T
 	var targets []any
+	columns := rows.FieldDescriptions()
 	for rows.Next() {
 		if targets == nil {
-			fields, err := shapesOf(rows.Conn()).fieldsOf(reflect.TypeFor[T](), rows.FieldDescriptions())
+			fields, err := shapesOf(rows.Conn()).fieldsOf(reflect.TypeFor[T](), columns)
 			if err != nil {
 				return err
 			}
 			to := reflect.ValueOf(&row).Elem()
+			targets = make([]any, 0, len(fields))
 			for _, index := range fields {
 				targets = append(targets, to.FieldByIndex(index).Addr().Interface())
 			}
 		}
-		if err := rows.Scan(targets...); err != nil {
-			return err
+		if !decodeRow(columns, rows.RawValues(), targets) {
+			if err := rows.Scan(targets...); err != nil {
+				return err
+			}
 		}
 		do(row)
 	}

@@ -25,6 +25,7 @@ type Server struct {
 
 	dials          *Dials
 	lastDialFailed atomic.Bool
+	doors          doors
 	pair           connPair
 
 	lifetime context.Context // ends at Close

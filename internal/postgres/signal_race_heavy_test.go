@@ -200,7 +200,7 @@ func TestNoWrongHitIsUnreported(t *testing.T) {
 
 func TestATargetHitIsNeverReportedAsSuccessorInManyTrials(t *testing.T) { falseAlarms(t, 50) }
 
-// BenchmarkAdversary gives the figures of the README: 10,000 trials at the
+// BenchmarkAdversary gives the figures of docs/operations.md: 10,000 trials at the
 // fence, and 1,000 by pid beside each kind as a control.
 func BenchmarkAdversary(b *testing.B) {
 	srv := pgtest.Start(b)

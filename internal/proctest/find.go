@@ -25,6 +25,7 @@ var programs = map[string]struct {
 	},
 	"go":         {[]string{"go"}, "Go"},
 	"haproxy":    {[]string{"haproxy", "/usr/sbin/haproxy"}, "HAProxy (Debian and Ubuntu: apt-get install haproxy)"},
+	"logrotate":  {[]string{"logrotate", "/usr/sbin/logrotate"}, "logrotate (Debian and Ubuntu: apt-get install logrotate)"},
 	"nginx":      {[]string{"nginx", "/usr/sbin/nginx"}, "nginx (Debian and Ubuntu: apt-get install nginx)"},
 	"npm":        {[]string{"npm"}, "npm (Debian and Ubuntu: apt-get install npm)"},
 	"pgbouncer":  {[]string{"pgbouncer", "/usr/sbin/pgbouncer"}, "PgBouncer (Debian and Ubuntu: apt-get install pgbouncer)"},

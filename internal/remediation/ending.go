@@ -28,6 +28,7 @@ type ending struct {
 	retry     bool            // repeating the request can help
 	recorded  bool            // the ledger has its line already
 	taken     bool            // another request has the signal; what is told here became of that, if it is known
+	ungraced  time.Time       // when its cancel had been watched for verify_timeout, and not for grace; zero: not so
 	cause     error           // for the log
 }
 
@@ -164,6 +165,9 @@ func (t target) taken(became ledger.Entry) *ending {
 	}
 	e.reason, e.rule, e.taken = became.Reason, became.Rule, true
 	e.retry = became.Outcome == ledger.Failed
+	if became.Action == policy.Cancel {
+		e.ungraced = became.Time
+	}
 	return &e
 }
 

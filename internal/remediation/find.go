@@ -52,7 +52,7 @@ func (r *Remediator) identify(req Request) (aim, Server, *ending) {
 	case req.Invalid != nil:
 		return a, nil, a.refused(policy.ReasonBadLabel, req.Invalid.Error())
 	case !known && name == "":
-		return a, nil, a.refused(policy.ReasonUnknownServer, "the alert names no server, and several are configured")
+		return a, nil, a.refused(policy.ReasonUnknownServer, "the alert names no server, and several are or may be configured")
 	case !known:
 		return a, nil, a.refused(policy.ReasonUnknownServer, ErrUnknownServer.Error())
 	case a.fence.Complete():

@@ -14,11 +14,6 @@ import (
 // to another statement between the decision and the signal.
 const attempts = 20
 
-// claimLife is how long after its claim a signal may be sent. Another replica takes
-// a step over that has no outcome when Options.Patience of the shared ledger has
-// passed, which is longer.
-const claimLife = 30 * time.Second
-
 // Remediate carries one request through to its recorded result. It returns when
 // the outcome is recorded. The context need not be bounded.
 func (r *Remediator) Remediate(ctx context.Context, req Request) Result {
@@ -68,6 +63,7 @@ func (o *order) carryOut(ctx context.Context, a aim) ending {
 	}
 	t, id, e := o.act(ctx, t)
 	if e.outcome == ledger.Ignored && t.decision.Then != "" {
+		o.grant(ctx, t, e)
 		return o.escalate(ctx, t, id, e)
 	}
 	o.record.outcome(ctx, id, e)

@@ -75,6 +75,10 @@ type Settings struct {
 	// ModeNow is the mode of the generation in force. A Remediator of an older
 	// generation sends nothing more when this one does not enforce.
 	ModeNow func() Mode
+	// ServersFromFiles says that servers come and go with files. One file that cannot
+	// be read may leave a single server, so that does not tell which one an alert
+	// means that names none.
+	ServersFromFiles bool
 	// SeriesOnDemand lets the series of a server begin with the first request about
 	// it, for a fleet whose metrics must not grow with the number of servers.
 	SeriesOnDemand bool
@@ -147,15 +151,15 @@ func (r *Remediator) Resume(ctx context.Context, server, by string) error {
 }
 
 // Resolve returns the configured name of the server that a request names; the
-// empty name means the only server that is configured. The second result is
-// false when there is no such server.
+// empty name means the only server that is configured, unless servers come and go
+// with files. The second result is false when there is no such server.
 func (r *Remediator) Resolve(name string) (string, bool) {
 	name, _, known := r.server(name)
 	return name, known
 }
 
 func (r *Remediator) server(name string) (string, Server, bool) {
-	if name == "" && len(r.settings.Servers) == 1 {
+	if name == "" && len(r.settings.Servers) == 1 && !r.settings.ServersFromFiles {
 		for only, server := range r.settings.Servers {
 			return only, server, true
 		}

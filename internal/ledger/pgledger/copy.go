@@ -22,6 +22,8 @@ const (
 	copyTimeout = 3 * time.Second
 	// copyPatience is how long a caller waits for one.
 	copyPatience = time.Second
+	// copyKnown is how old a copy may be that is still believed to have everything.
+	copyKnown = 10 * time.Second
 	// maxRecent is how many lines are kept; copy_recent.sql has it as well.
 	maxRecent = 500
 	// firstWindow is the length of the window of which signals are read until Spent
@@ -39,6 +41,7 @@ type mirror struct {
 	mu     sync.Mutex // guards the fields below; no I/O happens under it
 	image  image
 	widest time.Duration
+	read   time.Time // when the image was read; zero: never
 	// told are the suspensions that began or ended since the reading under way has
 	// begun, which may not show them.
 	told map[string]bool
@@ -115,7 +118,7 @@ func (m *mirror) refresh(ctx context.Context, timeout time.Duration) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	maps.Copy(after.image.suspended, m.told)
-	m.image = after.image
+	m.image, m.read = after.image, time.Now()
 }
 
 // catchUp returns when the copy has what was in the ledger at the call, or when
@@ -154,6 +157,14 @@ func poke(c chan<- struct{}) {
 	case c <- struct{}{}:
 	default:
 	}
+}
+
+// Known is false while the copy is so old, or was never read, that it may lack what
+// other replicas have written.
+func (s *Store) Known() bool {
+	s.mirror.mu.Lock()
+	defer s.mirror.mu.Unlock()
+	return time.Since(s.mirror.read) < copyKnown
 }
 
 // Approvals is ledger.Ledger's.

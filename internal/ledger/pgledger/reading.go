@@ -44,11 +44,19 @@ func (r *reading) queue(batch *pgx.Batch, window time.Duration) {
 		asked[q.id], ids = q.asked, append(ids, q.id)
 	}
 	batch.Queue(copyWaitingSQL, pgx.NamedArgs{"known": ids}).Query(func(rows pgx.Rows) error {
-		return each(rows, func(id string, at time.Time, text []byte) {
+		now := time.Now()
+		var id string
+		var at time.Time
+		var text []byte
+		var left float64 // in seconds
+		_, err := pgx.ForEachRow(rows, []any{&id, &at, &text, &left}, func() error {
 			if e, ok := known(asked[id], at, text); ok {
+				e.Until = onOurs(e.Until, now.Add(time.Duration(left*float64(time.Second))))
 				r.image.waiting = append(r.image.waiting, question{id, e})
 			}
+			return nil
 		})
+		return err
 	})
 	batch.Queue(copySuspendedSQL).Query(func(rows pgx.Rows) error {
 		var server string
@@ -68,6 +76,14 @@ func (r *reading) queue(batch *pgx.Batch, window time.Duration) {
 		})
 		return err
 	})
+}
+
+// onOurs is an instant of the database's clock, by ours: as it is where the two agree.
+func onOurs(theirs, ours time.Time) time.Time {
+	if ours.Sub(theirs).Abs() < time.Second {
+		return theirs
+	}
+	return ours
 }
 
 // each calls f with every row of lines. K is what the lines are known by.
