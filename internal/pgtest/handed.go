@@ -113,10 +113,10 @@ const readTraces = `
 	select pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())::text::bigint,
 		(select pg_catalog.count(*) from pg_catalog.pg_replication_slots)`
 
-// endOthers ends all sessions but ours, and counts those that are there yet,
-// with the processes that work for them. The launchers, the writers and the
-// checkpointer are on a new server too.
-const endOthers = `
+// endAll ends all sessions but ours, and counts those that are there yet, with the
+// processes that work for them. The launchers, the writers and the checkpointer
+// are on a new server too.
+const endAll = `
 	select pg_catalog.count(pg_catalog.pg_terminate_backend(pid))
 	from pg_catalog.pg_stat_get_activity(null) where pid <> pg_catalog.pg_backend_pid() and backend_type not in
 		('autovacuum launcher', 'logical replication launcher', 'background writer', 'checkpointer', 'walwriter', 'io worker')`
@@ -130,14 +130,21 @@ func (s *Server) asNew(patience time.Duration) bool {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	// What the test has set in the superuser's session ends with it.
-	if s.connectAdmin(ctx) != nil {
+	// Without the others first: one may hold a lock that a new connection waits for.
+	// What the test has set in the superuser's session then ends with that.
+	if s.endOthers(ctx) != nil || s.connectAdmin(ctx) != nil || s.endOthers(ctx) != nil {
 		return false
 	}
-	err := s.withAdmin(ctx, func(ctx context.Context, admin *pgx.Conn) error {
+	left, err := s.traces(ctx)
+	return err == nil && left == *s.new
+}
+
+// endOthers ends all sessions but the superuser's, and waits until they are gone.
+func (s *Server) endOthers(ctx context.Context) error {
+	return s.withAdmin(ctx, func(ctx context.Context, admin *pgx.Conn) error {
 		return proctest.Poll(ctx, 2*time.Millisecond, func() error {
 			var there int
-			if err := admin.QueryRow(ctx, endOthers).Scan(&there); err != nil {
+			if err := admin.QueryRow(ctx, endAll).Scan(&there); err != nil {
 				return proctest.Final(err)
 			}
 			if there > 0 {
@@ -146,11 +153,6 @@ func (s *Server) asNew(patience time.Duration) bool {
 			return nil
 		})
 	})
-	if err != nil {
-		return false
-	}
-	left, err := s.traces(ctx)
-	return err == nil && left == *s.new
 }
 
 func (s *Server) traces(ctx context.Context) (traces, error) {

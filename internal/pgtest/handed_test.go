@@ -30,6 +30,9 @@ func TestHandOn(t *testing.T) {
 			s.WalSender(t)
 			s.IdleInTransaction(t, "app", "select pg_advisory_xact_lock(1)")
 		}, true},
+		{"a lock that no session gets past, with a transaction ID", nil, func(t *testing.T, s *Server) {
+			s.IdleInTransaction(t, "postgres", "lock table pg_database")
+		}, false},
 		{"a session is frozen", nil, func(t *testing.T, s *Server) {
 			s.Open(t, "app")
 			s.Freeze(t, "pgtest")
