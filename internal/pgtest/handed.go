@@ -130,8 +130,9 @@ func (s *Server) asNew(patience time.Duration) bool {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	// Without the others first: one may hold a lock that a new connection waits for.
-	// What the test has set in the superuser's session then ends with that.
+	// First those that may hold a lock that the superuser would wait for. What the test
+	// has set in the superuser's session ends with that.
+	s.release()
 	if s.endOthers(ctx) != nil || s.connectAdmin(ctx) != nil || s.endOthers(ctx) != nil {
 		return false
 	}

@@ -134,9 +134,7 @@ func (s *Server) remove() {
 		// It ends the sessions: ending a thousand of them one by one takes too long.
 		stopped = s.stop(syscall.SIGQUIT)
 	}
-	for _, c := range s.clients {
-		c.release()
-	}
+	s.release()
 	if left {
 		return
 	}
@@ -146,6 +144,14 @@ func (s *Server) remove() {
 	if err := errors.Join(stopped, s.end()); err != nil {
 		s.t.Error(err)
 	}
+}
+
+// release closes our side of the sessions.
+func (s *Server) release() {
+	for _, c := range s.clients {
+		c.release()
+	}
+	s.clients = nil
 }
 
 // end stops the server and deletes its directory.
