@@ -1,6 +1,8 @@
 package collector
 
 import (
+	"slices"
+
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
 
@@ -55,6 +57,8 @@ func (c *Collector) counts(snapshot *session.Snapshot, to *series) {
 	states, waits := session.States(), waitEventTypes()
 	for _, name := range snapshot.Databases {
 		db := database(name)
+		db.states = slices.Grow(db.states, len(states)+1)
+		db.waiting = slices.Grow(db.waiting, len(waits))
 		for _, state := range states {
 			db.states = add(db.states, stateLabel(state), 0)
 		}

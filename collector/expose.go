@@ -3,6 +3,7 @@ package collector
 import (
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
@@ -25,7 +26,10 @@ func expose(w http.ResponseWriter, r *http.Request, families []*dto.MetricFamily
 	w.Header().Add("Vary", "Accept")
 	w.Header().Set("Content-Type", string(format))
 	encoder := expfmt.NewEncoder(w, format)
-	wanted := r.URL.Query()["name[]"] // none: all
+	var wanted []string // none: all
+	if strings.ContainsAny(r.URL.RawQuery, "[%") {
+		wanted = r.URL.Query()["name[]"]
+	}
 	for _, family := range families {
 		if len(wanted) > 0 && !slices.Contains(wanted, family.GetName()) {
 			continue

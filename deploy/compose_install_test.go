@@ -5,6 +5,7 @@ package deploy_test
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -19,8 +20,8 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/proctest"
 )
 
-// docker-compose takes the file, and understands what these tests have read in it.
-// Containers are not started: there is no Docker here, and no registry.
+// Docker Compose takes the file: the old one (Debian's 1.29) as a program, and v2 as
+// its loader. Containers are not started: there is no Docker here, and no registry.
 func TestComposeFileIsTaken(t *testing.T) {
 	var taken struct { // docker-compose writes other keys in other forms
 		Services map[string]struct{ Command, Volumes []string }
@@ -37,6 +38,14 @@ func TestComposeFileIsTaken(t *testing.T) {
 	}
 	if !strings.Contains(text, "condition: service_completed_successfully") {
 		t.Errorf("pgbailiff does not wait for the ledger's tables:\n%s", text)
+	}
+	file, err := filepath.Abs("compose/compose.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := strings.Fields(proctest.Output(t, "go", "-C", "../.ci/compose", "run", ".", file))
+	if want := slices.Sorted(maps.Keys(taken.Services)); !slices.Equal(names, want) {
+		t.Errorf("v2 has found the services %q, not %q", names, want)
 	}
 }
 

@@ -98,7 +98,7 @@ func checkImage(t *testing.T, image imageConfig, architecture string) {
 	}
 	for name, want := range map[string]string{
 		"title": "pgbailiff", "licenses": "Apache-2.0", "source": "https://github.com/pgbailiff/pgbailiff",
-		"version":  strings.TrimPrefix(strings.TrimSpace(proctest.Output(t, "git", "describe", "--tags", "--always", "--dirty")), "v"),
+		"version":  strings.TrimSpace(proctest.Output(t, "../.ci/version")),
 		"revision": strings.TrimSpace(proctest.Output(t, "git", "rev-parse", "HEAD")),
 	} {
 		if got := c.Labels[imageLabel+name]; got != want {

@@ -19,6 +19,7 @@ import (
 // TestInstallation runs the commands of docs/installation.md as they stand.
 // TestEveryInstallationCommandIsListed holds that there are no others.
 func TestInstallation(t *testing.T) {
+	t.Parallel()
 	if os.Getuid() != 0 {
 		t.Fatal("this test installs programs, in a layer over this machine: run it as root")
 	}

@@ -17,16 +17,17 @@ import (
 func released(t *testing.T, parts ...string) (dist, version string) {
 	t.Helper()
 	dist = t.TempDir()
-	cmd := exec.CommandContext(t.Context(), filepath.Join("..", ".ci", "release"), parts...)
-	cmd.Env = append(os.Environ(), "DIST="+dist, "TARGETS="+runtime.GOOS+"/"+runtime.GOARCH)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf(".ci/release %s: %v\n%s", strings.Join(parts, " "), err, out)
-	}
 	out, err := exec.CommandContext(t.Context(), filepath.Join("..", ".ci", "version")).Output()
 	if err != nil {
 		t.Fatalf(".ci/version: %v", err)
 	}
-	return dist, strings.TrimSpace(string(out))
+	version = strings.TrimSpace(string(out))
+	cmd := exec.CommandContext(t.Context(), filepath.Join("..", ".ci", "release"), parts...)
+	cmd.Env = append(os.Environ(), "DIST="+dist, "VERSION="+version, "TARGETS="+runtime.GOOS+"/"+runtime.GOARCH)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf(".ci/release %s: %v\n%s", strings.Join(parts, " "), err, out)
+	}
+	return dist, version
 }
 
 // place puts what the documents assume in the place of what this machine has.

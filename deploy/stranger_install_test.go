@@ -28,6 +28,7 @@ const promised = 10 * time.Minute
 // Alertmanager. The commands and the files are those of the text. Only ports are
 // others, so that nothing else on this machine is in the way.
 func TestStrangersPath(t *testing.T) {
+	t.Parallel() // it waits most of its time
 	database := pgtest.Start(t)
 	askForPasswords(t, database)
 	dist, _ := released(t, "archives")

@@ -17,7 +17,13 @@ type reloadRequest struct {
 	by string // the operator who asks; empty: nobody in particular
 	// result is buffered, so that the reload never blocks on a caller that has
 	// stopped waiting.
-	result chan<- error
+	result chan<- reloadResult
+}
+
+// reloadResult is how a reload has ended.
+type reloadResult struct {
+	err      error   // why the old configuration was kept
+	badFiles []error // the mistakes in servers_files, whose old servers were kept
 }
 
 // reloadOnRequest reloads on SIGHUP and on request until the context ends, and at
@@ -35,25 +41,26 @@ func (a *app) reloadOnRequest(ctx context.Context, hangup <-chan os.Signal, tick
 			a.reopenLedger(ctx)
 			_ = a.reload(ctx, "") // which has logged its error
 		case request := <-a.reloads:
-			request.result <- a.reload(ctx, request.by)
+			err := a.reload(ctx, request.by)
+			request.result <- reloadResult{err, a.badFiles()}
 		}
 	}
 }
 
 // requestReload waits for its turn and for the result. When the context ends
 // before its turn, nothing is loaded.
-func (a *app) requestReload(ctx context.Context, by string) error {
-	result := make(chan error, 1)
+func (a *app) requestReload(ctx context.Context, by string) (badFiles []error, _ error) {
+	result := make(chan reloadResult, 1)
 	select {
 	case a.reloads <- reloadRequest{by, result}:
 	case <-ctx.Done():
-		return context.Cause(ctx)
+		return nil, context.Cause(ctx)
 	}
 	select {
-	case err := <-result:
-		return err
+	case r := <-result:
+		return r.badFiles, r.err
 	case <-ctx.Done():
-		return context.Cause(ctx)
+		return nil, context.Cause(ctx)
 	}
 }
 

@@ -98,12 +98,15 @@ func TestARequestForAReloadEndsWithItsContext(t *testing.T) {
 	defer a.stop()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := a.requestReload(ctx, ""); !errors.Is(err, context.Canceled) { // nobody serves the requests
+	if _, err := a.requestReload(ctx, ""); !errors.Is(err, context.Canceled) { // nobody serves the requests
 		t.Errorf("requestReload: %v, want %v", err, context.Canceled)
 	}
 	ctx, cancel = context.WithCancel(t.Context())
 	answered := make(chan error, 1)
-	go func() { answered <- a.requestReload(ctx, "") }()
+	go func() {
+		_, err := a.requestReload(ctx, "")
+		answered <- err
+	}()
 	<-a.reloads // its turn has come, and the reload hangs
 	cancel()
 	if err := <-answered; !errors.Is(err, context.Canceled) {

@@ -98,11 +98,15 @@ func (a *app) counted(of func(handlers) http.Handler) http.Handler {
 // --web.enable-lifecycle for everybody.
 func (a *app) reloadHandler(g *generation, token auth.Authenticator) http.Handler {
 	load := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if err := a.requestReload(r.Context(), g.people.By(r)); err != nil {
+		badFiles, err := a.requestReload(r.Context(), g.people.By(r))
+		if err != nil {
 			http.Error(w, "kept the old configuration: "+err.Error(), http.StatusInternalServerError)
 			return
 		}
 		_, _ = fmt.Fprintln(w, "loaded the configuration")
+		for _, err := range badFiles {
+			_, _ = fmt.Fprintln(w, "kept the old servers of a file:", err)
+		}
 	})
 	switch {
 	case a.options.Lifecycle:

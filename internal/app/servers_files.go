@@ -53,6 +53,16 @@ func (a *app) showFiles(now *config.ServersFiles) {
 	a.files = now
 }
 
+// badFiles are the mistakes in the files, in the order of their paths.
+func (a *app) badFiles() (all []error) {
+	for _, file := range a.files.All() {
+		if file.Err != nil {
+			all = append(all, file.Err)
+		}
+	}
+	return all
+}
+
 // label is a text as the value of a label.
 func label(text string) string { return strings.ToValidUTF8(text, "\uFFFD") }
 

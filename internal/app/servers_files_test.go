@@ -16,6 +16,8 @@ import (
 	"github.com/go-kit/log"
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/exporter-toolkit/web"
+
+	"github.com/pgbailiff/pgbailiff/internal/auth"
 )
 
 // filesApp is an app with servers_files, and what it has logged.
@@ -163,6 +165,39 @@ func TestABadServersFileDisturbsNothing(t *testing.T) {
 	}
 	if f.generations.current.Load().server("a") != before.server("a") || f.logged(`msg="Read the servers of a file"`) != 2 {
 		t.Errorf("another server, or the log is wrong:\n%s", &f.out)
+	}
+}
+
+// The answer to a reload names each file with a mistake; the rest is loaded.
+func TestAReloadNamesTheBadServersFiles(t *testing.T) {
+	f := newFilesApp(t, map[string]string{"a.json": one("a"), "bad.json": `[{"nam": "b"}]`, "worse.json": "nothing"})
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		f.reloadOnRequest(ctx, nil, nil)
+	}()
+	defer func() {
+		cancel()
+		<-ended
+	}()
+	f.options.Lifecycle = true
+	for i, want := range [][]string{{"bad.json:1: [0].nam: there is no such key", "worse.json"}, nil} {
+		if i == 1 {
+			f.write(t, "bad.json", one("b"))
+			f.write(t, "worse.json", "[]")
+		}
+		w := httptest.NewRecorder()
+		f.reloadHandler(f.generations.current.Load(), auth.Authenticator{}).ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/-/reload", nil))
+		lines := strings.Split(strings.TrimSpace(w.Body.String()), "\n")
+		if w.Code != http.StatusOK || lines[0] != "loaded the configuration" || len(lines) != 1+len(want) {
+			t.Fatalf("%d:\n%s", w.Code, w.Body)
+		}
+		for i, file := range want {
+			if line := lines[1+i]; !strings.HasPrefix(line, "kept the old servers of a file: ") || !strings.Contains(line, file) {
+				t.Errorf("%q, want something about %s", line, file)
+			}
+		}
 	}
 }
 

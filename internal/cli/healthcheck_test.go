@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/pgbailiff/pgbailiff/internal/proctest"
 )
@@ -94,7 +95,11 @@ func TestHealthOfAProcessThatHangs(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer listener.Close()
+	began := time.Now()
 	runWith(nil, 0, "healthcheck", "--url=http://"+listener.Addr().String()).expect(t, 1, "", "has not answered in time")
+	if took := time.Since(began); took > readTimeout/2 {
+		t.Errorf("a health check took %s", took)
+	}
 }
 
 func TestWhatIsLocal(t *testing.T) {

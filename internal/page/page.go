@@ -173,6 +173,8 @@ type frame struct {
 	// LedgerDown says that nothing is signalled, and that of what waits and of what is
 	// on record some may not be known.
 	LedgerDown bool
+	// ManyServers says that there are more than are read at once.
+	ManyServers bool
 }
 
 func (p *Pages) frame(r *http.Request, person Person, title string) frame {
@@ -187,6 +189,6 @@ func (p *Pages) frame(r *http.Request, person Person, title string) frame {
 	return frame{
 		Title: title, Base: p.base, Self: self, Now: p.source.Now().UTC().Format(time.DateTime),
 		Version: name(p.site.Version), Person: person, Waiting: len(p.source.Approvals()),
-		LedgerDown: !p.source.LedgerUp(),
+		LedgerDown: !p.source.LedgerUp(), ManyServers: len(p.source.Names()) > p.site.MostServers,
 	}
 }

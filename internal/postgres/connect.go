@@ -83,13 +83,13 @@ func (s *Server) connectOnce(ctx context.Context, p purpose) (*pgx.Conn, whoami,
 	}
 	defer s.dials.release()
 	if p == forAction && !isClosed(awaited) {
-		if err := s.doors.knock(ctx, connectTimeout); err != nil {
+		if err := s.doors.knock(ctx, connectTimeout, time.Now()); err != nil {
 			return nil, whoami{}, connectError(err)
 		}
 	}
 	conn, nobody, err := s.cfg.open(ctx, s.pair.actionAddress())
 	if ctx.Err() == nil {
-		s.doors.set(nobody)
+		s.doors.set(nobody, time.Now())
 	}
 	var who whoami
 	if err == nil {

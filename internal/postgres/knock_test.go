@@ -60,17 +60,23 @@ func TestKnock(t *testing.T) {
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
 	var d doors
-	d.set([]door{open})
-	if err := d.knock(ended, time.Minute); err == nil {
+	d.set([]door{open}, t0)
+	if err := d.knock(ended, time.Minute, t0); err == nil {
 		t.Error("knocked although the context had ended")
+	}
+	d.set([]door{closed}, t0)
+	for after, whole := range map[time.Duration]bool{wholeAttemptEvery - 1: false, wholeAttemptEvery: true} {
+		if err := d.knock(t.Context(), time.Minute, t0.Add(after)); (err == nil) != whole {
+			t.Errorf("a whole attempt after %s: %v, want %v", after, err == nil, whole)
+		}
 	}
 }
 
 func knockAt(t *testing.T, all ...door) error {
 	t.Helper()
 	var d doors
-	d.set(all)
-	return d.knock(t.Context(), time.Minute)
+	d.set(all, t0)
+	return d.knock(t.Context(), time.Minute, t0)
 }
 
 // An attempt says where nobody was. Once somebody takes the connection, it says
@@ -100,7 +106,7 @@ func TestAnAlertDoesNotOnlyKnock(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.doors.set([]door{{"127.0.0.1", uint16(proctest.FreePort(t))}})
+	s.doors.set([]door{{"127.0.0.1", uint16(proctest.FreePort(t))}}, time.Now())
 	if _, _, err := s.connectOnce(t.Context(), forAction); !errors.Is(err, session.ErrUnreachable) || !strings.Contains(err.Error(), "connection refused") {
 		t.Errorf("an attempt that nobody waits for: %v", err)
 	}

@@ -9,8 +9,10 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
+	"io/fs"
 	"math/big"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -89,6 +91,7 @@ func mount(t *testing.T, dir string, objects []metav1.Object, pod corev1.PodSpec
 			write(t, filepath.Join(dir, of.MountPath, name), strings.NewReplacer(moved...).Replace(text))
 		}
 	}
+	checkPaths(t, filepath.Join(dir, "etc"))
 	for _, arg := range container.Args {
 		if file, is := strings.CutPrefix(arg, "--config.file="); is {
 			return filepath.Join(dir, file)
@@ -96,6 +99,27 @@ func mount(t *testing.T, dir string, objects []metav1.Object, pod corev1.PodSpec
 	}
 	t.Fatalf("no --config.file in %q", container.Args)
 	return ""
+}
+
+// checkPaths sees that every path below a directory that one of its files names is
+// there: pgbailiff looks for some of them only when it needs them.
+func checkPaths(t *testing.T, dir string) {
+	t.Helper()
+	named := regexp.MustCompile(regexp.QuoteMeta(dir) + `/[^\s"'&]+`)
+	err := filepath.WalkDir(dir, func(file string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		for _, path := range named.FindAllString(read(t, file), -1) {
+			if found, err := filepath.Glob(path); err != nil || len(found) == 0 {
+				t.Errorf("%s names %s, and nothing is there", filepath.Base(file), strings.TrimPrefix(path, dir))
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 // contents are the files of a volume.

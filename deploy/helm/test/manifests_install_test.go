@@ -34,6 +34,8 @@ var kinds = map[string]func() metav1.Object{
 	"batch/v1/Job":                       func() metav1.Object { return &batchv1.Job{} },
 	"policy/v1/PodDisruptionBudget":      func() metav1.Object { return &policyv1.PodDisruptionBudget{} },
 	"networking.k8s.io/v1/NetworkPolicy": func() metav1.Object { return &networkingv1.NetworkPolicy{} },
+
+	// Those of the Prometheus operator.
 	"monitoring.coreos.com/v1/ServiceMonitor":           func() metav1.Object { return &monitoringv1.ServiceMonitor{} },
 	"monitoring.coreos.com/v1/PodMonitor":               func() metav1.Object { return &monitoringv1.PodMonitor{} },
 	"monitoring.coreos.com/v1/PrometheusRule":           func() metav1.Object { return &monitoringv1.PrometheusRule{} },

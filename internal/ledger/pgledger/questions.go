@@ -143,6 +143,9 @@ func (s *Store) Expire(ctx context.Context, _ time.Time) error {
 		q.Exec(count)
 	}
 	err := s.change(ctx, b)
+	if err != nil && errors.Is(ctx.Err(), context.Canceled) { // a stop
+		return fmt.Errorf("write the ledger: %w", err)
+	}
 	switch before := s.expiryFails.Swap(err != nil); {
 	case err != nil && !before:
 		_ = level.Error(s.options.Logger).Log("msg", "Orders that have waited for a person too long cannot be ended", "err", err)
