@@ -28,7 +28,7 @@ import (
 	"github.com/pgbailiff/pgbailiff/webhook"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(pgtest.HandOn(m)) }
 
 // testHandler is a handler on real servers, enforcing, with a token and with a ledger
 // in a file.

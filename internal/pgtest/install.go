@@ -62,6 +62,9 @@ func findBin(ctx context.Context) (string, error) {
 		return "", err
 	}
 	slices.SortFunc(dirs, func(a, b string) int { return debianMajor(b) - debianMajor(a) })
+	if i := slices.IndexFunc(dirs, hasServer); i >= 0 {
+		return dirs[i], nil // without asking: Debian's pg_config is a script that starts others
+	}
 	if out, err := exec.CommandContext(ctx, "pg_config", "--bindir").Output(); err == nil {
 		dirs = append(dirs, strings.TrimSpace(string(out)))
 	}

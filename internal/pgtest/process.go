@@ -77,7 +77,7 @@ func (s *Server) awaitReady(ctx context.Context) error {
 			return err
 		}
 		lines := strings.Split(string(file), "\n")
-		if lines[0] != strconv.Itoa(s.PID()) {
+		if lines[0] != strconv.Itoa(s.postmaster.Process.Pid) {
 			return errors.New("the pid file is left from before a Kill")
 		}
 		if len(lines) > 7 {
@@ -90,52 +90,82 @@ func (s *Server) awaitReady(ctx context.Context) error {
 	})
 }
 
-// shutdown ends the postmaster with sig, and with harder signals if that takes
-// too long.
+// shutdown ends the postmaster with sig, see stop.
 func (s *Server) shutdown(t testing.TB, sig syscall.Signal) {
 	t.Helper()
+	s.disturbed = true
+	if err := s.stop(sig); err != nil {
+		t.Error(err)
+	}
+}
+
+// stop ends the postmaster with sig, and with harder signals if that takes too
+// long.
+func (s *Server) stop(sig syscall.Signal) error {
 	s.mu.Lock()
 	s.closeAdmin()
 	s.mu.Unlock()
 	if s.postmaster == nil {
-		return
+		return nil
 	}
 	for _, sig := range []syscall.Signal{sig, syscall.SIGQUIT, syscall.SIGKILL} {
 		select {
 		case <-s.exited:
-			return
+			return nil
 		default:
 		}
 		_ = s.postmaster.Process.Signal(sig)
 		_ = s.postmaster.Process.Signal(syscall.SIGCONT) // it may be paused
 		select {
 		case <-s.exited:
-			return
+			return nil
 		case <-time.After(proctest.Patience):
 		}
 	}
 	<-s.exited
-	t.Errorf("pgtest: the server had to be killed\n%s", s.Log())
+	return fmt.Errorf("pgtest: the server had to be killed\n%s", s.Log())
 }
 
-// remove stops the server and deletes its directory. The server's end ends its
-// sessions: ending a thousand of them one by one takes too long.
+// remove is the end of the test: the next one gets the server, or it ends.
 func (s *Server) remove() {
-	s.shutdown(s.t, syscall.SIGQUIT)
+	left := handed.leave(s)
+	var stopped error
+	if !left {
+		// It ends the sessions: ending a thousand of them one by one takes too long.
+		stopped = s.stop(syscall.SIGQUIT)
+	}
+	s.release()
+	if left {
+		return
+	}
+	if s.dir != "" && s.t.Failed() {
+		s.t.Logf("the end of the server's log:\n%s", tail(s.Log(), 30))
+	}
+	if err := errors.Join(stopped, s.end()); err != nil {
+		s.t.Error(err)
+	}
+}
+
+// release closes our side of the sessions.
+func (s *Server) release() {
 	for _, c := range s.clients {
 		c.release()
 	}
+	s.clients = nil
+}
+
+// end stops the server and deletes its directory.
+func (s *Server) end() error {
+	err := s.stop(syscall.SIGQUIT)
 	s.port.Release()
 	if s.dir == "" {
-		return
+		return err
 	}
-	if s.t.Failed() {
-		s.t.Logf("the end of the server's log:\n%s", tail(s.Log(), 30))
+	if removed := os.RemoveAll(s.dir); removed != nil {
+		err = errors.Join(err, fmt.Errorf("pgtest: %w", removed))
 	}
-	if err := os.RemoveAll(s.dir); err != nil {
-		s.t.Errorf("pgtest: %v", err)
-	}
-	s.lock.Close()
+	_ = s.lock.Close()
+	return err
 }
 
 func tail(text string, n int) string {

@@ -3,7 +3,8 @@
 //
 // Each test has servers of its own. A server starts in well under a second, from
 // a copy of a cluster that was initialised once. It listens on a port and a
-// socket of its own, and ends with the test, even when the test is killed.
+// socket of its own, and ends with the test, even when the test is killed; or
+// the next test gets it, if it is as new: see HandOn.
 //
 // Every server has these roles, all of which log in without a password:
 //
@@ -48,6 +49,10 @@ type Server struct {
 
 	clients []*Client // those that end with the server
 
+	new       *traces // of the server when it was new; nil if it is not handed on
+	disturbed bool    // it was stopped, or made to hang
+	logged    int64   // how much of the log is about earlier tests
+
 	postmaster *exec.Cmd
 	exited     chan struct{} // closed when the postmaster has been waited for
 	lock       *os.File      // held while dir is in use: see sweep
@@ -64,6 +69,14 @@ func Start(t testing.TB, settings ...string) *Server {
 	if err != nil {
 		t.Fatalf("pgtest: %v", err)
 	}
+	handOn := len(settings) == 0 && handed.allowed()
+	if handOn {
+		if s := handed.take(in); s != nil {
+			s.t = t
+			t.Cleanup(s.remove)
+			return s
+		}
+	}
 	s := &Server{t: t, in: in}
 	t.Cleanup(s.remove)
 	if err := s.create(t.Context(), settings); err != nil {
@@ -71,6 +84,13 @@ func Start(t testing.TB, settings ...string) *Server {
 	}
 	if err := s.launchSomewhere(t.Context()); err != nil {
 		t.Fatalf("pgtest: %v\n%s", err, s.Log())
+	}
+	if handOn {
+		traces, err := s.traces(t.Context())
+		if err != nil {
+			t.Fatalf("pgtest: %v", err)
+		}
+		s.new = &traces
 	}
 	return s
 }
@@ -142,8 +162,11 @@ func (s *Server) Major() int { return s.major }
 // than initdb, pg_ctl and postgres.
 func (s *Server) Bin() string { return s.in.bin }
 
-// PID is the postmaster's.
-func (s *Server) PID() int { return s.postmaster.Process.Pid }
+// PID is the postmaster's. Who asks for it may do anything to it.
+func (s *Server) PID() int {
+	s.disturbed = true
+	return s.postmaster.Process.Pid
+}
 
 // Log is what the server has logged since Start.
 func (s *Server) Log() string {
@@ -151,7 +174,7 @@ func (s *Server) Log() string {
 	if err != nil {
 		return err.Error()
 	}
-	return string(text)
+	return string(text[min(s.logged, int64(len(text))):])
 }
 
 // Stop shuts the server down in fast mode: every session ends with 57P01.
@@ -191,6 +214,7 @@ func (s *Server) Resume(t testing.TB) {
 
 func (s *Server) signal(t testing.TB, sig syscall.Signal) {
 	t.Helper()
+	s.disturbed = true
 	if err := s.postmaster.Process.Signal(sig); err != nil {
 		t.Fatalf("pgtest: send %v to the postmaster: %v", sig, err)
 	}

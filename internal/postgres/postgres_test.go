@@ -12,7 +12,7 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(pgtest.HandOn(m)) }
 
 // start returns a started Server that connects to srv as the role.
 func start(t testing.TB, srv *pgtest.Server, role string) *postgres.Server {

@@ -23,7 +23,7 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/session"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(pgtest.HandOn(m)) }
 
 // testRemediator is a Remediator on a real server, enforcing, with a ledger in a file.
 type testRemediator struct {

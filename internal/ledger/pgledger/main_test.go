@@ -15,7 +15,7 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/pgtest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(pgtest.HandOn(m)) }
 
 // plenty are limits that no test reaches.
 var plenty = ledger.Limits{Actions: 1 << 30, Window: model.Duration(time.Hour), SuspendAfter: 1 << 30, SuspendWindow: model.Duration(time.Hour)}
