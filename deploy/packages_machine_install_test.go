@@ -41,7 +41,7 @@ func cleanMachine(t *testing.T) {
 		}
 	}
 	clean := func() {
-		_ = exec.Command("pkill", "-KILL", "-u", "pgbailiff").Run()
+		_ = exec.CommandContext(context.Background(), "pkill", "-KILL", "-u", "pgbailiff").Run()
 		if out, err := dpkg("--purge", "pgbailiff"); err != nil {
 			t.Errorf("dpkg --purge: %v\n%s", err, out)
 		}
@@ -51,7 +51,7 @@ func cleanMachine(t *testing.T) {
 			}
 		}
 		if userExists("pgbailiff") {
-			if out, err := exec.Command("userdel", "pgbailiff").CombinedOutput(); err != nil {
+			if out, err := exec.CommandContext(context.Background(), "userdel", "pgbailiff").CombinedOutput(); err != nil {
 				t.Errorf("userdel: %v\n%s", err, out)
 			}
 		}
@@ -94,7 +94,7 @@ func traces(t *testing.T) []string {
 
 // dpkg runs dpkg, and waits while another one has the lock.
 func dpkg(args ...string) (string, error) {
-	cmd := exec.Command("bash", "-c", `
+	cmd := exec.CommandContext(context.Background(), "bash", "-c", `
 		for try in $(seq 60); do
 			out=$(DEBIAN_FRONTEND=noninteractive dpkg "$@" 2>&1 </dev/null) && status=0 || status=$?
 			[[ $status != 0 && $out == *lock* ]] || break

@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -126,21 +127,21 @@ func (r *roff) command(c *kingpin.CmdModel, above []*kingpin.FlagModel) {
 	if c.Hidden || c.FullCommand == "help" {
 		return
 	}
-	flags := append(c.Flags[:len(c.Flags):len(c.Flags)], above...)
+	flags := slices.Concat(c.Flags, above)
 	if len(c.Commands) > 0 {
 		for _, below := range c.Commands {
 			r.command(below, flags)
 		}
 		return
 	}
-	title := c.FullCommand
+	words := []string{c.FullCommand}
 	if len(flags) > 0 {
-		title += " [flags]"
+		words = append(words, "[flags]")
 	}
 	for _, arg := range c.Args {
-		title += " " + argument(arg)
+		words = append(words, argument(arg))
 	}
-	r.line(fmt.Sprintf(`.SS "%s"`, escape(title)))
+	r.line(fmt.Sprintf(`.SS "%s"`, escape(strings.Join(words, " "))))
 	r.line(escape(c.Help))
 	for _, arg := range c.Args {
 		if arg.Help != "" {
