@@ -19,5 +19,17 @@ func (s *Store) Connecting() bool { return s.pool.Stat().ConstructingConns() > 0
 // alive.
 func PingAfter(o *Options, idle time.Duration) { o.pingAfter = idle }
 
+// OpenConnections opens so many connections, and leaves them idle.
+func (s *Store) OpenConnections(ctx context.Context, n int) error {
+	for range n {
+		conn, err := s.pool.Acquire(ctx)
+		if err != nil {
+			return err
+		}
+		defer conn.Release()
+	}
+	return nil
+}
+
 // LockOf is the advisory lock of a server.
 func LockOf(server string) string { return strconv.FormatInt(lockOf(server), 10) }

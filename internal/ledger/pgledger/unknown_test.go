@@ -18,14 +18,18 @@ import (
 	"github.com/pgbailiff/pgbailiff/internal/proctest"
 )
 
-// over is a replica that uses the ledger by a path. It asks no connection whether it
-// is alive.
+// over is a replica that uses the ledger by a path. It has idle connections, because
+// its own reading may hold some, and asks none of them whether it is alive.
 func over(t testing.TB, s *pgtest.Server, p *path, name string) replica {
 	t.Helper()
-	return opened(t, s, name, func(o *pgledger.Options) {
+	r := opened(t, s, name, func(o *pgledger.Options) {
 		o.Config.Postgres.DSN = p.dsn(s)
 		pgledger.PingAfter(o, time.Hour)
 	})
+	if err := r.OpenConnections(t.Context(), 4); err != nil {
+		t.Fatal(err)
+	}
+	return r
 }
 
 // shortly is a context that ends soon.
