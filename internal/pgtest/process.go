@@ -93,7 +93,7 @@ func (s *Server) awaitReady(ctx context.Context) error {
 // shutdown ends the postmaster with sig, see stop.
 func (s *Server) shutdown(t testing.TB, sig syscall.Signal) {
 	t.Helper()
-	s.disturbed = true
+	s.disturbed.Store(true)
 	if err := s.stop(sig); err != nil {
 		t.Error(err)
 	}

@@ -30,6 +30,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
@@ -49,9 +50,9 @@ type Server struct {
 
 	clients []*Client // those that end with the server
 
-	new       *traces // of the server when it was new; nil if it is not handed on
-	disturbed bool    // it was stopped, or made to hang
-	logged    int64   // how much of the log is about earlier tests
+	new       *traces     // of the server when it was new; nil if it is not handed on
+	disturbed atomic.Bool // it was stopped, or made to hang
+	logged    int64       // how much of the log is about earlier tests
 
 	postmaster *exec.Cmd
 	exited     chan struct{} // closed when the postmaster has been waited for
@@ -164,7 +165,7 @@ func (s *Server) Bin() string { return s.in.bin }
 
 // PID is the postmaster's. Who asks for it may do anything to it.
 func (s *Server) PID() int {
-	s.disturbed = true
+	s.disturbed.Store(true)
 	return s.postmaster.Process.Pid
 }
 
@@ -214,7 +215,7 @@ func (s *Server) Resume(t testing.TB) {
 
 func (s *Server) signal(t testing.TB, sig syscall.Signal) {
 	t.Helper()
-	s.disturbed = true
+	s.disturbed.Store(true)
 	if err := s.postmaster.Process.Signal(sig); err != nil {
 		t.Fatalf("pgtest: send %v to the postmaster: %v", sig, err)
 	}
