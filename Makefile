@@ -52,6 +52,11 @@ test-install: ## build what people install (image, chart, packages, archives), a
 	.ci/require install
 	.ci/test-install
 
+.PHONY: test-kubernetes
+test-kubernetes: ## apply the chart to a real API server of Kubernetes; its first build takes long
+	.ci/require kubernetes
+	.ci/test-kubernetes
+
 .PHONY: test-matrix
 test-matrix: ## run the tests that touch PostgreSQL on every supported major
 	.ci/require test
