@@ -81,7 +81,9 @@ fuzz: ## run each fuzz target FUZZTIME
 
 .PHONY: lint
 lint: ## check the code, with the linters that .ci/lint/go.mod pins
-	go tool -modfile=.ci/lint/go.mod golangci-lint run ./...
+	go tool -modfile=.ci/lint/go.mod golangci-lint run ./... ./.ci/pack
+	cd .ci/compose && go tool -modfile=../lint/go.mod golangci-lint run ./...
+	cd deploy/helm/test && go tool -modfile=../../../.ci/lint/go.mod golangci-lint run --build-tags install,kubernetes ./...
 
 .PHONY: demo
 demo: ## the whole loop on this machine; DEMO=once plays it and ends
