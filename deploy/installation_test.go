@@ -52,9 +52,9 @@ var commands = []command{
 	{"From source: git clone https://github.com/pgbailiff/pgbailiff", "", "GitHub cannot be reached; the blocks after it run in a clone of this repository"},
 	{"From source: PGHOST=db1 PGUSER=pgbailiff bin/pgbailiff", "", "it serves on the default port, which this machine may not have to spare, until it is stopped; tests of the binary start it without a file"},
 
-	{"Container: docker run -d --name pgbailiff --read-only --cap-drop ALL --security-opt no-new-privileges -p 10187:10187 -e PGHOST=db1 -e PGUSER=pgbailiff ghcr.io/pgbailiff/pgbailiff", "", noDocker},
-	{"Container: docker run -d --name pgbailiff --read-only --cap-drop ALL --security-opt no-new-privileges -p 10187:10187 -v \"$PWD/pgbailiff.yml:/etc/pgbailiff/pgbailiff.yml:ro\" -v \"$PWD/orders.password:/etc/pgbailiff/orders.password:ro\" -v \"$PWD/webhook.token:/etc/pgbailiff/webhook.token:ro\" -v pgbailiff:/var/lib/pgbailiff ghcr.io/pgbailiff/pgbailiff", "", noDocker},
-	{"Container: docker run --rm -v \"$PWD/pgbailiff.yml:/etc/pgbailiff/pgbailiff.yml:ro\" ghcr.io/pgbailiff/pgbailiff check-config /etc/pgbailiff/pgbailiff.yml", "", noDocker},
+	{"Container: docker run -d --name pgbailiff --read-only --cap-drop ALL --security-opt no-new-privileges -p 10187:10187 -e PGHOST=db1 -e PGUSER=pgbailiff ghcr.io/pgbailiff/pgbailiff:VERSION", "", noDocker},
+	{"Container: docker run -d --name pgbailiff --read-only --cap-drop ALL --security-opt no-new-privileges -p 10187:10187 -v \"$PWD/pgbailiff.yml:/etc/pgbailiff/pgbailiff.yml:ro\" -v \"$PWD/orders.password:/etc/pgbailiff/orders.password:ro\" -v \"$PWD/webhook.token:/etc/pgbailiff/webhook.token:ro\" -v pgbailiff:/var/lib/pgbailiff ghcr.io/pgbailiff/pgbailiff:VERSION", "", noDocker},
+	{"Container: docker run --rm -v \"$PWD/pgbailiff.yml:/etc/pgbailiff/pgbailiff.yml:ro\" ghcr.io/pgbailiff/pgbailiff:VERSION check-config /etc/pgbailiff/pgbailiff.yml", "", noDocker},
 	{"Container: make image", "", noDocker},
 	{"Container: make image IMAGE_BUILD='buildah build --format docker --timestamp $$SOURCE_DATE_EPOCH --build-arg BUILDPLATFORM=linux/amd64'", "", noDocker},
 	{"Compose: cd deploy/compose", "", noCompose},

@@ -222,12 +222,13 @@ func order(t *testing.T, url string, s *pgtest.Server) string {
 	return result
 }
 
-// logrotate rotates now, with the shipped configuration and Debian's defaults.
+// logrotate rotates now, with the shipped configuration, Debian's defaults, and one
+// that an administrator may have added, with which the scripts would not get the names.
 func logrotate(t *testing.T) {
 	t.Helper()
 	dir := t.TempDir()
 	main := filepath.Join(dir, "logrotate.conf")
-	if err := os.WriteFile(main, []byte("weekly\nrotate 4\ncreate\ninclude /etc/logrotate.d/pgbailiff\n"), 0o600); err != nil {
+	if err := os.WriteFile(main, []byte("weekly\nrotate 4\ncreate\nsharedscripts\ninclude /etc/logrotate.d/pgbailiff\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	proctest.Output(t, "logrotate", "--verbose", "--state", filepath.Join(dir, "status"), "--force", main)

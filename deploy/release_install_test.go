@@ -106,7 +106,7 @@ func TestReleaseIsReproducible(t *testing.T) {
 		{"machine-two.example", "person-two", "Asia/Tokyo", "077"},
 	} {
 		clone := filepath.Join(t.TempDir(), foreign.user+strings.Repeat("x", 10*i))
-		git(t, ".", nil, "-c", "safe.directory=*", "clone", "--quiet", "..", clone)
+		proctest.Output(t, "bash", "-ec", `umask "$1"; exec git -c safe.directory='*' clone --quiet .. "$2"`, "clone", foreign.umask, clone)
 		dists[i] = filepath.Join(clone, "dist")
 		script := "hostname " + foreign.host + "; umask " + foreign.umask + "; cd " + clone + "; exec make release"
 		cmd := exec.CommandContext(t.Context(), proctest.Find(t, "unshare"), "--uts", "bash", "-ec", script)

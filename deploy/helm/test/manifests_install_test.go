@@ -241,6 +241,9 @@ func TestWorkload(t *testing.T) {
 		if len(deployments) != 0 || len(sets) != 1 || *sets[0].Spec.Replicas != 1 {
 			t.Errorf("%s: %d Deployments and %d StatefulSets", set, len(deployments), len(sets))
 		}
+		if len(sets) == 1 && sets[0].Spec.PodManagementPolicy != appsv1.ParallelPodManagement {
+			t.Errorf("%s: an upgrade that mends a pod waits for that pod", set)
+		}
 		if len(find[*policyv1.PodDisruptionBudget](objects))+len(find[*batchv1.Job](objects)) != 0 {
 			t.Errorf("%s: a budget that blocks every drain, or a Job with nothing to migrate", set)
 		}

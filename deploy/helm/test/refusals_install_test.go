@@ -82,6 +82,10 @@ func TestRefusals(t *testing.T) {
 			set:  []string{server, "serviceMonitor.enabled=true", "podMonitor.enabled=true"},
 			want: "serviceMonitor and podMonitor are both enabled, and every session would have its series twice: switch one off",
 		},
+		"a scrape longer than its interval": {
+			set:  []string{server, "serviceMonitor.enabled=true", "serviceMonitor.interval=5s"},
+			want: "serviceMonitor.scrapeTimeout is 10s, more than its interval of 5s, and the operator would leave the monitor out: set it to 5s or less",
+		},
 		"an unknown threshold": {
 			set:  []string{server, "prometheusRule.enabled=true", "prometheusRule.thresholds.PgbailiffLongQuerry=60"},
 			want: "prometheusRule.thresholds.PgbailiffLongQuerry: no alert with a threshold has this name; there are PgbailiffLongQuery, PgbailiffLongQueryCritical,",
@@ -130,6 +134,7 @@ func TestNotRefused(t *testing.T) {
 		},
 		"a password file from elsewhere": {"config.servers[0].dsn=host=db passfile=/mnt/pgpass", "config.servers[0].password_file=/mnt/password"},
 		"a user named like a keyword":    {"config.servers[0].dsn=postgresql://password@db:5432/postgres?application_name=x@y"},
+		"off without quotes":             {"config.servers[0].dsn=host=db", "config.remediation.mode=false"},
 		"nobody at all":                  {"config.servers[0].dsn=host=db", "replicaCount=0"},
 	} {
 		t.Run(name, func(t *testing.T) {

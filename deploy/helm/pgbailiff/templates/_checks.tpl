@@ -43,6 +43,22 @@
 {{- if and .Values.serviceMonitor.enabled .Values.podMonitor.enabled -}}
 {{- fail "serviceMonitor and podMonitor are both enabled, and every session would have its series twice: switch one off" -}}
 {{- end -}}
+{{- range $name := list "serviceMonitor" "podMonitor" -}}
+{{- $monitor := index $.Values $name -}}
+{{- if and $monitor.enabled (gt (include "pgbailiff.milliseconds" $monitor.scrapeTimeout | int64) (include "pgbailiff.milliseconds" $monitor.interval | int64)) -}}
+{{- fail (printf "%s.scrapeTimeout is %s, more than its interval of %s, and the operator would leave the monitor out: set it to %s or less" $name $monitor.scrapeTimeout $monitor.interval $monitor.interval) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* A duration of Prometheus, such as 1m30s, in milliseconds. */}}
+{{- define "pgbailiff.milliseconds" -}}
+{{- $units := dict "ms" 1 "s" 1000 "m" 60000 "h" 3600000 "d" 86400000 "w" 604800000 "y" 31536000000 -}}
+{{- $sum := 0 -}}
+{{- range regexFindAll "[0-9]+(ms|[smhdwy])" . -1 -}}
+{{- $sum = add $sum (mul (regexFind "[0-9]+" . | int64) (get $units (regexFind "[a-z]+" .))) -}}
+{{- end -}}
+{{- $sum -}}
 {{- end -}}
 
 {{/* Of (the root, the configuration): whether there are servers, and nothing of them is secret. */}}

@@ -12,6 +12,7 @@ With config.existingSecret this is not what pgbailiff reads.
 {{- $_ := set $config "webhook" (set $webhook "credentials_file" "/etc/pgbailiff/webhook/token") -}}
 {{- end -}}
 {{- $remediation := $config.remediation | default dict -}}
+{{- if eq (get $remediation "mode" | toString) "false" }}{{ $_ := set $remediation "mode" "off" }}{{ end -}}{{/* YAML 1.1 reads off so. */}}
 {{- $ledger := $remediation.ledger | default dict -}}
 {{- if .Values.ledger.postgres.dsn -}}
 {{- $postgres := dict "dsn" .Values.ledger.postgres.dsn -}}
