@@ -85,7 +85,7 @@ func TestComposeLoop(t *testing.T) {
 	d.put("prometheus.yml", "compose/prometheus.yml", "pgbailiff:10187", bailiff.Address, "alertmanager:9093", alertmanager.Address)
 	proctest.Prometheus(t, d.dir)
 
-	workload, err := filepath.Abs("compose/workload/run.sh")
+	workload, err := filepath.Abs("compose/sessions/run.sh")
 	if err != nil {
 		t.Fatal(err)
 	}
