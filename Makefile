@@ -45,12 +45,12 @@ test: ## vet, and run the tests under the race detector
 .PHONY: test-heavy
 test-heavy: ## run the tests that want the machine for themselves
 	.ci/require test
-	.ci/test-heavy
+	.ci/test-tagged heavy
 
 .PHONY: test-install
 test-install: ## build what people install (image, chart, packages, archives), and try each
 	.ci/require install
-	.ci/test-install
+	.ci/test-tagged install
 
 .PHONY: test-kubernetes
 test-kubernetes: ## apply the chart to a real API server of Kubernetes; its first build takes long

@@ -8,7 +8,7 @@ import (
 )
 
 // TestTaggedTestsAreNamed: a file of heavy tests has the build tag heavy, and its
-// name ends in _heavy_test.go, which .ci/test-heavy looks for; the same holds for
+// name ends in _heavy_test.go, which .ci/test-tagged looks for; the same holds for
 // install. No file is excluded by a tag, so one run of the linters with both sees
 // every file.
 func TestTaggedTestsAreNamed(t *testing.T) {

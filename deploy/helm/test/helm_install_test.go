@@ -2,7 +2,7 @@
 
 // Package test holds the chart pgbailiff to what it promises. It is a module of its
 // own, so that the types of Kubernetes and of the Prometheus operator are none of
-// pgbailiff's dependencies. It is run by .ci/test-install.
+// pgbailiff's dependencies. It is run by .ci/test-tagged.
 package test
 
 import (
